@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: MIT
+/// Seeds that do not leak: whatever runs inside a `SeedScope` leaves the CPU generator as it found it.
+#pragma once
+
+#include <pam/core/torch.hpp>
+
+#include <cstdint>
+#include <mutex>
+
+namespace pam {
+
+/// The state of LibTorch's default CPU generator, as a byte tensor (what checkpoints store).
+inline torch::Tensor rng_state() {
+  auto generator = at::detail::getDefaultCPUGenerator();
+  std::lock_guard<std::mutex> lock(generator.mutex());
+  return generator.get_state();
+}
+
+/// Puts a state from `rng_state` back.
+inline void set_rng_state(const torch::Tensor& state) {
+  auto generator = at::detail::getDefaultCPUGenerator();
+  std::lock_guard<std::mutex> lock(generator.mutex());
+  generator.set_state(state);
+}
+
+/// Saves the CPU generator's state and restores it at the end of the scope.
+/// Example: `{ SeedScope scope(7); net = UNet<ConvBlock>(options); }` always builds the same weights.
+class SeedScope {
+ public:
+  SeedScope() : state_(rng_state()) {}
+  explicit SeedScope(std::uint64_t seed) : SeedScope() { torch::manual_seed(seed); }
+  SeedScope(const SeedScope&) = delete;
+  SeedScope& operator=(const SeedScope&) = delete;
+  ~SeedScope() { set_rng_state(state_); }
+
+ private:
+  torch::Tensor state_;
+};
+
+}  // namespace pam

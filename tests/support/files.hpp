@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: MIT
+/// Files of tests: a temporary directory that removes itself, and the developers' ../shared folder where it is present.
+#pragma once
+
+#include <cstdlib>
+#include <filesystem>
+#include <string>
+
+#include <unistd.h>
+
+namespace pam::test {
+
+/// A fresh directory, removed with its contents at the end of the scope.
+class TempDir {
+ public:
+  TempDir() {
+    auto name = (std::filesystem::temp_directory_path() / "pam-test-XXXXXX").string();
+    if (mkdtemp(name.data()) == nullptr) throw std::runtime_error("no temporary directory can be made at " + name);
+    path_ = name;
+  }
+  TempDir(const TempDir&) = delete;
+  TempDir& operator=(const TempDir&) = delete;
+  ~TempDir() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+  }
+  [[nodiscard]] const std::filesystem::path& path() const { return path_; }
+  [[nodiscard]] std::filesystem::path operator/(const std::string& name) const { return path_ / name; }
+
+ private:
+  std::filesystem::path path_;
+};
+
+/// The folder named by the environment variable PAM_SHARED, else `shared` beside the checkout; empty where neither exists.
+/// Tests that need it PAM_SKIP by name when it is empty.
+inline std::filesystem::path shared_dir() {
+  if (const char* named = std::getenv("PAM_SHARED")) {
+    return std::filesystem::is_directory(named) ? std::filesystem::path(named) : std::filesystem::path();
+  }
+#ifdef PAM_SOURCE_DIR
+  const auto beside = std::filesystem::path(PAM_SOURCE_DIR).parent_path() / "shared";
+  if (std::filesystem::is_directory(beside / "golden")) return beside;
+#endif
+  return {};
+}
+
+}  // namespace pam::test
