@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: MIT
+/// `write_atomically`: a file is either the old one or the new one, whole, whatever happens in between: full disk,
+/// exception, crash or power cut. Everything that pam writes goes through here.
+#pragma once
+
+#include <pam/core/error.hpp>
+
+#include <atomic>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <functional>
+#include <ostream>
+#include <streambuf>
+#include <string>
+#include <vector>
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace pam {
+namespace detail {
+
+/// A stream buffer on a file descriptor that remembers the errno of its first failed write (`std::ofstream` forgets
+/// it).
+class DescriptorBuffer final : public std::streambuf {
+ public:
+  explicit DescriptorBuffer(int descriptor) : descriptor_(descriptor), buffer_(1 << 16) { reset(); }
+  /// 0, or the errno of the first write that failed.
+  [[nodiscard]] int error() const { return error_; }
+
+ protected:
+  int_type overflow(int_type character) override {
+    if (sync() != 0) return traits_type::eof();
+    if (!traits_type::eq_int_type(character, traits_type::eof())) sputc(traits_type::to_char_type(character));
+    return traits_type::not_eof(character);
+  }
+  int sync() override {
+    const bool written = write_all(pbase(), pptr() - pbase());
+    reset();
+    return written ? 0 : -1;
+  }
+  std::streamsize xsputn(const char* data, std::streamsize size) override {
+    if (size <= epptr() - pptr()) {
+      std::memcpy(pptr(), data, static_cast<std::size_t>(size));
+      pbump(static_cast<int>(size));
+      return size;
+    }
+    return sync() == 0 && write_all(data, size) ? size : 0;
+  }
+
+ private:
+  void reset() { setp(buffer_.data(), buffer_.data() + buffer_.size()); }
+  bool write_all(const char* data, std::streamsize size) {
+    while (size > 0 && error_ == 0) {
+      const auto written = ::write(descriptor_, data, static_cast<std::size_t>(size));
+      if (written < 0 && errno == EINTR) continue;
+      if (written < 0) {
+        error_ = errno;
+      } else {
+        data += written;
+        size -= written;
+      }
+    }
+    return error_ == 0;
+  }
+
+  int descriptor_;
+  int error_ = 0;
+  std::vector<char> buffer_;
+};
+
+/// The temporary file beside the target: closed and removed at the end of the scope unless it was renamed.
+class TemporaryFile {
+ public:
+  TemporaryFile(const std::filesystem::path& target, mode_t mode) {
+    static std::atomic<unsigned> counter{0};
+    for (int attempt = 0; attempt < 100 && descriptor_ < 0; ++attempt) {
+      path_ = target;
+      path_ += fmt::format(".{}-{}.tmp", static_cast<long>(getpid()), counter++);
+      descriptor_ = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
+      if (descriptor_ < 0 && errno != EEXIST) break;
+    }
+    created_ = descriptor_ >= 0;
+  }
+  TemporaryFile(const TemporaryFile&) = delete;
+  TemporaryFile& operator=(const TemporaryFile&) = delete;
+  ~TemporaryFile() {
+    close();
+    if (created_) ::unlink(path_.c_str());
+  }
+  [[nodiscard]] int descriptor() const { return descriptor_; }
+  /// False (errno set) where closing failed.
+  bool close() {
+    if (descriptor_ < 0) return true;
+    const int closed = ::close(descriptor_);
+    descriptor_ = -1;
+    return closed == 0;
+  }
+  /// Gives the file its final name; false (errno set) where that failed.
+  bool rename_to(const std::filesystem::path& target) {
+    if (std::rename(path_.c_str(), target.c_str()) != 0) return false;
+    created_ = false;
+    return true;
+  }
+
+ private:
+  std::filesystem::path path_;
+  int descriptor_ = -1;
+  bool created_ = false;
+};
+
+[[noreturn]] inline void fail_writing(const std::filesystem::path& path, const char* step, int error) {
+  const char* remedy = error == ENOSPC || error == EDQUOT ? "free some space or choose another folder"
+                       : error == EACCES || error == EPERM || error == EROFS ? "choose a folder you may write to"
+                       : error == ENOENT || error == ENOTDIR                 ? "make the folder first"
+                                                                             : "nothing was changed; try another place";
+  fail("{}: cannot {}: {}; {}", path.string(), step, std::strerror(error), remedy);
+}
+
+/// Makes the rename last: a power cut after `write_atomically` returned must not bring the old name back.
+inline void sync_folder(const std::filesystem::path& folder) {
+  const int descriptor = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (descriptor < 0) return;  // a folder that may be written but not read: the file is in place all the same
+  const int error = ::fsync(descriptor) == 0 ? 0 : errno;
+  ::close(descriptor);
+  if (error == EIO || error == ENOSPC || error == EDQUOT) fail_writing(folder, "sync the folder", error);
+}
+
+}  // namespace detail
+
+/// Writes `path` through `write`, which gets a binary stream: a temporary file in the same folder (`NAME.PID-N.tmp`) is
+/// filled, synced, renamed over `path`, and the folder is synced. A symbolic link keeps pointing: its target is
+/// replaced. An existing file keeps its permissions. Throws `Error` with path and system message (full disk, no
+/// permission, no such folder, not a regular file), or whatever `write` throws; the temporary file is then removed and
+/// the old file is untouched. Example: `write_atomically("report.csv", [&](std::ostream& out) { out << table; });`
+inline void write_atomically(const std::filesystem::path& path, const std::function<void(std::ostream&)>& write) {
+  std::error_code ignored;
+  const auto target =
+      std::filesystem::is_symlink(path, ignored) ? std::filesystem::weakly_canonical(path, ignored) : path;
+  struct stat old {};
+  const bool exists = ::stat(target.c_str(), &old) == 0;
+  // Renaming over a device such as /dev/null would replace the device for everybody.
+  check(!exists || S_ISREG(old.st_mode), "{}: is a folder or device, not a file; name a file to write", path.string());
+  check(target.has_filename(), "{}: names no file; name a file to write", path.string());
+  check(!exists || ::access(target.c_str(), W_OK) == 0, "{}: is write-protected; choose another name", path.string());
+
+  detail::TemporaryFile file(target, 0666);
+  if (file.descriptor() < 0) detail::fail_writing(path, "create a file there", errno);
+  if (exists) static_cast<void>(::fchmod(file.descriptor(), old.st_mode & 07777));
+  detail::DescriptorBuffer buffer(file.descriptor());
+  std::ostream stream(&buffer);
+  try {
+    write(stream);
+    stream.flush();
+  } catch (...) {
+    if (buffer.error() != 0) detail::fail_writing(path, "write", buffer.error());  // the cause of what was thrown
+    throw;
+  }
+  if (buffer.error() != 0) detail::fail_writing(path, "write", buffer.error());
+  check(stream.good(), "{}: the content could not be produced: the stream that writes it failed", path.string());
+  if (::fsync(file.descriptor()) != 0) detail::fail_writing(path, "sync", errno);
+  if (!file.close()) detail::fail_writing(path, "close", errno);
+  if (!file.rename_to(target)) detail::fail_writing(path, "rename the finished file", errno);
+  detail::sync_folder(target.has_parent_path() ? target.parent_path() : std::filesystem::path("."));
+}
+
+}  // namespace pam
