@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: MIT
+/// ConvBlock: two 3x3 ConvNormAct, the plain block of the paper's U-Net (figure 1); the first one carries the stride.
+#pragma once
+
+#include <pam/layers/conv_norm_act.hpp>
+
+namespace pam {
+
+struct ConvBlockOptions {
+  ConvBlockOptions() = default;
+  ConvBlockOptions(std::int64_t in_channels, std::int64_t out_channels)
+      : in_channels_(in_channels), out_channels_(out_channels) {}
+  TORCH_ARG(std::int64_t, in_channels) = 0;
+  TORCH_ARG(std::int64_t, out_channels) = 0;
+  /// Stride of the first convolution. Default: 1.
+  TORCH_ARG(std::int64_t, stride) = 1;
+
+ public:  // TORCH_ARG ends in private:
+  template <typename Self, typename Visitor>
+  static void visit(Self& self, Visitor&& field) {
+    field("in_channels", self.in_channels_);
+    field("out_channels", self.out_channels_);
+    field("stride", self.stride_);
+  }
+};
+
+/// (N, in_channels, H, W) -> (N, out_channels, ceil(H / stride), ceil(W / stride)).
+///
+///     x --> conv1 (3x3, stride) --> norm --> ReLU --> conv2 (3x3) --> norm --> ReLU -->
+class ConvBlockImpl final : public torch::nn::Cloneable<ConvBlockImpl> {
+ public:
+  using Options = ConvBlockOptions;
+
+  explicit ConvBlockImpl(const ConvBlockOptions& options_) : options(options_) { reset(); }
+
+  void reset() override {
+    conv1 = this->register_module("conv1", ConvNormAct(ConvNormActOptions(options.in_channels(), options.out_channels())
+                                                           .stride(options.stride())));
+    conv2 = this->register_module("conv2",
+                                  ConvNormAct(ConvNormActOptions(options.out_channels(), options.out_channels())));
+  }
+
+  torch::Tensor forward(const torch::Tensor& input) { return conv2(conv1(input)); }
+
+  void pretty_print(std::ostream& stream) const override { print_options(stream, "ConvBlock", options, 2); }
+
+  ConvBlockOptions options;
+  ConvNormAct conv1{nullptr}, conv2{nullptr};
+};
+
+TORCH_MODULE(ConvBlock);
+
+}  // namespace pam

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: MIT
+/// ConvNormAct: convolution -> instance norm -> ReLU, the one place where that order is written.
+/// The paper's networks use it everywhere (section 3.1): no convolution bias, affine norm, no running statistics.
+#pragma once
+
+#include <pam/core/options.hpp>
+#include <pam/kernels/instance_norm.hpp>
+
+#include <ostream>
+
+namespace pam {
+
+struct ConvNormActOptions {
+  ConvNormActOptions() = default;
+  ConvNormActOptions(std::int64_t in_channels, std::int64_t out_channels)
+      : in_channels_(in_channels), out_channels_(out_channels) {}
+  /// Channels of the input. No effect after construction, as with every option here.
+  TORCH_ARG(std::int64_t, in_channels) = 0;
+  /// Channels of the output.
+  TORCH_ARG(std::int64_t, out_channels) = 0;
+  /// Side of the square kernel, odd; the padding keeps the size at stride 1.
+  TORCH_ARG(std::int64_t, kernel_size) = 3;
+  TORCH_ARG(std::int64_t, stride) = 1;
+  TORCH_ARG(std::int64_t, dilation) = 1;
+  /// Depth-wise: every channel has a kernel of its own; needs in_channels == out_channels.
+  TORCH_ARG(bool, depthwise) = false;
+  /// Instance norm and ReLU after the convolution; without them this is the convolution alone.
+  TORCH_ARG(bool, norm_act) = true;
+
+ public:  // TORCH_ARG ends in private:
+  template <typename Self, typename Visitor>
+  static void visit(Self& self, Visitor&& field) {
+    field("in_channels", self.in_channels_);
+    field("out_channels", self.out_channels_);
+    field("kernel_size", self.kernel_size_);
+    field("stride", self.stride_);
+    field("dilation", self.dilation_);
+    field("depthwise", self.depthwise_);
+    field("norm_act", self.norm_act_);
+  }
+};
+
+/// (N, in_channels, H, W) -> (N, out_channels, ceil(H / stride), ceil(W / stride)).
+/// Throws where the normalised map would be 1x1: the norm of one value is always its bias, so nothing could be learnt
+/// (Python's PyTorch throws too; LibTorch does not).
+class ConvNormActImpl final : public torch::nn::Cloneable<ConvNormActImpl>, public kernels::BackendUser {
+ public:
+  using Options = ConvNormActOptions;
+  static constexpr double kEps = 1e-5;
+
+  explicit ConvNormActImpl(const ConvNormActOptions& options_) : options(options_) { reset(); }
+
+  void reset() override {
+    check(options.in_channels() > 0 && options.out_channels() > 0,
+          "ConvNormAct: in_channels and out_channels must be positive, got {} and {}", options.in_channels(),
+          options.out_channels());
+    check(options.kernel_size() > 0 && options.kernel_size() % 2 == 1,
+          "ConvNormAct: kernel_size must be odd and positive, got {}", options.kernel_size());
+    check(options.stride() > 0 && options.dilation() > 0,
+          "ConvNormAct: stride and dilation must be positive, got stride={} and dilation={}", options.stride(),
+          options.dilation());
+    check(!options.depthwise() || options.in_channels() == options.out_channels(),
+          "ConvNormAct: a depth-wise convolution keeps the channels, got in_channels={} and out_channels={}",
+          options.in_channels(), options.out_channels());
+    conv = this->register_module(
+        "conv", torch::nn::Conv2d(
+                    torch::nn::Conv2dOptions(options.in_channels(), options.out_channels(), options.kernel_size())
+                        .stride(options.stride())
+                        .dilation(options.dilation())
+                        .padding(options.dilation() * (options.kernel_size() - 1) / 2)
+                        .groups(options.depthwise() ? options.in_channels() : 1)
+                        .bias(false)));
+    norm = nullptr;
+    if (options.norm_act()) {
+      norm = this->register_module("norm", torch::nn::InstanceNorm2d(torch::nn::InstanceNorm2dOptions(
+                                                                         options.out_channels())
+                                                                         .eps(kEps)
+                                                                         .affine(true)));
+    }
+  }
+
+  torch::Tensor forward(const torch::Tensor& input) { return forward_with_stride(input, options.stride()); }
+
+  /// The same with another stride: weights that are shared between a strided and a plain step (RFNA at ratio 4).
+  torch::Tensor forward_with_stride(const torch::Tensor& input, std::int64_t stride) {
+    const auto y = convolve(input, stride);
+    if (!options.norm_act()) return y;
+    return kernels::instance_norm_relu(y, norm->weight, norm->bias, kEps, backend());
+  }
+
+  /// The convolution alone, its result checked for the norm: what fused kernels start from.
+  torch::Tensor convolve(const torch::Tensor& input) { return convolve(input, options.stride()); }
+
+  torch::Tensor convolve(const torch::Tensor& input, std::int64_t stride) {
+    check_nchw(input, options.in_channels(), "ConvNormAct");
+    const auto y = torch::conv2d(input, conv->weight, {}, stride, options.dilation() * (options.kernel_size() - 1) / 2, options.dilation(),
+                                 conv->options.groups());
+    check(!options.norm_act() || y.size(2) * y.size(3) > 1,
+          "ConvNormAct: instance norm needs more than one pixel, but an input of {} gives a map of 1x1; feed a larger "
+          "image (a net's min_size() says how large)",
+          shape_string(input));
+    return y;
+  }
+
+  void pretty_print(std::ostream& stream) const override { print_options(stream, "ConvNormAct", options, 2); }
+
+  ConvNormActOptions options;
+  torch::nn::Conv2d conv{nullptr};
+  torch::nn::InstanceNorm2d norm{nullptr};  ///< null without `norm_act`
+};
+
+TORCH_MODULE(ConvNormAct);
+
+}  // namespace pam

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: MIT
+/// DilatedBlock: a ConvBlock whose two convolutions are dilated. The paper's dilated U-Net (table 3) has them in the
+/// three strided stages; there is no single original paper for it.
+#pragma once
+
+#include <pam/layers/conv_norm_act.hpp>
+
+namespace pam {
+
+struct DilatedBlockOptions {
+  DilatedBlockOptions() = default;
+  DilatedBlockOptions(std::int64_t in_channels, std::int64_t out_channels)
+      : in_channels_(in_channels), out_channels_(out_channels) {}
+  TORCH_ARG(std::int64_t, in_channels) = 0;
+  TORCH_ARG(std::int64_t, out_channels) = 0;
+  /// Stride of the first convolution. Default: 1.
+  TORCH_ARG(std::int64_t, stride) = 1;
+  /// Dilation of both convolutions. Default: 9, as in the paper's d9unet.
+  TORCH_ARG(std::int64_t, dilation) = 9;
+
+ public:  // TORCH_ARG ends in private:
+  template <typename Self, typename Visitor>
+  static void visit(Self& self, Visitor&& field) {
+    field("in_channels", self.in_channels_);
+    field("out_channels", self.out_channels_);
+    field("stride", self.stride_);
+    field("dilation", self.dilation_);
+  }
+};
+
+/// (N, in_channels, H, W) -> (N, out_channels, ceil(H / stride), ceil(W / stride)).
+class DilatedBlockImpl final : public torch::nn::Cloneable<DilatedBlockImpl> {
+ public:
+  using Options = DilatedBlockOptions;
+
+  explicit DilatedBlockImpl(const DilatedBlockOptions& options_) : options(options_) { reset(); }
+
+  void reset() override {
+    conv1 = this->register_module("conv1", ConvNormAct(ConvNormActOptions(options.in_channels(), options.out_channels())
+                                                           .stride(options.stride())
+                                                           .dilation(options.dilation())));
+    conv2 = this->register_module("conv2", ConvNormAct(ConvNormActOptions(options.out_channels(), options.out_channels())
+                                                           .dilation(options.dilation())));
+  }
+
+  torch::Tensor forward(const torch::Tensor& input) { return conv2(conv1(input)); }
+
+  void pretty_print(std::ostream& stream) const override { print_options(stream, "DilatedBlock", options, 2); }
+
+  DilatedBlockOptions options;
+  ConvNormAct conv1{nullptr}, conv2{nullptr};
+};
+
+TORCH_MODULE(DilatedBlock);
+
+}  // namespace pam

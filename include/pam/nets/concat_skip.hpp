@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: MIT
+/// ConcatSkip: how an encoder's features join the decoder in a plain U-Net.
+///
+/// A skip is a module with Options{deep_channels, skip_channels} and forward(deep, skip): the decoder's features from
+/// one level below and the encoder's features of this level go in; what the decoder's block reads comes out.
+#pragma once
+
+#include <pam/core/options.hpp>
+#include <pam/kernels/upsample.hpp>
+
+namespace pam {
+
+struct ConcatSkipOptions {
+  ConcatSkipOptions() = default;
+  ConcatSkipOptions(std::int64_t deep_channels, std::int64_t skip_channels)
+      : deep_channels_(deep_channels), skip_channels_(skip_channels) {}
+  TORCH_ARG(std::int64_t, deep_channels) = 0;
+  TORCH_ARG(std::int64_t, skip_channels) = 0;
+
+ public:  // TORCH_ARG ends in private:
+  template <typename Self, typename Visitor>
+  static void visit(Self& self, Visitor&& field) {
+    field("deep_channels", self.deep_channels_);
+    field("skip_channels", self.skip_channels_);
+  }
+};
+
+/// deep (N, D, h, w), skip (N, S, H, W) -> [upsampled deep, skip]: (N, D + S, H, W); bilinear, align_corners=true.
+class ConcatSkipImpl final : public torch::nn::Cloneable<ConcatSkipImpl>, public kernels::BackendUser {
+ public:
+  using Options = ConcatSkipOptions;
+
+  explicit ConcatSkipImpl(const ConcatSkipOptions& options_) : options(options_) {}
+
+  void reset() override {}
+
+  torch::Tensor forward(const torch::Tensor& deep, const torch::Tensor& skip) {
+    return kernels::upsample_concat(deep, skip, backend());
+  }
+
+  void pretty_print(std::ostream& stream) const override { print_options(stream, "ConcatSkip", options, 2); }
+
+  ConcatSkipOptions options;
+};
+
+TORCH_MODULE(ConcatSkip);
+
+}  // namespace pam
