@@ -49,7 +49,7 @@ endif()
 if(PAM_BUILD_TESTS)
   enable_testing()
 endif()
-if(PAM_BUILD_EXAMPLES OR PAM_BUILD_BENCHMARKS)
+if(PAM_BUILD_EXAMPLES OR PAM_BUILD_BENCHMARKS)  # the benchmark uses the library of the programs
   add_subdirectory(examples)
 endif()
 if(PAM_BUILD_BENCHMARKS)

@@ -1,0 +1,17 @@
+# The first C++ block of README.md is examples/quickstart.cpp, so that what the README shows is what was compiled and run.
+cmake_minimum_required(VERSION 3.22)
+file(READ "${SOURCE}/README.md" readme)
+file(READ "${SOURCE}/examples/quickstart.cpp" example)
+string(FIND "${readme}" "```cpp\n" start)
+if(start LESS 0)
+  message(FATAL_ERROR "README.md has no ```cpp block; its first must be examples/quickstart.cpp")
+endif()
+math(EXPR start "${start} + 7")
+string(SUBSTRING "${readme}" ${start} -1 block)
+string(FIND "${block}" "```" end)
+string(SUBSTRING "${block}" 0 ${end} block)
+# The file's licence line is of no use to a reader of the README.
+string(REGEX REPLACE "^// SPDX[^\n]*\n" "" example "${example}")
+if(NOT block STREQUAL example)
+  message(FATAL_ERROR "The first C++ block of README.md differs from examples/quickstart.cpp; copy the file (without its SPDX line) into it.")
+endif()

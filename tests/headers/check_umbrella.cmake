@@ -1,0 +1,28 @@
+# include/pam/pam.hpp includes every header of the model side and of train, sorted, and nothing else.
+# Left out: headers whose first lines hold `needs component <name>`, since their users ask for that component.
+# `cmake -D ROOT=include -D FIX=ON -P tests/headers/check_umbrella.cmake` writes the list anew.
+cmake_minimum_required(VERSION 3.22)
+get_filename_component(ROOT "${ROOT}" ABSOLUTE)
+set(expected "")
+foreach(folder IN ITEMS attention core kernels layers losses metrics nets train)
+  file(GLOB headers RELATIVE "${ROOT}" "${ROOT}/pam/${folder}/*.hpp")
+  foreach(header IN LISTS headers)
+    file(READ "${ROOT}/${header}" head LIMIT 1000)
+    if(NOT head MATCHES "needs component ")
+      list(APPEND expected "#include <${header}>")
+    endif()
+  endforeach()
+endforeach()
+list(SORT expected)
+file(STRINGS "${ROOT}/pam/pam.hpp" found REGEX "^#include")
+if(NOT found STREQUAL expected)
+  list(JOIN expected "\n" lines)
+  if(NOT FIX)
+    message("${lines}")
+    message(FATAL_ERROR "include/pam/pam.hpp must hold exactly the includes above; "
+                        "cmake -D ROOT=include -D FIX=ON -P tests/headers/check_umbrella.cmake writes them.")
+  endif()
+  file(READ "${ROOT}/pam/pam.hpp" text)
+  string(REGEX REPLACE "(begin_exports\n).*(// IWYU)" "\\1${lines}\n\\2" text "${text}")
+  file(WRITE "${ROOT}/pam/pam.hpp" "${text}")
+endif()

@@ -1,0 +1,3 @@
+#pragma once
+#include <pam/core/error.hpp>
+#include <pam/nets/unet.hpp>
