@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MIT
 // expect: pam: a Block needs Block::Impl::Options with in_channels, out_channels and stride
-#include <pam/core/traits.hpp>
-#include <pam/layers/conv_block.hpp>
+#include <pam/nets/unet.hpp>
 
-#ifdef PAM_MISUSE
-using Block = torch::nn::Conv2d;  // a holder, but its Impl names no Options
-#else
-using Block = pam::ConvBlock;
+struct MineImpl : torch::nn::Cloneable<MineImpl> {
+#ifdef PAM_EXPECT_PASS
+  using Options = pam::ConvBlockOptions;
 #endif
-
-static_assert(sizeof(pam::BlockCheck<Block>) != 0);
+  explicit MineImpl(const pam::ConvBlockOptions&) {}
+  void reset() override {}
+  torch::Tensor forward(const torch::Tensor& x) { return x; }
+};
+TORCH_MODULE(Mine);
+pam::UNetOptions<Mine> options(1, 1);

@@ -1,21 +1,19 @@
 // SPDX-License-Identifier: MIT
 // expect: pam: Block::Impl::Options must offer stride, since an encoder stage halves the size
-#include <pam/core/traits.hpp>
+#include <pam/nets/unet.hpp>
 
-struct LocalOptions {
+struct MineOptions {
   TORCH_ARG(std::int64_t, in_channels) = 0;
   TORCH_ARG(std::int64_t, out_channels) = 0;
-#ifndef PAM_MISUSE
+#ifdef PAM_EXPECT_PASS
   TORCH_ARG(std::int64_t, stride) = 1;
 #endif
 };
-
-struct LocalImpl : torch::nn::Cloneable<LocalImpl> {
-  using Options = LocalOptions;
-  explicit LocalImpl(const Options&) {}
+struct MineImpl : torch::nn::Cloneable<MineImpl> {
+  using Options = MineOptions;
+  explicit MineImpl(const MineOptions&) {}
   void reset() override {}
   torch::Tensor forward(const torch::Tensor& x) { return x; }
 };
-TORCH_MODULE(Local);
-
-static_assert(sizeof(pam::BlockCheck<Local>) != 0);
+TORCH_MODULE(Mine);
+pam::UNetOptions<Mine> options(1, 1);

@@ -5,6 +5,11 @@
 #if __has_include(<catch2/catch_all.hpp>)
 #include <catch2/catch_all.hpp>
 #define PAM_SKIP(reason) SKIP(reason)
+namespace Catch {
+/// Catch2 2's name for the matcher that Catch2 3 calls ContainsSubstring.
+inline auto Contains(const std::string& text) { return Matchers::ContainsSubstring(text); }
+}  // namespace Catch
+using Catch::Approx;  // Catch2 2 has it here
 #else
 #include <catch2/catch.hpp>
 

@@ -65,7 +65,8 @@ struct has_min_size<T, std::void_t<decltype(std::declval<const T&>().min_size())
 template <typename T, typename = void>
 struct trains_reversed : std::false_type {};
 template <typename T>
-struct trains_reversed<T, std::void_t<decltype(T::kTrainsReversed)>> : std::bool_constant<T::kTrainsReversed> {};
+struct trains_reversed<T, std::void_t<decltype(T::Impl::kTrainsReversed)>>
+    : std::bool_constant<T::Impl::kTrainsReversed> {};
 
 struct NoOptions {
   NoOptions() = default;

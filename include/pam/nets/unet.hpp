@@ -40,7 +40,7 @@ struct UNetOptions {
   TORCH_ARG(std::int64_t, depth) = 3;
   /// The net learns reversed labels (1 - label) and its prediction is p < 0.5 (section 3.3): binary only.
   /// Default: true where the stage asks for it (RFNA).
-  TORCH_ARG(bool, reversed) = detail::trains_reversed<typename Stage::Impl>::value;
+  TORCH_ARG(bool, reversed) = detail::trains_reversed<Stage>::value;
   TORCH_ARG(options_t<Stem>, stem);
   /// One prototype for all stages, or one per stage, from level 1 down.
   TORCH_ARG(std::vector<options_t<Stage>>, stages) = std::vector<options_t<Stage>>(1);

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: MIT
+#include <pam/attention/reverse_false_negative_attention.hpp>
+
+#include "support/tensor_matchers.hpp"
+
+namespace attention_reverse_false_negative_attention_test {
+
+using namespace pam;
+using pam::test::IsClose;
+using Block = ReverseFalseNegativeAttention;
+using Options = ReverseFalseNegativeAttentionOptions;
+
+/// relu(norm(conv(x))) with unit weights of the norm, as freshly built modules have.
+torch::Tensor step(const torch::Tensor& x, const torch::Tensor& weight, std::int64_t stride, std::int64_t groups) {
+  const auto y = torch::conv2d(x, weight, {}, stride, (weight.size(2) - 1) / 2, 1, groups);
+  const auto c = y.size(1);
+  return torch::relu(torch::instance_norm(y, torch::ones(c, y.options()), torch::zeros(c, y.options()), {}, {}, true,
+                                          0.1, 1e-5, false));
+}
+
+TEST_CASE("RFNA is equation 2 in the paper's order: Y = F * A + F, A = sigmoid(P(up8(D3(D2(E(F))))) + F)",
+          "[attention]") {
+  torch::manual_seed(1);
+  for (const bool shared : {true, false}) {
+    Block block(Options(3, 4).stride(2).expansion(2).share_weights(shared));
+    block->to(torch::kDouble);
+    const auto x = torch::randn({2, 3, 50, 44}, torch::kDouble);
+    const auto f = block->main(x);
+    auto a = step(f, block->expand->conv->weight, 2, 1);
+    a = step(a, block->down2->conv->weight, 2, 8);
+    a = step(a, (shared ? block->down2 : block->down3)->conv->weight, 2, 8);
+    a = at::upsample_bilinear2d(a, f.sizes().slice(2), true);  // upsampled before P here, after it in the module
+    a = torch::sigmoid(torch::conv2d(a, block->project->weight) + f);
+    // P(up(a)) = up(P(a)): both are linear; only float64 rounding remains.
+    REQUIRE_THAT(block(x), IsClose(f * a + f).rtol(1e-12).of_largest());
+    block->inspect(true);
+    block(x);
+    REQUIRE_THAT(block->record().attention, IsClose(a).rtol(1e-12).of_largest());
+  }
+}
+
+TEST_CASE("RFNA's ratio halves the branch's map as often as it says, with the same parameters", "[attention]") {
+  const auto count = [](Block& block) {
+    std::int64_t n = 0;
+    for (const auto& p : block->parameters()) n += p.numel();
+    return n;
+  };
+  Block reference(Options(3, 4).stride(2));
+  for (const std::int64_t ratio : {1, 2, 4, 8}) {
+    for (const bool shared : {true, false}) {
+      Block block(Options(3, 4).stride(2).ratio(ratio).share_weights(shared));
+      const auto f = torch::randn({1, 4, 32, 24});
+      REQUIRE(block->branch(f).sizes() == at::IntArrayRef({1, 32, 32 / ratio, 24 / ratio}));
+      if (shared) REQUIRE(count(block) == count(reference));
+      const auto n = block->min_size();
+      REQUIRE(n == 2 * ratio + 1);
+      REQUIRE_NOTHROW(block(torch::randn({1, 3, n, n})));
+      REQUIRE_THROWS_WITH(block(torch::randn({1, 3, n - 1, n - 1})), Catch::Contains("1x1"));
+    }
+  }
+}
+
+TEST_CASE("RFNA's presets only set plain options", "[attention]") {
+  REQUIRE(Options().released().table5() == Options());
+  REQUIRE(Options().section33() == Options().expansion(4).share_weights(false));
+  REQUIRE(
+      Options().released() ==
+      Options().ratio(1).expansion(4).share_weights(false).input(BranchInput::Input).expand_norm(false).residual(true));
+  REQUIRE(c10::str(Block(Options(3, 4).input(BranchInput::Input))).find("input=input") != std::string::npos);
+}
+
+TEST_CASE("RFNA refuses impossible options with the values", "[attention]") {
+  REQUIRE_THROWS_WITH(Block(Options(3, 4).ratio(3)), Catch::Contains("1, 2, 4 or 8, got 3"));
+  REQUIRE_THROWS_WITH(Block(Options(3, 4).residual(true)), Catch::Contains("ratio=8"));
+  REQUIRE_THROWS_WITH(Block(Options(3, 4).expansion(0)), Catch::Contains("expansion"));
+}
+
+}  // namespace attention_reverse_false_negative_attention_test
