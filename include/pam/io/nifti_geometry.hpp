@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: MIT
+/// Where a volume lies in space: spacing, affine, and what a NIfTI header needs to be written back as it came.
+/// World coordinates are NIfTI's: +x is the subject's right, +y anterior, +z superior, in millimetres.
+#pragma once
+
+#include <pam/core/error.hpp>
+
+#include <array>
+#include <cmath>
+#include <cstdint>
+#include <string>
+
+namespace pam {
+
+/// A 3×4 matrix, row by row: world = affine · (x, y, z, 1) for the voxel in column x, row y, slice z.
+using Affine = std::array<std::array<double, 4>, 3>;
+
+/// The grid of a volume. Default: 1 mm voxels, voxel (0, 0, 0) at the origin, no orientation known.
+struct NiftiGeometry {
+  std::array<double, 3> spacing{1, 1, 1};  ///< size of a voxel in mm, in tensor order (z, y, x)
+  /// Voxel (x, y, z) → mm: the sform where the header has one, else the qform, else the spacing alone.
+  Affine affine{{{1, 0, 0, 0}, {0, 1, 0, 0}, {0, 0, 1, 0}}};
+  int sform_code = 0;             ///< NIFTI_XFORM_* of `sform`; 0 = none
+  int qform_code = 0;             ///< NIFTI_XFORM_* of the quaternion; 0 = none
+  std::array<float, 12> sform{};  ///< the header's srow_x, srow_y, srow_z
+  std::array<float, 6> qform{};   ///< the header's quatern_b, _c, _d and qoffset_x, _y, _z
+  float qfac = 1;                 ///< the header's pixdim[0]: 1 or -1
+  float time_step = 0;            ///< the header's pixdim[4]; its unit is that of the low bits of `time_units`
+  int time_units = 0;             ///< the time part of the header's xyzt_units
+};
+
+/// A geometry with this affine as its sform (code 1, "scanner") and the spacing that the affine's columns have.
+inline NiftiGeometry geometry_of(const Affine& affine) {
+  NiftiGeometry geometry;
+  geometry.affine = affine;
+  geometry.sform_code = 1;
+  for (std::size_t row = 0; row < 3; ++row) {
+    for (std::size_t column = 0; column < 4; ++column) {
+      geometry.sform[row * 4 + column] = static_cast<float>(affine[row][column]);
+    }
+  }
+  for (std::size_t axis = 0; axis < 3; ++axis) {
+    geometry.spacing[2 - axis] = std::hypot(affine[0][axis], affine[1][axis], affine[2][axis]);
+  }
+  return geometry;
+}
+
+/// The world position in mm of the voxel in column `x`, row `y`, slice `z` (fractions allowed).
+inline std::array<double, 3> to_world(const Affine& affine, double x, double y, double z) {
+  std::array<double, 3> world{};
+  for (std::size_t row = 0; row < 3; ++row) {
+    world[row] = affine[row][0] * x + affine[row][1] * y + affine[row][2] * z + affine[row][3];
+  }
+  return world;
+}
+
+/// The inverse of `affine`: world (mm) → voxel. Throws where the affine is singular (a volume without extent).
+inline Affine inverse_affine(const Affine& affine) {
+  const auto& a = affine;
+  const auto minor_of = [&a](std::size_t row, std::size_t column) {
+    const std::size_t r0 = (row + 1) % 3, r1 = (row + 2) % 3, c0 = (column + 1) % 3, c1 = (column + 2) % 3;
+    return a[r0][c0] * a[r1][c1] - a[r0][c1] * a[r1][c0];
+  };
+  const double determinant = a[0][0] * minor_of(0, 0) + a[0][1] * minor_of(0, 1) + a[0][2] * minor_of(0, 2);
+  check(std::isfinite(determinant) && determinant != 0, "the affine of this volume cannot be inverted (determinant {})",
+        determinant);
+  Affine result{};
+  for (std::size_t row = 0; row < 3; ++row) {
+    for (std::size_t column = 0; column < 3; ++column) result[row][column] = minor_of(column, row) / determinant;
+    for (std::size_t k = 0; k < 3; ++k) result[row][3] -= result[row][k] * a[k][3];
+  }
+  return result;
+}
+
+/// "RAS", "LPS", …: for the voxel axes x, y, z the side towards which their index grows (nibabel's `aff2axcodes`).
+/// Oblique volumes get the nearest such code; no two axes share a world direction.
+inline std::string orientation(const Affine& affine) {
+  static constexpr char kTowards[3][2] = {{'L', 'R'}, {'P', 'A'}, {'I', 'S'}};
+  std::string code(3, '?');
+  std::array<bool, 3> axis_done{}, world_done{};
+  for (int step = 0; step < 3; ++step) {  // the strongest remaining pair first, so that the assignment is one to one
+    std::size_t best_axis = 0, best_world = 0;
+    double best = -1;
+    for (std::size_t axis = 0; axis < 3; ++axis) {
+      const double norm = std::hypot(affine[0][axis], affine[1][axis], affine[2][axis]);
+      for (std::size_t world = 0; world < 3; ++world) {
+        const double share = norm > 0 ? std::abs(affine[world][axis]) / norm : 0;
+        if (!axis_done[axis] && !world_done[world] && share > best) {
+          best = share, best_axis = axis, best_world = world;
+        }
+      }
+    }
+    axis_done[best_axis] = world_done[best_world] = true;
+    code[best_axis] = kTowards[best_world][affine[best_world][best_axis] > 0 ? 1 : 0];
+  }
+  return code;
+}
+
+/// Which axis of a (Z, Y, X) tensor runs between left and right, and on which side its index 0 lies.
+struct LeftRightAxis {
+  std::int64_t dimension = 2;  ///< 0, 1 or 2 of (Z, Y, X)
+  bool starts_left = true;     ///< index 0 is the subject's left
+};
+
+/// The left-right axis of a volume with this affine.
+inline LeftRightAxis left_right_axis(const Affine& affine) {
+  const auto code = orientation(affine);
+  const auto axis = static_cast<std::int64_t>(code.find_first_of("LR"));
+  return {2 - axis, code[static_cast<std::size_t>(axis)] == 'R'};
+}
+
+}  // namespace pam
