@@ -27,6 +27,12 @@ using StateDict = std::vector<std::pair<std::string, torch::Tensor>>;
 /// ("true" or "false").
 using Metadata = std::map<std::string, std::string>;
 
+/// The content of a weight file of either format.
+struct WeightsFile {
+  StateDict tensors;
+  Metadata metadata;
+};
+
 /// The tensor called `name`, or an undefined one.
 [[nodiscard]] inline torch::Tensor find_tensor(const StateDict& tensors, std::string_view name) {
   for (const auto& [key, tensor] : tensors) {
