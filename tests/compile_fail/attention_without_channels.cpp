@@ -3,7 +3,7 @@
 #include <pam/attention/attended.hpp>
 
 struct MineOptions {
-#ifdef PAM_EXPECT_PASS
+#ifndef PAM_MISUSE
   TORCH_ARG(std::int64_t, channels) = 0;
 #endif
 };

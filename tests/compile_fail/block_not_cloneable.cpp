@@ -2,7 +2,7 @@
 // expect: pam: Block::Impl must derive from torch::nn::Cloneable<Block::Impl> and register in reset()
 #include <pam/nets/unet.hpp>
 
-#ifdef PAM_EXPECT_PASS
+#ifndef PAM_MISUSE
 struct MineImpl : torch::nn::Cloneable<MineImpl> {
   void reset() override {}
 #else

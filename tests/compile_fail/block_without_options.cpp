@@ -3,7 +3,7 @@
 #include <pam/nets/unet.hpp>
 
 struct MineImpl : torch::nn::Cloneable<MineImpl> {
-#ifdef PAM_EXPECT_PASS
+#ifndef PAM_MISUSE
   using Options = pam::ConvBlockOptions;
 #endif
   explicit MineImpl(const pam::ConvBlockOptions&) {}

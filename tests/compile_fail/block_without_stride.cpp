@@ -5,7 +5,7 @@
 struct MineOptions {
   TORCH_ARG(std::int64_t, in_channels) = 0;
   TORCH_ARG(std::int64_t, out_channels) = 0;
-#ifdef PAM_EXPECT_PASS
+#ifndef PAM_MISUSE
   TORCH_ARG(std::int64_t, stride) = 1;
 #endif
 };
