@@ -9,9 +9,14 @@
 /// cscunet 3.14 M, cbamunet 3.14 M, gcnunet 3.15 M, fpa 4.2 M, rfna 5.63 M.
 #pragma once
 
+#include <pam/attention/attended.hpp>
+#include <pam/attention/cbam.hpp>
 #include <pam/attention/false_positive_attention.hpp>
+#include <pam/attention/global_context.hpp>
 #include <pam/attention/reverse_false_negative_attention.hpp>
+#include <pam/attention/spatial_channel_squeeze_excite.hpp>
 #include <pam/layers/dilated_block.hpp>
+#include <pam/nets/gated_skip.hpp>
 #include <pam/nets/network.hpp>
 #include <pam/nets/network_json.hpp>
 #include <pam/nets/unet.hpp>
@@ -80,6 +85,29 @@ inline void add_plain_nets(std::vector<ZooEntry>& zoo) {
   }
 }
 
+/// Attention after the stages, but not after the last one, which the bridge follows.
+template <typename Options>
+void attend_all_but_last(Options& options) {
+  auto stages = options.stages();
+  stages.assign(static_cast<std::size_t>(options.depth()), stages.front());
+  stages.back().attend(false);
+  options.stages(stages);
+}
+
+/// The paper's baselines, as its authors placed them. The blocks' defaults are the presets `paper()`.
+inline void add_baseline_nets(std::vector<ZooEntry>& zoo) {
+  using Scse = Attended<SpatialChannelSqueezeExcite>;
+  using Cbam = Attended<CBAM>;
+  using Context = Attended<GlobalContext>;
+  zoo.push_back({"aunet", network_builder<UNet<ConvBlock, ConvBlock, ConvBlock, GatedSkip>>([](auto&) {})});
+  zoo.push_back({"cscunet", network_builder<UNet<Scse, ConvBlock, Scse, ConcatSkip, Scse>>(
+                                [](auto& o) { attend_all_but_last(o); })});
+  zoo.push_back({"cbamunet", network_builder<UNet<Cbam, Cbam, ConvBlock, ConcatSkip, Cbam>>(
+                                 [](auto& o) { attend_all_but_last(o); })});
+  zoo.push_back({"gcnunet", network_builder<UNet<Context, Context, ConvBlock, ConcatSkip, Context>>(
+                                [](auto& o) { attend_all_but_last(o); })});
+}
+
 /// Sets `block` in the stages and, where it is the same type, in the bridge.
 template <typename Options, typename Block>
 void place_block(Options& options, const Block& block) {
@@ -130,6 +158,7 @@ inline const std::vector<ZooEntry>& zoo() {
   static const auto entries = [] {
     std::vector<ZooEntry> list;
     add_plain_nets(list);
+    add_baseline_nets(list);
     add_paper_nets(list);
     add_figure7_nets(list);
     return list;
