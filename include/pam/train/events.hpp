@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: MIT
+/// What `fit` tells its caller while it runs. Progress bars, logs and tests listen; none of them is built into the loop.
+/// Epochs, batches and steps in events count what is done: the first finished epoch is 1.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+namespace pam {
+
+/// Named numbers, in the order to print them. NaN means undefined.
+using Scores = std::vector<std::pair<std::string, double>>;
+
+/// What a validation callback returns. `score` decides about best and early stop: higher is better, NaN is no
+/// improvement. `scores` are logged beside it. A plain double converts.
+struct Validation {
+  double score = 0;
+  Scores scores;
+  Validation() = default;
+  Validation(double score_, Scores scores_ = {}) : score(score_), scores(std::move(scores_)) {}  // NOLINT: converts
+};
+
+/// Before the first step, after a checkpoint was restored.
+struct Started {
+  bool resumed = false;
+  std::int64_t epoch = 0, batch = 0, step = 0;                   ///< what is done already
+  std::int64_t epochs = 0, batches_per_epoch = 0, total_steps = 0;  ///< what there is to do
+};
+
+/// After each optimizer step.
+struct StepEnd {
+  std::int64_t epoch = 0;  ///< finished epochs
+  std::int64_t batch = 0;  ///< batches done in the current epoch
+  std::int64_t step = 0;   ///< optimizer steps done in the run
+  double loss = 0;         ///< mean over the step's micro-batches; of the last read step where losses are read rarely
+  double learning_rate = 0;
+};
+
+/// After each epoch and its validation, before its checkpoint is written.
+struct EpochEnd {
+  std::int64_t epoch = 0, step = 0;
+  double loss = 0;               ///< mean over the epoch's images
+  double learning_rate = 0;      ///< of the epoch's last step
+  double seconds = 0;            ///< training alone, without validation
+  double data_wait_share = 0;    ///< share of `seconds` in which the loop waited for the loader, 0 to 1
+  double images_per_second = 0;  ///< over all processes
+  std::optional<Validation> validation;
+  bool best = false;  ///< this epoch's score is the best so far
+};
+
+/// After a checkpoint is safely on disk.
+struct CheckpointSaved {
+  std::filesystem::path path;
+  bool best = false;  ///< `best`, else `last`
+};
+
+/// Why `fit` returned.
+enum class StopReason {
+  kCompleted,      ///< all epochs done
+  kEarlyStopped,   ///< no better score for `patience` epochs
+  kInterrupted,    ///< Ctrl-C or SIGTERM
+  kStopRequested,  ///< the caller's stop flag
+};
+
+inline std::string to_string(StopReason reason) {
+  switch (reason) {
+    case StopReason::kCompleted: return "completed";
+    case StopReason::kEarlyStopped: return "early stop";
+    case StopReason::kInterrupted: return "interrupted";
+    case StopReason::kStopRequested: return "stop requested";
+  }
+  return "unknown";
+}
+
+/// The last event.
+struct Stopped {
+  StopReason reason = StopReason::kCompleted;
+};
+
+using Event = std::variant<Started, StepEnd, EpochEnd, CheckpointSaved, Stopped>;
+using EventHandler = std::function<void(const Event&)>;
+
+/// One handler that calls `handlers` in order. Example: `fit(…, combine({std::ref(bar), std::ref(log)}))`.
+inline EventHandler combine(std::vector<EventHandler> handlers) {
+  return [handlers = std::move(handlers)](const Event& event) {
+    for (const auto& handler : handlers) {
+      if (handler) handler(event);
+    }
+  };
+}
+
+}  // namespace pam

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: MIT
+/// What `fit` can be told, and what it returns.
+#pragma once
+
+#include <pam/core/error.hpp>
+#include <pam/io/state_dict.hpp>
+#include <pam/train/events.hpp>
+#include <pam/train/schedule.hpp>
+
+#include <atomic>
+#include <cmath>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <optional>
+
+namespace pam {
+
+/// Options of `fit`. The fields that `visit` lists are plain data (JSON, configs); the rest belongs to one run.
+struct FitOptions {
+  std::int64_t epochs = 1;
+  Schedule schedule;
+  double clip_norm = 0;         ///< gradients are scaled down to this global L2 norm; 0 = no clipping
+  std::int64_t accumulate = 1;  ///< micro-batches per optimizer step: the step's loss is the mean of theirs
+  bool reversed = false;        ///< train on 1 - label (binary nets only); stored as pam.reversed
+  std::int64_t patience = 0;    ///< early stop after so many epochs without a better score; 0 = never
+  std::int64_t validate_every = 1;      ///< epochs between validations; the last epoch always has one
+  std::int64_t save_every_epochs = 1;   ///< `last` after every so many epochs, and at the end; 0 = at the end
+  std::int64_t save_every_steps = 0;    ///< and after every so many optimizer steps; 0 = not
+  double save_every_seconds = 0;        ///< and at the first step so long after the previous save; 0 = not
+  std::int64_t read_loss_every = 1;     ///< steps between readings of the loss. On an accelerator each reading waits
+                                        ///< for it; a NaN is found, and its batch named, at the next reading or save
+  std::int64_t seed = 0;  ///< of the default generator (dropout); process r of several uses seed + r
+
+  /// Where checkpoints go; made where it does not exist. Empty: none are written. With several processes all of them
+  /// must see it, and process 0 writes.
+  std::filesystem::path directory;
+  /// Go on from the directory's checkpoint; where there is none (yet), start afresh.
+  bool resume = false;
+  /// Start afresh although the directory holds a checkpoint. Without `resume` or `overwrite` that is an error.
+  bool overwrite = false;
+  /// Resume although epochs, schedule, learning rate, clipping or patience differ from the checkpoint's.
+  bool allow_changes = false;
+  /// SIGINT and SIGTERM finish the step, save `last` and return; a second Ctrl-C kills.
+  bool catch_signals = true;
+  /// Goes into every checkpoint: "pam.net" and what else its readers need. `fit` adds "pam.reversed".
+  Metadata metadata;
+  /// Called after an epoch (1 = first) in eval mode and without gradients; empty: no validation, no `best`. With
+  /// several processes all call it and process 0's score counts.
+  std::function<Validation(std::int64_t epoch)> validate;
+  /// Another way to stop: set from any thread, it has the effect of Ctrl-C.
+  const std::atomic<bool>* stop = nullptr;
+
+  template <typename Self, typename Visitor>
+  static void visit(Self& self, Visitor&& field) {
+    field("epochs", self.epochs);
+    field("schedule", self.schedule);
+    field("clip_norm", self.clip_norm);
+    field("accumulate", self.accumulate);
+    field("reversed", self.reversed);
+    field("patience", self.patience);
+    field("validate_every", self.validate_every);
+    field("save_every_epochs", self.save_every_epochs);
+    field("save_every_steps", self.save_every_steps);
+    field("save_every_seconds", self.save_every_seconds);
+    field("read_loss_every", self.read_loss_every);
+    field("seed", self.seed);
+  }
+};
+
+/// What `fit` returns; a resumed run that was finished already returns the same as when it finished.
+struct FitResult {
+  StopReason reason = StopReason::kCompleted;
+  bool resumed = false;
+  std::int64_t epochs = 0;  ///< finished epochs
+  std::int64_t steps = 0;   ///< optimizer steps
+  double loss = 0;          ///< mean training loss of the last finished epoch
+  std::optional<double> best_score;
+  std::int64_t best_epoch = 0;  ///< 1 = first; 0 = none
+};
+
+/// Throws `Error` for a field out of range, naming it. `total_steps` is the length of the run.
+inline void check_fit_options(const FitOptions& options, std::int64_t total_steps) {
+  const auto at_least = [](const char* name, auto value, auto low) {
+    check(value >= low && std::isfinite(static_cast<double>(value)), "fit: {} must be at least {}, got {}", name, low,
+          value);
+  };
+  at_least("epochs", options.epochs, std::int64_t{1});
+  at_least("clip_norm", options.clip_norm, 0.0);
+  at_least("accumulate", options.accumulate, std::int64_t{1});
+  at_least("patience", options.patience, std::int64_t{0});
+  at_least("validate_every", options.validate_every, std::int64_t{1});
+  at_least("save_every_epochs", options.save_every_epochs, std::int64_t{0});
+  at_least("save_every_steps", options.save_every_steps, std::int64_t{0});
+  at_least("save_every_seconds", options.save_every_seconds, 0.0);
+  at_least("read_loss_every", options.read_loss_every, std::int64_t{1});
+  at_least("seed", options.seed, std::int64_t{0});
+  check(options.patience == 0 || options.validate,
+        "fit: patience {} needs a validate callback, whose score it watches; give one or set patience to 0",
+        options.patience);
+  check(!options.resume || !options.directory.empty(), "fit: resume needs a directory, where the checkpoint is");
+  const auto reversed = options.metadata.find("pam.reversed");
+  check(reversed == options.metadata.end() || reversed->second == (options.reversed ? "true" : "false"),
+        "fit: metadata says pam.reversed = {}, but the option reversed is {}; leave pam.reversed to fit",
+        reversed == options.metadata.end() ? "" : reversed->second, options.reversed);
+  check_schedule(options.schedule, total_steps);
+}
+
+}  // namespace pam

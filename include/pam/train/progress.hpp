@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: MIT
+/// What a user sees of a training: one line that moves with the time left on a terminal, one plain line an epoch
+/// elsewhere (files, pipes, CI).
+#pragma once
+
+#include <pam/core/error.hpp>
+#include <pam/train/events.hpp>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <functional>
+#include <iostream>
+#include <string>
+#include <utility>
+
+#include <unistd.h>
+
+namespace pam {
+namespace detail {
+
+/// "47 s", "12:05 min", "3:07:00 h".
+inline std::string duration_string(double seconds) {
+  if (!std::isfinite(seconds) || seconds < 0) return "?";
+  const auto whole = static_cast<std::int64_t>(std::llround(std::min(seconds, 1e9)));
+  if (whole < 60) return fmt::format("{} s", whole);
+  if (whole < 3600) return fmt::format("{}:{:02} min", whole / 60, whole % 60);
+  return fmt::format("{}:{:02}:{:02} h", whole / 3600, whole / 60 % 60, whole % 60);
+}
+
+}  // namespace detail
+
+/// An event handler for `fit`. Example: `fit(net, loader, loss, optimizer, options, ProgressBar());`
+/// The time left is this session's seconds per step, validation included, times the steps that are left.
+class ProgressBar {
+ public:
+  using Clock = std::function<double()>;  ///< seconds since any moment
+
+  /// Writes to std::cerr: moving line where that is a terminal.
+  ProgressBar() : ProgressBar(std::cerr, ::isatty(STDERR_FILENO) == 1) {}
+  ProgressBar(std::ostream& stream, bool terminal, Clock clock = steady_seconds)
+      : stream_(&stream), terminal_(terminal), clock_(std::move(clock)) {}
+
+  void operator()(const Event& event) {
+    std::visit([this](const auto& each) { handle(each); }, event);
+  }
+
+ private:
+  static constexpr double kRefreshSeconds = 0.1;
+  static constexpr int kBarWidth = 20;
+
+  static double steady_seconds() {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+  }
+
+  void handle(const Started& event) {
+    started_ = event;
+    begin_ = clock_();
+    shown_ = begin_ - 2 * kRefreshSeconds;
+    if (event.resumed) {
+      line(fmt::format("resumed: {} of {} epochs and {} of {} batches of the next are done", event.epoch, event.epochs,
+                       event.batch, event.batches_per_epoch));
+    }
+  }
+
+  void handle(const StepEnd& event) {
+    const double now = clock_();
+    if (!terminal_ || now - shown_ < kRefreshSeconds) return;
+    shown_ = now;
+    const auto total = std::max<std::int64_t>(1, started_.batches_per_epoch);
+    const auto filled = static_cast<std::size_t>(std::min<std::int64_t>(kBarWidth, kBarWidth * event.batch / total));
+    moving(fmt::format("epoch {}/{} [{}{}] {}/{}  loss {:.4f}  lr {:.3g}  left {}", event.epoch + 1, started_.epochs,
+                       std::string(filled, '#'), std::string(kBarWidth - filled, '-'), event.batch, total, event.loss,
+                       event.learning_rate, time_left(now, event.step)));
+  }
+
+  void handle(const EpochEnd& event) {
+    auto text = fmt::format("epoch {}/{}  loss {:.4f}  lr {:.3g}  {}  {:.1f} images/s  waited {:.0f} %", event.epoch,
+                            started_.epochs, event.loss, event.learning_rate, detail::duration_string(event.seconds),
+                            event.images_per_second, 100 * event.data_wait_share);
+    if (event.validation) {
+      text += fmt::format("  score {:.4f}{}", event.validation->score, event.best ? " (best)" : "");
+      for (const auto& [name, value] : event.validation->scores) text += fmt::format("  {} {:.4g}", name, value);
+    }
+    if (event.epoch < started_.epochs) text += "  left " + time_left(clock_(), event.step);
+    line(text);
+  }
+
+  void handle(const CheckpointSaved&) {}
+
+  void handle(const Stopped& event) {
+    if (event.reason != StopReason::kCompleted) line("stopped: " + to_string(event.reason));
+    if (terminal_ && !moving_.empty()) line("");
+  }
+
+  [[nodiscard]] std::string time_left(double now, std::int64_t step) const {
+    const auto done = step - started_.step;
+    if (done <= 0) return "?";
+    const double per_step = (now - begin_) / static_cast<double>(done);
+    return detail::duration_string(per_step * static_cast<double>(started_.total_steps - step));
+  }
+
+  /// Replaces the moving line.
+  void moving(const std::string& text) {
+    const auto blanks = moving_.size() > text.size() ? moving_.size() - text.size() : 0;
+    *stream_ << '\r' << text << std::string(blanks, ' ') << std::flush;
+    moving_ = text;
+  }
+
+  /// A line that stays.
+  void line(const std::string& text) {
+    if (terminal_ && !moving_.empty()) moving("");
+    if (terminal_ && !text.empty()) *stream_ << '\r';
+    if (!text.empty()) *stream_ << text << '\n' << std::flush;
+    moving_.clear();
+  }
+
+  std::ostream* stream_;
+  bool terminal_;
+  Clock clock_;
+  Started started_;
+  double begin_ = 0, shown_ = 0;
+  std::string moving_;
+};
+
+}  // namespace pam
