@@ -1,8 +1,9 @@
 # Builds TARGET, which must fail, and whose first error must hold the sentence that CASE names in `// expect: …`.
 cmake_minimum_required(VERSION 3.22)
-file(STRINGS "${CASE}" expected REGEX "^// expect: ")
-string(REPLACE "// expect: " "" expected "${expected}")
-if(NOT expected)
+file(READ "${CASE}" text)
+if(text MATCHES "// expect: ([^\n]*)\n")
+  set(expected "${CMAKE_MATCH_1}")
+else()
   message(FATAL_ERROR "${CASE}: no line '// expect: <the sentence of the error>'")
 endif()
 execute_process(COMMAND ${CMAKE_COMMAND} --build "${BUILD}" --target "${TARGET}"

@@ -1,0 +1,36 @@
+# Short names for what one does with pam. CMake does the work: cmake --preset release|dev|sanitize.
+JOBS ?= $(shell nproc)
+PREFIX ?= /usr/local
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-newest-torch sanitize install clean
+
+help: ## print this list
+	@grep -E '^[a-z-]+: *##' $(MAKEFILE_LIST) | sed 's/: *## /\t/' | awk -F '\t' '{printf "  make %-18s %s\n", $$1, $$2}'
+
+demo: ## install what is missing, build, train U-Net, FPA and RFNA on real MRI, write runs/demo/report.html
+	tools/install_dependencies.sh --for demo
+	cmake --preset release
+	cmake --build --preset release --parallel $(JOBS) --target train_folder
+	build/release/bin/train_folder --demo --out runs/demo
+
+test: ## install what is missing, build and run all tests (LibTorch from Debian)
+	tools/install_dependencies.sh --for test
+	cmake --preset dev -DPAM_UNITY=ON
+	cmake --build --preset dev --parallel $(JOBS)
+	tools/run_tests.sh build/dev $(JOBS)
+
+test-newest-torch: ## build and run the core tests against the newest torch on PyPI (5.4 GB, kept outside the tree)
+	tools/test_newest_torch.sh $(JOBS)
+
+sanitize: ## run the tests under AddressSanitizer and UndefinedBehaviorSanitizer
+	tools/install_dependencies.sh --for sanitize
+	cmake --preset sanitize -DPAM_UNITY=ON
+	cmake --build --preset sanitize --parallel $(JOBS)
+	tools/run_tests.sh build/sanitize $(JOBS)
+
+install: ## install the headers and the CMake package into PREFIX (default /usr/local)
+	cmake -S . -B build/install -DPAM_BUILD_TESTS=OFF -DPAM_BUILD_EXAMPLES=OFF -DPAM_BUILD_BENCHMARKS=OFF
+	cmake --install build/install --prefix $(PREFIX)
+
+clean: ## remove build/
+	rm -rf build
