@@ -50,7 +50,9 @@ void field_from_json(const nlohmann::json& json, T& value, const std::string& wh
   const auto wrong = [&](const char* wanted) {
     fail("{}: must be {}, got {}; see the option's documentation", where, wanted, json.dump());
   };
-  if constexpr (is_vector<T>::value) {
+  if constexpr (std::is_same_v<T, nlohmann::json>) {  // options of something else, which checks them itself
+    value = json;
+  } else if constexpr (is_vector<T>::value) {
     if (!json.is_array()) wrong("an array");
     T items;
     for (std::size_t i = 0; i < json.size(); ++i) {

@@ -146,9 +146,10 @@ class HtmlPage {
     return *this;
   }
 
-  /// Pictures side by side, as many as fit.
-  HtmlPage& figures(const std::vector<Figure>& pictures) {
-    add("<div class=\"figures\">\n");
+  /// Pictures side by side: in rows of `columns` where the window is wide enough, as many as fit with 0.
+  HtmlPage& figures(const std::vector<Figure>& pictures, std::int64_t columns = 0) {
+    add(columns > 0 ? fmt::format("<div class=\"figures rows\" style=\"--columns:{}\">\n", columns)
+                    : std::string("<div class=\"figures\">\n"));
     for (const auto& picture : pictures) {
       body_ += fmt::format("<figure><img alt=\"{}\" src=\"data:image/png;base64,{}\">", html_escaped(picture.alt),
                            base64(picture.png));

@@ -43,6 +43,7 @@ dl { display: grid; grid-template-columns: max-content 1fr; gap: 4px 20px; }
 dt { color: var(--soft); }
 dd { margin: 0; overflow-wrap: anywhere; }
 .figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 250px), 1fr)); gap: 18px; align-items: start; margin: 12px 0; }
+@media (min-width: 700px) { .figures.rows { grid-template-columns: repeat(var(--columns), minmax(0, 270px)); } }
 figure { margin: 0; }
 figcaption { color: var(--soft); font-size: .92rem; padding-top: 6px; overflow-wrap: anywhere; }
 img { display: block; max-width: 100%; height: auto; image-rendering: pixelated; background: #000; border-radius: 4px; }

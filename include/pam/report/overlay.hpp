@@ -27,7 +27,7 @@ struct Window {
 
 /// How `overlay` draws.
 struct OverlayOptions {
-  double alpha = 0.55;        ///< share of the colour in a coloured pixel; 0 shows the image alone
+  double alpha = 0.6;         ///< share of the colour in a coloured pixel; 0 shows the image alone
   Window window;              ///< of the image; see `robust_window`
   bool flip_rows = false;     ///< NIfTI rows that run from back to front are shown front up
   bool flip_columns = false;  ///< radiological view: the patient's right on the left
