@@ -32,8 +32,9 @@ TEST_CASE("bce_loss equals PyTorch's own functions, ignored pixels included", "[
   auto labels = torch::randint(0, 2, {3, 4, 5}, torch::kLong);
   const auto logits = 3 * torch::randn({3, 1, 4, 5}, torch::kDouble);
   // 1e-12: the same terms summed in another order.
-  REQUIRE_THAT(bce_loss(logits, labels),
-               IsClose(F::binary_cross_entropy_with_logits(logits, labels.unsqueeze(1).to(torch::kDouble))).rtol(1e-12));
+  REQUIRE_THAT(
+      bce_loss(logits, labels),
+      IsClose(F::binary_cross_entropy_with_logits(logits, labels.unsqueeze(1).to(torch::kDouble))).rtol(1e-12));
   const auto many = 3 * torch::randn({3, 4, 4, 5}, torch::kDouble);
   labels = torch::randint(-1, 4, {3, 4, 5}, torch::kLong);
   REQUIRE_THAT(bce_loss(many, labels),

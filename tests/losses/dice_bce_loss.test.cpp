@@ -15,7 +15,8 @@ TEST_CASE("dice_bce_loss is the weighted sum of its parts", "[losses]") {
   const auto logits = torch::randn({2, 1, 4, 4}, torch::kDouble);
   const auto labels = torch::randint(-1, 2, {2, 4, 4}, torch::kLong);
   // 1e-14: the same operations.
-  REQUIRE_THAT(dice_bce_loss(logits, labels), IsClose(dice_loss(logits, labels) + bce_loss(logits, labels)).rtol(1e-14));
+  REQUIRE_THAT(dice_bce_loss(logits, labels),
+               IsClose(dice_loss(logits, labels) + bce_loss(logits, labels)).rtol(1e-14));
   DiceBceOptions options;
   options.reversed = true;
   options.smooth = 3;

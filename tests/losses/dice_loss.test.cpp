@@ -33,8 +33,7 @@ TEST_CASE("dice_loss has its closed form on hand-made probabilities", "[losses]"
   DiceOptions per_class;
   per_class.per_class = true;
   const double of_two = 1 - (4.0 / 3 + 1) / (4.0 / 3 + 2 + 1), of_one = 1 - (2.0 / 3 + 1) / (4.0 / 3 + 1 + 1);
-  REQUIRE(dice_loss(flat, classes, per_class).item<double>() ==
-          Approx((of_two + 2 * of_one) / 3).epsilon(kDouble));
+  REQUIRE(dice_loss(flat, classes, per_class).item<double>() == Approx((of_two + 2 * of_one) / 3).epsilon(kDouble));
 }
 
 TEST_CASE("dice_loss sums over the whole batch, not image by image", "[losses]") {
@@ -126,12 +125,14 @@ TEST_CASE("the sums of dice_loss pass through the hook, so that two halves of a 
   std::vector<torch::Tensor> sums;
   DiceOptions options;
   options.reduce_sums = [&](torch::Tensor own) { return sums.emplace_back(own.detach()), own; };
-  for (int rank = 0; rank < 2; ++rank) dice_loss(logits.slice(0, 2 * rank, 2 * rank + 2), labels.slice(0, 2 * rank, 2 * rank + 2), options);
+  for (int rank = 0; rank < 2; ++rank)
+    dice_loss(logits.slice(0, 2 * rank, 2 * rank + 2), labels.slice(0, 2 * rank, 2 * rank + 2), options);
   const auto total = sums[0] + sums[1];
   options.reduce_sums = [&](torch::Tensor own) { return own * 2 + (total - own * 2).detach(); };
   auto halves = logits.clone().requires_grad_();
   for (int rank = 0; rank < 2; ++rank) {
-    const auto loss = dice_loss(halves.slice(0, 2 * rank, 2 * rank + 2), labels.slice(0, 2 * rank, 2 * rank + 2), options);
+    const auto loss =
+        dice_loss(halves.slice(0, 2 * rank, 2 * rank + 2), labels.slice(0, 2 * rank, 2 * rank + 2), options);
     REQUIRE_THAT(loss, IsClose(dice_loss(logits, labels)).rtol(kDouble));
     loss.backward();
   }

@@ -33,7 +33,8 @@ TEST_CASE("binary labels become a float target with ignored pixels out", "[losse
 
 TEST_CASE("labels without ignored pixels need no mask, whatever their integer type", "[losses]") {
   for (const auto type : {torch::kBool, torch::kByte, torch::kShort, torch::kInt, torch::kLong}) {
-    const auto target = make_target(torch::zeros({1, 1, 2, 2}), labels_of({0, 1, 1, 0}, {1, 2, 2}).to(type), {}, "test");
+    const auto target =
+        make_target(torch::zeros({1, 1, 2, 2}), labels_of({0, 1, 1, 0}, {1, 2, 2}).to(type), {}, "test");
     REQUIRE_FALSE(target.valid.defined());
     REQUIRE(target.pixels().item<double>() == 4);
     REQUIRE_THAT(target.target, IsClose(torch::tensor({0.f, 1.f, 1.f, 0.f}).view({1, 1, 2, 2})));

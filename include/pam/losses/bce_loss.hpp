@@ -9,8 +9,8 @@ namespace pam {
 struct BceOptions : LossOptions {};
 
 /// logits (N, 1, H, W) or (N, C, H, W), labels (N, H, W) or like the logits -> scalar >= 0.
-/// Stable for logits of any size: max(z, 0) - z·t + log(1 + exp(-|z|)), and log-softmax. 0 where every pixel is ignored.
-/// Throws as `make_target` does.
+/// Stable for logits of any size: max(z, 0) - z·t + log(1 + exp(-|z|)), and log-softmax. 0 where every pixel is
+/// ignored. Throws as `make_target` does.
 inline torch::Tensor bce_loss(const torch::Tensor& logits, const torch::Tensor& labels,
                               const BceOptions& options = {}) {
   namespace F = torch::nn::functional;

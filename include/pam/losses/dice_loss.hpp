@@ -21,7 +21,8 @@ namespace detail {
 /// [Σ p·t, Σ p, Σ t] over the pixels that count: (3, 1) for one channel or one quotient, (3, C) per class.
 inline torch::Tensor dice_sums(const torch::Tensor& logits, const LossTarget& target, bool per_class) {
   if (logits.size(1) == 1) {
-    // sigmoid(-3e4) is 0 with a gradient of 0 in every floating type, so one mask-free kernel serves ignored pixels too.
+    // sigmoid(-3e4) is 0 with a gradient of 0 in every floating type, so one mask-free kernel serves ignored pixels
+    // too.
     const auto kept = target.valid.defined() ? logits.masked_fill(target.valid.logical_not(), -3e4) : logits;
     return kernels::dice_sums(kept, target.target, kernels::default_backend()).unsqueeze(1);
   }

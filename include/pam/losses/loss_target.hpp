@@ -22,16 +22,17 @@ using ReduceSums = std::function<torch::Tensor(torch::Tensor)>;
 
 /// Options that every loss has.
 struct LossOptions {
-  bool reversed = false;            ///< train on 1 - label (RFNA); binary only
-  std::int64_t ignore_label = -1;   ///< whole-number labels of this value take no part, neither in sums nor in gradients
-  bool check_labels = true;         ///< refuse unknown labels; costs one wait for the device a call
-  ReduceSums reduce_sums = nullptr; ///< null: the loss is of this process's batch
+  bool reversed = false;           ///< train on 1 - label (RFNA); binary only
+  std::int64_t ignore_label = -1;  ///< whole-number labels of this value take no part, neither in sums nor in gradients
+  bool check_labels = true;        ///< refuse unknown labels; costs one wait for the device a call
+  ReduceSums reduce_sums = nullptr;  ///< null: the loss is of this process's batch
 };
 
 /// Labels made ready for a loss.
 struct LossTarget {
-  torch::Tensor target;  ///< of the logits' shape, in [0, 1]; 0 in ignored pixels; float64 for float64 logits, else float32
-  torch::Tensor valid;   ///< (N, 1, H, W) bool, false in ignored pixels; undefined where every pixel counts
+  torch::Tensor
+      target;  ///< of the logits' shape, in [0, 1]; 0 in ignored pixels; float64 for float64 logits, else float32
+  torch::Tensor valid;  ///< (N, 1, H, W) bool, false in ignored pixels; undefined where every pixel counts
 
   /// The number of pixels that count, as a scalar of `target`'s type.
   [[nodiscard]] torch::Tensor pixels() const {

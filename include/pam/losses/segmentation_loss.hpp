@@ -16,14 +16,14 @@ namespace pam {
 /// The options of all losses; each takes those it knows. `visit` lists the ones that belong into a configuration file
 /// (core/options_json.hpp); the others follow from the net and the machine.
 struct SegmentationLossOptions : LossOptions {
-  double smooth = 1;            ///< dice, dice_bce, tversky
-  bool per_class = false;       ///< dice, dice_bce, tversky
-  double dice_weight = 1;       ///< dice_bce
-  double bce_weight = 1;        ///< dice_bce
-  double focal_gamma = 2;       ///< focal
-  double focal_alpha = 0.25;    ///< focal
-  double tversky_alpha = 0.3;   ///< tversky: price of a false positive
-  double tversky_beta = 0.7;    ///< tversky: price of a false negative
+  double smooth = 1;           ///< dice, dice_bce, tversky
+  bool per_class = false;      ///< dice, dice_bce, tversky
+  double dice_weight = 1;      ///< dice_bce
+  double bce_weight = 1;       ///< dice_bce
+  double focal_gamma = 2;      ///< focal
+  double focal_alpha = 0.25;   ///< focal
+  double tversky_alpha = 0.3;  ///< tversky: price of a false positive
+  double tversky_beta = 0.7;   ///< tversky: price of a false negative
 
   template <typename Self, typename Visitor>
   static void visit(Self& self, Visitor&& field) {

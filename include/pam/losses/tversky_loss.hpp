@@ -10,9 +10,9 @@
 namespace pam {
 
 struct TverskyOptions : LossOptions {
-  double alpha = 0.3;      ///< price of a false positive, >= 0
-  double beta = 0.7;       ///< price of a false negative, >= 0 (0.3 and 0.7 gave the paper's best recall and F2 balance)
-  double smooth = 1;       ///< positive
+  double alpha = 0.3;  ///< price of a false positive, >= 0
+  double beta = 0.7;   ///< price of a false negative, >= 0 (0.3 and 0.7 gave the paper's best recall and F2 balance)
+  double smooth = 1;   ///< positive
   bool per_class = false;  ///< as in `DiceOptions`
 };
 

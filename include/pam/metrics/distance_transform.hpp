@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: MIT
+/// Exact Euclidean distance transform with anisotropic spacing, in linear time.
+/// The squared distance separates by axes (Felzenszwalb and Huttenlocher 2012, "Distance Transforms of Sampled
+/// Functions", https://doi.org/10.4086/toc.2012.v008a019): along the last axis two scans give it, along each other axis
+/// it is the lower envelope of one parabola a voxel.
+#pragma once
+
+#include <pam/core/error.hpp>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstdint>
+#include <limits>
+#include <vector>
+
+namespace pam {
+
+namespace detail {
+
+constexpr double kFar = std::numeric_limits<double>::infinity();
+
+/// `spacing` as one positive number an axis; empty means 1 for each. `who` names the function in messages.
+inline std::vector<double> checked_spacing(torch::ArrayRef<double> spacing, std::int64_t axes, const char* who) {
+  if (spacing.empty()) return std::vector<double>(static_cast<std::size_t>(axes), 1.0);
+  check(static_cast<std::int64_t>(spacing.size()) == axes,
+        "{}: spacing must have one entry for each of the {} axes, in the tensor's order, got {}", who, axes,
+        spacing.size());
+  // Beyond these bounds squares of distances would lose themselves among a double's extremes.
+  for (const double step : spacing) {
+    check(step >= 1e-12 && step <= 1e12, "{}: spacing must be positive and finite (1e-12 to 1e12), got {}", who, step);
+  }
+  return spacing.vec();
+}
+
+/// Replaces f[0..n) by min over q of (w (x - q))² + f[q], keeping its work space between lines.
+///
+/// Parabolas are added from left to right. `vertex` lists those that are lowest somewhere, `start[k]` where the k-th
+/// takes over from its left neighbour. A new parabola that crosses the last one left of the last one's start hides it
+/// for good.
+///
+///     \     \     /     /
+///      \     \   /     /     The parabolas of r and q > r cross at
+///       \_    \ /    _/        x = (h(q) - h(r)) / (2 w² (q - r)),  h(q) = f[q] + w² q²:
+///         \_   X   _/        left of x the one of r is lower, right of it the one of q.
+///        r  \_/ \_/  q
+class LowerEnvelope {
+ public:
+  explicit LowerEnvelope(std::int64_t n) : vertex_(n), height_(n), start_(n), value_(n) {}
+
+  void apply(double* f, std::int64_t n, double w) {
+    const double w2 = w * w;
+    std::int64_t last = -1;
+    for (std::int64_t q = 0; q < n; ++q) {
+      if (f[q] == kFar) continue;  // no voxel to be near to: no parabola
+      const double height = f[q] + w2 * static_cast<double>(q * q);
+      double start = -kFar;
+      for (; last >= 0; --last) {
+        start = (height - height_[last]) / (2 * w2 * static_cast<double>(q - vertex_[last]));
+        if (start > start_[last]) break;
+        start = -kFar;
+      }
+      ++last;
+      vertex_[last] = q, height_[last] = height, start_[last] = start;
+    }
+    if (last < 0) return;  // a line without a parabola stays far
+    for (std::int64_t k = 0; k <= last; ++k) value_[k] = f[vertex_[k]];
+    std::int64_t k = 0;
+    for (std::int64_t x = 0; x < n; ++x) {
+      while (k < last && start_[k + 1] <= static_cast<double>(x)) ++k;
+      const double step = w * static_cast<double>(x - vertex_[k]);
+      f[x] = step * step + value_[k];
+    }
+  }
+
+ private:
+  std::vector<std::int64_t> vertex_;
+  std::vector<double> height_, start_, value_;
+};
+
+/// Squared distances along the last axis: to the nearest 0 of `mask` in the same row of `n`; far where there is none.
+inline void row_distances(const std::uint8_t* mask, double* squared, std::int64_t n, double w) {
+  double steps = kFar;
+  for (std::int64_t x = 0; x < n; ++x) squared[x] = steps = mask[x] == 0 ? 0 : steps + 1;
+  steps = kFar;
+  for (std::int64_t x = n - 1; x >= 0; --x) {
+    steps = mask[x] == 0 ? 0 : steps + 1;
+    const double distance = w * std::min(steps, squared[x]);
+    squared[x] = distance * distance;
+  }
+}
+
+/// The envelope along an axis of length `n` whose neighbours lie `inner` apart, for all `outer` × `inner` lines.
+inline void axis_distances(double* squared, std::int64_t outer, std::int64_t n, std::int64_t inner, double w) {
+  // Eight lines at once: each row of the block is one cache line, where single lines would touch n of them.
+  constexpr std::int64_t kLines = 8;
+  const auto blocks = (inner + kLines - 1) / kLines;
+  at::parallel_for(0, outer * blocks, std::max<std::int64_t>(1, 32768 / (n * kLines)), [&](auto begin, auto end) {
+    LowerEnvelope envelope(n);
+    std::vector<double> lines(static_cast<std::size_t>(kLines * n));
+    for (auto block = begin; block < end; ++block) {
+      const auto first = (block % blocks) * kLines, count = std::min(kLines, inner - first);
+      double* corner = squared + (block / blocks) * n * inner + first;
+      for (std::int64_t i = 0; i < n; ++i) {
+        for (std::int64_t j = 0; j < count; ++j) lines[j * n + i] = corner[i * inner + j];
+      }
+      for (std::int64_t j = 0; j < count; ++j) envelope.apply(&lines[j * n], n, w);
+      for (std::int64_t i = 0; i < n; ++i) {
+        for (std::int64_t j = 0; j < count; ++j) corner[i * inner + j] = lines[j * n + i];
+      }
+    }
+  });
+}
+
+}  // namespace detail
+
+/// The distance of each non-zero entry of `mask` to the nearest zero entry, 0 at zero entries, +infinity where there is
+/// no zero entry: what scipy.ndimage.distance_transform_edt(mask, sampling=spacing) gives. `mask`: 1-D, 2-D or 3-D,
+/// whole numbers or bool. `spacing`: the distance of neighbours along each axis, in the tensor's order (empty: 1). ->
+/// float64 of the mask's shape, on the CPU. O(voxels). Throws on other masks and spacings.
+[[nodiscard]] inline torch::Tensor distance_transform(const torch::Tensor& mask, torch::ArrayRef<double> spacing = {}) {
+  check(mask.defined() && mask.dim() >= 1 && mask.dim() <= 3 && c10::isIntegralType(mask.scalar_type(), true),
+        "distance_transform: the mask must have 1 to 3 axes and hold whole numbers or bool, got {} of {}",
+        shape_string(mask), mask.defined() ? toString(mask.scalar_type()) : "nothing");
+  const auto axes = mask.dim();
+  const auto steps = detail::checked_spacing(spacing, axes, "distance_transform");
+  const auto bytes = mask.detach().ne(0).to(torch::kCPU, torch::kByte).contiguous();
+  auto result = torch::empty(mask.sizes(), torch::kDouble);
+  if (result.numel() == 0) return result;
+  const auto n = mask.size(axes - 1);
+  const auto* in = bytes.data_ptr<std::uint8_t>();
+  auto* out = result.data_ptr<double>();
+  at::parallel_for(0, result.numel() / n, std::max<std::int64_t>(1, 32768 / n), [&](auto begin, auto end) {
+    for (auto row = begin; row < end; ++row) detail::row_distances(in + row * n, out + row * n, n, steps.back());
+  });
+  std::int64_t inner = n;
+  for (auto axis = axes - 2; axis >= 0; --axis) {
+    const auto length = mask.size(axis);
+    detail::axis_distances(out, result.numel() / (length * inner), length, inner, steps[axis]);
+    inner *= length;
+  }
+  return result.sqrt_();
+}
+
+}  // namespace pam

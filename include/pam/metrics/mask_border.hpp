@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: MIT
+/// `mask_border`: the voxels of a mask that touch its outside, as medpy and MONAI define the surface for Hausdorff
+/// distances: mask ^ erosion(mask), where what lies beyond the image's edge counts as background.
+#pragma once
+
+#include <pam/core/error.hpp>
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace pam {
+
+/// Which neighbours the erosion looks at.
+enum class Connectivity {
+  Faces,  ///< 4 in 2-D, 6 in 3-D (scipy's generate_binary_structure(n, 1); default everywhere)
+  Full,   ///< 8 in 2-D, 26 in 3-D
+};
+
+inline const char* to_string(Connectivity connectivity) {
+  return connectivity == Connectivity::Faces ? "faces" : "full";
+}
+
+namespace detail {
+
+/// Steps to the neighbours in a volume of `sizes`. An axis of length 1 is no axis, unless all are.
+inline std::vector<std::array<std::int64_t, 3>> neighbour_steps(const std::array<std::int64_t, 3>& sizes,
+                                                                Connectivity connectivity) {
+  const bool point = sizes[0] * sizes[1] * sizes[2] == 1;
+  std::vector<std::array<std::int64_t, 3>> steps;
+  for (std::int64_t code = 0; code < 27; ++code) {
+    const std::array<std::int64_t, 3> step{code / 9 - 1, code / 3 % 3 - 1, code % 3 - 1};
+    std::int64_t moved = 0;
+    bool along_axes = true;
+    for (int a = 0; a < 3; ++a) {
+      moved += step[a] != 0;
+      along_axes = along_axes && (step[a] == 0 || sizes[a] > 1 || point);
+    }
+    if (moved > 0 && along_axes && (moved == 1 || connectivity == Connectivity::Full)) steps.push_back(step);
+  }
+  return steps;
+}
+
+}  // namespace detail
+
+/// True where `mask` is non-zero and a neighbour is zero or outside the image. `mask`: 1-D, 2-D or 3-D, whole numbers
+/// or bool. -> bool of the mask's shape, on the CPU. An axis of length 1 is no axis: the border of a (1, H, W) volume
+/// is that of its slice. Throws on other masks.
+[[nodiscard]] inline torch::Tensor mask_border(const torch::Tensor& mask,
+                                               Connectivity connectivity = Connectivity::Faces) {
+  check(mask.defined() && mask.dim() >= 1 && mask.dim() <= 3 && c10::isIntegralType(mask.scalar_type(), true),
+        "mask_border: the mask must have 1 to 3 axes and hold whole numbers or bool, got {} of {}", shape_string(mask),
+        mask.defined() ? toString(mask.scalar_type()) : "nothing");
+  const auto bytes = mask.detach().ne(0).to(torch::kCPU, torch::kBool).contiguous();
+  auto result = torch::zeros_like(bytes);
+  std::array<std::int64_t, 3> sizes{1, 1, 1};
+  for (std::int64_t a = 0; a < mask.dim(); ++a) sizes[3 - mask.dim() + a] = mask.size(a);
+  const auto steps = detail::neighbour_steps(sizes, connectivity);
+  const bool* in = bytes.data_ptr<bool>();
+  bool* out = result.data_ptr<bool>();
+  const auto set = [&](std::int64_t z, std::int64_t y, std::int64_t x) {
+    return z >= 0 && z < sizes[0] && y >= 0 && y < sizes[1] && x >= 0 && x < sizes[2] &&
+           in[(z * sizes[1] + y) * sizes[2] + x];
+  };
+  const bool* end = in + bytes.numel();
+  for (const bool* voxel = in; (voxel = std::find(voxel, end, true)) != end; ++voxel) {
+    const auto index = static_cast<std::int64_t>(voxel - in);
+    const auto z = index / (sizes[1] * sizes[2]), y = index / sizes[2] % sizes[1], x = index % sizes[2];
+    out[index] = std::any_of(steps.begin(), steps.end(), [&](const std::array<std::int64_t, 3>& step) {
+      return !set(z + step[0], y + step[1], x + step[2]);
+    });
+  }
+  return result;
+}
+
+}  // namespace pam
