@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: MIT
+/// kill -9 at random moments. The environment variable PAM_KILLS sets how many (default 8).
+#include <pam/train/fit.hpp>
+
+#include "support/catch.hpp"
+#include "support/files.hpp"
+#include "train/fake_training.hpp"
+
+#include <chrono>
+#include <csignal>
+#include <cstdlib>
+#include <random>
+#include <thread>
+
+#include <sys/wait.h>
+
+namespace train_kill_test {
+
+using namespace pam;
+using namespace pam::test;
+
+constexpr const char* kTestName = "a training that is killed at random moments resumes to the same weights";
+
+/// The whole training: 4 epochs of 3 steps, saved after every step so that most kills hit a checkpoint being written.
+int train(const std::filesystem::path& directory) {
+  auto net = fake_net();
+  FakeLoader loader(5);
+  auto optimizer = make_adamw(net);
+  FitOptions options;
+  options.epochs = 4;
+  options.accumulate = 2;
+  options.schedule.kind = ScheduleKind::kCosine;
+  options.schedule.warm_up = 2;
+  options.directory = directory;
+  options.resume = true;
+  options.save_every_steps = 1;
+  options.validate = [&](std::int64_t epoch) { return Validation(epoch == 2 ? 1.0 : 0.5); };
+  return fit(net, loader, fake_loss, optimizer, options).steps == 12 ? 0 : 3;
+}
+
+/// Runs `train` in a fork and kills it after `microseconds` (negative: lets it end). True where it ended by itself.
+bool train_until(const std::filesystem::path& directory, std::int64_t microseconds) {
+  const auto child = fork();
+  if (child == 0) {
+    int status = 4;
+    try {
+      status = train(directory);
+    } catch (const std::exception& error) {
+      std::fprintf(stderr, "resumed training failed: %s\n", error.what());
+    }
+    _exit(status);
+  }
+  if (microseconds >= 0) {
+    std::this_thread::sleep_for(std::chrono::microseconds(microseconds));
+    ::kill(child, SIGKILL);
+  }
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) return false;
+  if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) throw Error("the training ended with an error");
+  return true;
+}
+
+std::string compare(const std::filesystem::path& a, const std::filesystem::path& b) {
+  for (const auto* name : {"last.safetensors", "best.safetensors"}) {
+    const auto difference = first_difference(read_safetensors(a / name).tensors, read_safetensors(b / name).tensors);
+    if (!difference.empty()) return std::string(name) + ": " + difference;
+  }
+  return "";
+}
+
+/// Forks the trainings: this process has no threads yet, which a fork would lose.
+void kill_and_compare(std::int64_t wanted) {
+  torch::set_num_threads(1);
+  TempDir folder;
+  const auto begin = std::chrono::steady_clock::now();
+  REQUIRE(train_until(folder / "unbroken", -1));
+  const auto whole =
+      std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - begin).count();
+  std::mt19937_64 random(7);
+  std::int64_t kills = 0, runs = 0;
+  while (kills < wanted) {
+    const auto directory = folder / fmt::format("run{}", runs++);
+    // A killed run has done a part, so shorter and shorter leases: every moment of the training gets its turn.
+    while (!train_until(directory, std::uniform_int_distribution<std::int64_t>(0, whole / 2)(random))) ++kills;
+    REQUIRE(compare(directory, folder / "unbroken") == "");
+  }
+  std::cout << fmt::format("{} kills in {} trainings of {} ms each: weights equal\n", kills, runs, whole / 1000);
+}
+
+TEST_CASE(kTestName, "[train]") {
+  if (const char* kills = std::getenv("PAM_TEST_KILLS_HERE")) return kill_and_compare(std::atoll(kills));
+  const char* wanted = std::getenv("PAM_KILLS");
+  const auto child = fork();
+  if (child == 0) {  // a fresh process of this test alone: nothing but exec is safe in a fork of one with threads
+    setenv("PAM_TEST_KILLS_HERE", wanted != nullptr ? wanted : "8", 1);
+    execl("/proc/self/exe", "pam_tests", kTestName, static_cast<char*>(nullptr));
+    _exit(9);
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  CHECK(WIFEXITED(status));
+  CHECK(WEXITSTATUS(status) == 0);
+}
+
+}  // namespace train_kill_test
