@@ -346,6 +346,9 @@ TEST_CASE("bad options, loaders, losses and optimizers are errors that say what 
   FakeLoader loader(1);
   const auto vector_loss = [](const torch::Tensor& logits, const torch::Tensor&) { return logits; };
   CHECK_THAT(error_of([&] { fit(net, loader, vector_loss, optimizer, FitOptions()); }), Contains("must be one number"));
+  loader.change = [](Batch& batch, std::int64_t, std::int64_t) { batch.labels = torch::Tensor(); };
+  CHECK_THAT(error_of([&] { fit(net, loader, fake_loss, optimizer, FitOptions()); }),
+             Contains("case0 slice 0") && Contains("no labels"));
   auto other = fake_net();
   auto others = make_adamw(other);
   CHECK_THAT(error_of([&] { fit(net, loader, fake_loss, others, FitOptions()); }),

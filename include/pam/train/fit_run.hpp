@@ -114,14 +114,17 @@ class FitRun {
 
   template <typename Batch>
   void micro_batch(const Batch& batch) {
-    const auto images = batch.images.to(trainee_.device(), trainee_.type());
+    last_cases_ = describe_cases(batch.case_names, batch.slices);
+    check(batch.labels.defined(), "fit: the batch with the cases {} has no labels; train on labelled data only",
+          last_cases_);
+    // Not blocking: from page-locked batches the copies run beside the computation.
+    const auto images = batch.images.to(trainee_.device(), trainee_.type(), /*non_blocking=*/true);
     const torch::Tensor logits = model_(images);
     if (options_.reversed) check_reversible(logits);
     const auto labels = options_.reversed ? reversed_labels(batch.labels) : batch.labels;
-    const torch::Tensor loss = loss_(logits, labels.to(trainee_.device()));
+    const torch::Tensor loss = loss_(logits, labels.to(trainee_.device(), /*non_blocking=*/true));
     check(loss.defined() && loss.numel() == 1, "fit: the loss must be one number, got shape {}", shape_string(loss));
     ++micro_;
-    last_cases_ = describe_cases(batch.case_names, batch.slices);
     if (micro_ == options_.accumulate || progress_.batch == batches_) communicator_.begin_gradients(model_);
     loss.backward();
     losses_.add({loss.detach(), images.size(0), progress_.batch, progress_.step + 1, batch.case_names, batch.slices});
