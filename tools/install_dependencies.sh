@@ -62,7 +62,7 @@ installed() { [ "$(dpkg-query -W -f '${Status}' "$1" 2>/dev/null)" = "install ok
 missing=()
 why=()
 while IFS='|' read -r package users reason; do
-  package=$(echo $package)
+  package=${package%% *}
   [ -n "$package" ] || continue
   [[ " $users " == *" $purpose "* ]] || continue
   if [ "$package" = libtorch-dev ] && own_torch; then
