@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /// False Positive Attention (FPA), section 3.2 and equation 1 of "Learning To Pay Attention To Mistakes"
-/// (Xu, Oxtoby, Alexander, Jacob, BMVC 2020): a dilated branch widens the receptive field of an encoder block, so that
-/// what looks like foreground only from nearby is recognised as a false positive.
+/// (Xu, Oxtoby, Alexander, Jacob, BMVC 2020, https://arxiv.org/abs/2007.15131). A network that misses the border of a blurred
+/// foreground errs towards false negatives; FPA steers the encoder the other way, towards false positives, by attending with a
+/// wider effective receptive field: a dilated branch beside the convolutions.
 ///
 ///     Y = F * A + F,   F = ConvBlock(X),   A = sigmoid(P(D(D(E(X)))))            (equation 1)
 ///

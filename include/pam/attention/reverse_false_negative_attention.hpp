@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /// Reverse False Negative Attention (RFNA), section 3.3 and equation 2 of "Learning To Pay Attention To Mistakes"
-/// (Xu, Oxtoby, Alexander, Jacob, BMVC 2020): trained on reversed labels, where the foreground's false negatives are
-/// false positives, with a pooled branch that narrows the receptive field relative to the main branch.
+/// (Xu, Oxtoby, Alexander, Jacob, BMVC 2020, https://arxiv.org/abs/2007.15131). The network trains on reversed labels, so that
+/// the false negatives of its foreground are false positives of the real one; a pooled branch attends to that background with
+/// a narrower effective receptive field than the main branch has.
 ///
 ///     Y = F * A + F,   F = ConvBlock(X),   A = sigmoid(P(up8(D3(D2(E(F))))) + F)     (equation 2)
 ///
