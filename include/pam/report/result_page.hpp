@@ -28,6 +28,7 @@ struct ResultPage {
   std::string title, lead;
   std::vector<std::string> caveats;  ///< what a reader must know before believing the numbers
   std::vector<NetworkResult> results;
+  std::vector<Table> tables;                          ///< further scores, such as those of each class
   std::vector<CasePictures> pictures;                 ///< worst first
   std::vector<std::pair<std::string, Chart>> charts;  ///< further charts of the cases, with a caption
   nlohmann::json record;   ///< the run record (RunRecord::json): versions, machine, data, time
@@ -99,6 +100,7 @@ inline void add_scores(HtmlPage& page, const ResultPage& content) {
   page.section("Scores");
   for (const auto& caveat : content.caveats) page.notice(caveat);
   page.table(network_table(content.results, "Scores on the test cases"));
+  for (const auto& table : content.tables) page.table(table);
   page.begin_details("What the columns mean");
   page.facts({{"IoU", "intersection over union of the foreground, TP / (TP + FP + FN); 1 is perfect"},
               {"Dice", "2 TP / (2 TP + FP + FN); 1 is perfect"},

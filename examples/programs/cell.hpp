@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: MIT
+/// One cell of an experiment: one network trained and scored on one task, in one folder, which can be left at any
+/// moment and gone on with. What is in the folder:
+///   config.json                        the options that made it
+///   metrics.jsonl, metrics.csv         one row an epoch
+///   last.safetensors, last.state…, best.safetensors   checkpoints (train/checkpoint.hpp)
+///   predictions/CASE.nii.gz or .png    on the grid of the input, with its affine
+///   overlays/CASE.png                  image beside prediction against truth
+///   scores.json, scores.csv            every case, and the aggregate; written last: it is there where the cell is done
+///   curves.svg, run.json, report.html
+#pragma once
+
+#include "programs/experiment_options.hpp"
+#include "programs/task.hpp"
+
+#include <pam/metrics/case_scores.hpp>
+#include <pam/report/network_result.hpp>
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace pam::programs {
+
+/// A cell's scores, and those of each class where there is more than one.
+struct CellResult {
+  NetworkResult network;
+  std::vector<std::vector<CaseScores>> classes;  ///< [class - 1][case]; empty for binary tasks
+  bool done = false;                             ///< false: stopped by Ctrl-C; all that was learnt is saved
+};
+
+/// Trains and scores `net` in `folder`, or reads the result where the cell is done and `options.resume` is set.
+/// `command` is the command line, for the records.
+CellResult run_cell(const Task& task, const ExperimentOptions& options, const std::string& net,
+                    const std::filesystem::path& folder, const std::string& command);
+
+/// Epochs from a folder's metrics.jsonl; lines that are not whole are left out.
+std::vector<EpochPoint> read_epochs(const std::filesystem::path& folder);
+
+}  // namespace pam::programs

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: MIT
+#include "programs/file_cases.hpp"
+
+#include <pam/data/crop.hpp>
+#include <pam/data/hemispheres.hpp>
+
+#include <utility>
+
+namespace pam::programs {
+namespace {
+
+/// (C, D, H, W) -> (D, C, H, W).
+torch::Tensor slices_first(const torch::Tensor& image) { return image.transpose(0, 1).contiguous(); }
+
+/// Labels outside the hemisphere of `files` are not scored.
+void ignore_other_half(torch::Tensor& truth, const NiftiGeometry& geometry, const CaseFiles& files) {
+  if (files.part == CasePart::Whole) return;
+  const auto half = hemisphere_range(geometry, {truth.size(0), truth.size(1), truth.size(2)}, files.part,
+                                     files.images.front().string());
+  auto kept = torch::full_like(truth, kIgnoreLabel);
+  kept.narrow(half.dimension, half.start, half.length).copy_(truth.narrow(half.dimension, half.start, half.length));
+  truth = kept;
+}
+
+/// The input as it is stored, on the grid of its labels.
+Case whole_input(CaseFiles files, CaseOptions options) {
+  files.part = CasePart::Whole;
+  options.normalise = Normalise::None;
+  options.resize = options.crop = {};
+  return load_case(files, options);
+}
+
+}  // namespace
+
+FileCases::FileCases(std::vector<CaseFiles> files, CaseOptions options, std::int64_t shown_channel)
+    : files_(std::move(files)), options_(std::move(options)), shown_channel_(shown_channel) {}
+
+std::vector<std::string> FileCases::names() const {
+  std::vector<std::string> names;
+  for (const auto& each : files_) names.push_back(each.name);
+  return names;
+}
+
+EvalCase FileCases::load_for_validation(std::size_t index) const {
+  auto source = load_case(files_.at(index), options_);
+  EvalCase each;
+  each.name = source.name;
+  each.images = slices_first(source.image);
+  each.labels = source.labels;
+  source.labels = torch::Tensor();
+  each.to_input_grid = [source = std::move(source)](const torch::Tensor& labels) {
+    return to_input_grid(labels, source);
+  };
+  return each;
+}
+
+EvalCase FileCases::load(std::size_t index) const {
+  auto each = load_for_validation(index);
+  const auto& files = files_.at(index);
+  const auto whole = whole_input(files, options_);
+  each.truth = whole.labels;
+  const bool colour = !whole.is_volume && whole.image.size(0) == 3;
+  const auto channel = std::min(shown_channel_, whole.image.size(0) - 1);
+  each.shown = colour ? slices_first(whole.image) : whole.image[channel];
+  if (whole.is_volume) {
+    each.geometry = whole.geometry;
+    each.view = radiological_view(orientation(whole.geometry.affine));
+    ignore_other_half(each.truth, whole.geometry, files);
+  }
+  const bool eight_bit = !whole.is_volume && each.shown.max().item<double>() <= 255;
+  each.view.window = eight_bit ? Window{0, 255} : robust_window(each.shown);
+  return each;
+}
+
+}  // namespace pam::programs

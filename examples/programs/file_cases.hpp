@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: MIT
+/// `FileCases`: cases on disk as the engine scores them.
+#pragma once
+
+#include "programs/task.hpp"
+
+#include <pam/data/load_case.hpp>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace pam::programs {
+
+/// The network sees a case as `options` prepare it (cropped, resized, one hemisphere); scores and pictures are of the
+/// whole input: what was cropped away counts as background, the other hemisphere is not scored.
+class FileCases final : public CaseSource {
+ public:
+  /// `shown_channel`: the modality under the overlays; pictures of three channels are shown in colour.
+  FileCases(std::vector<CaseFiles> files, CaseOptions options, std::int64_t shown_channel = 0);
+
+  [[nodiscard]] std::vector<std::string> names() const override;
+  [[nodiscard]] EvalCase load(std::size_t index) const override;
+  [[nodiscard]] EvalCase load_for_validation(std::size_t index) const override;
+
+ private:
+  std::vector<CaseFiles> files_;
+  CaseOptions options_;
+  std::int64_t shown_channel_;
+};
+
+}  // namespace pam::programs

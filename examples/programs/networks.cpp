@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: MIT
+#include "programs/networks.hpp"
+
+#include <pam/core/seed.hpp>
+#include <pam/nets/zoo.hpp>
+
+#include <algorithm>
+
+namespace pam::programs {
+
+std::vector<std::string> all_network_names() { return network_names(); }
+
+void check_network_name(const std::string& name) {
+  const auto names = network_names();
+  check(std::find(names.begin(), names.end(), name) != names.end(),
+        "there is no network \"{}\"; did you mean {}? --list-nets shows all", name,
+        fmt::join(nearest_names(name, names, 3), ", "));
+}
+
+Network make_network(const std::string& name, std::int64_t in_channels, std::int64_t classes, std::int64_t width,
+                     const nlohmann::json& options, std::int64_t seed) {
+  SeedScope scope(static_cast<std::uint64_t>(seed));
+  NetworkSpec spec{name, in_channels, classes};
+  if (width > 0) spec.width = width;
+  spec.options = options;
+  return build_network(spec);
+}
+
+std::int64_t parameter_count(const Network& net) {
+  std::int64_t count = 0;
+  for (const auto& parameter : net->parameters()) count += parameter.numel();
+  return count;
+}
+
+}  // namespace pam::programs

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: MIT
+/// The zoo for programs: one translation unit instantiates every network, so a program compiles in seconds.
+#pragma once
+
+#include <pam/nets/network.hpp>
+
+#include <nlohmann/json.hpp>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace pam::programs {
+
+/// Every name of the zoo.
+std::vector<std::string> all_network_names();
+
+/// Throws `Error`, with the nearest names, unless the zoo has `name`.
+void check_network_name(const std::string& name);
+
+/// A net of the zoo with weights from `seed`. `width` 0 is the net's own; `options` are further ones (nets/zoo.hpp).
+/// `classes`: 1 = binary. Throws `Error` as `network_from_json` does, and for reversed nets with several classes.
+Network make_network(const std::string& name, std::int64_t in_channels, std::int64_t classes, std::int64_t width,
+                     const nlohmann::json& options, std::int64_t seed);
+
+/// The number of values that training changes.
+std::int64_t parameter_count(const Network& net);
+
+}  // namespace pam::programs

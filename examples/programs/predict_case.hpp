@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: MIT
+/// From a network to the labels of a whole case.
+#pragma once
+
+#include <pam/nets/network.hpp>
+
+#include <cstdint>
+
+namespace pam::programs {
+
+/// Classes of each pixel, (D, H, W) int64 on the CPU, for `images` (D, C, H, W) of any size: slices smaller than the
+/// net's `min_size()` are padded with zeros, evenly on both sides, and the prediction is cropped back. Reversed nets
+/// come out right. The net is put in eval mode and moved to nowhere: it must be on `device`.
+torch::Tensor predict_case(const Network& net, const torch::Tensor& images, std::int64_t batch, torch::Device device);
+
+}  // namespace pam::programs

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: MIT
+#include "programs/program.hpp"
+
+#include <pam/core/error.hpp>
+#include <pam/core/nearest.hpp>
+
+#include <cstdio>
+#include <exception>
+#include <filesystem>
+#include <iostream>
+#include <new>
+#include <string>
+#include <thread>
+#include <vector>
+
+#if defined(__GLIBC__)
+#include <malloc.h>
+#endif
+
+namespace pam::programs {
+namespace {
+
+int complain(const std::string& sentence) {
+  std::cout.flush();
+  std::cerr << "error: " << sentence << "\n";
+  return kBadInput;
+}
+
+/// Every option name of `app`, as users type it.
+std::vector<std::string> option_names(const CLI::App& app) {
+  std::vector<std::string> names;
+  for (const auto* option : app.get_options()) {
+    for (const auto& name : option->get_lnames()) names.push_back("--" + name);
+  }
+  return names;
+}
+
+/// CLI11's message, and for an unknown option the nearest known one.
+std::string explain(const CLI::App& app, const CLI::ParseError& error) {
+  std::string text = error.what();
+  if (dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr) {
+    for (const auto& extra : app.remaining()) {
+      if (extra.rfind("--", 0) != 0) continue;
+      const auto nearest = nearest_names(extra.substr(0, extra.find('=')), option_names(app), 1);
+      if (!nearest.empty()) text += fmt::format("; did you mean {}?", nearest.front());
+      break;
+    }
+  }
+  return text + "; see " + app.get_name() + " --help";
+}
+
+}  // namespace
+
+int run_program(CLI::App& app, int argc, char** argv, const std::function<int()>& body) {
+  try {
+    app.parse(argc, argv);
+    return body();
+  } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
+    return complain(explain(app, error));
+  } catch (const c10::Error& error) {
+    return complain(error.what_without_backtrace());
+  } catch (const std::filesystem::filesystem_error& error) {
+    return complain(fmt::format("{}: {}", error.path1().string(), error.code().message()));
+  } catch (const std::bad_alloc&) {
+    return complain("not enough memory; use a smaller --batch or --width");
+  } catch (const std::exception& error) {
+    return complain(error.what());
+  }
+}
+
+void tune_process(std::int64_t threads) {
+  check(threads >= 0 && threads <= 4096, "--threads must be between 0 (one a core) and 4096, got {}", threads);
+  const auto cores = static_cast<std::int64_t>(std::thread::hardware_concurrency());
+  at::set_num_threads(static_cast<int>(threads > 0 ? threads : std::max<std::int64_t>(1, cores)));
+#if defined(__GLIBC__)
+  mallopt(M_MMAP_THRESHOLD, 1 << 30);
+  mallopt(M_TRIM_THRESHOLD, 2000 << 20);
+  mallopt(M_TOP_PAD, 256 << 20);
+#endif
+}
+
+}  // namespace pam::programs

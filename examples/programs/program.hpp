@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: MIT
+/// What every program of pam does the same way: read its options, set up the process, and end with one sentence and
+/// exit code 2 on bad input.
+#pragma once
+
+#include <CLI/CLI.hpp>
+
+#include <cstdint>
+#include <functional>
+
+namespace pam::programs {
+
+/// Exit codes: done, bad input or a failure that a sentence explains, stopped by Ctrl-C (128 + SIGINT).
+constexpr int kDone = 0, kBadInput = 2, kInterrupted = 130;
+
+/// Parses the command line, runs `body`, and returns the exit code. `pam::Error`, errors of LibTorch (without their
+/// backtrace), of the file system and of the command line (with the nearest option's name) become one sentence on
+/// standard error and `kBadInput`; `--help` prints and returns 0.
+int run_program(CLI::App& app, int argc, char** argv, const std::function<int()>& body);
+
+/// Tells LibTorch to use `threads` threads (0: one a core) and glibc to keep large blocks: an activation that is
+/// unmapped after each use costs a page fault for each of its pages at the next.
+void tune_process(std::int64_t threads);
+
+}  // namespace pam::programs

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: MIT
+#include "programs/run.hpp"
+
+#include "programs/cell.hpp"
+#include "programs/networks.hpp"
+#include "programs/option_reader.hpp"
+#include "programs/program.hpp"
+#include "programs/run_report.hpp"
+
+#include <pam/io/atomic_file.hpp>
+#include <pam/report/run_record.hpp>
+#include <pam/train/interrupt.hpp>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <iostream>
+#include <utility>
+
+#include <unistd.h>
+
+namespace pam::programs {
+namespace {
+
+/// What may differ between a run and its continuation: none of it changes what is learnt.
+constexpr std::array kFreeOptions{"resume", "overwrite", "out", "device", "threads", "workers", "worst", "nets"};
+
+/// Throws unless `folder` could be made and written to; makes nothing.
+void check_writable(const std::filesystem::path& folder) {
+  auto existing = std::filesystem::absolute(folder);
+  std::error_code ignored;
+  while (!std::filesystem::exists(existing, ignored) && existing.has_relative_path()) existing = existing.parent_path();
+  check(std::filesystem::is_directory(existing, ignored), "--out {}: {} is a file, not a folder; choose another place",
+        folder.string(), existing.string());
+  check(::access(existing.c_str(), W_OK | X_OK) == 0, "--out {}: {} cannot be written to: {}; choose another place",
+        folder.string(), existing.string(), std::strerror(errno));
+}
+
+/// Throws where the folder's run must not be touched, or differs from this one.
+void check_folder(const ExperimentOptions& options, const nlohmann::json& config) {
+  const std::filesystem::path out = options.out;
+  check_writable(out);
+  if (!std::filesystem::exists(config_path(out)) || options.overwrite) return;
+  check(options.resume, "--out {}: holds a run already; --resume goes on with it, --overwrite begins afresh",
+        options.out);
+  const auto before = options_of_run(options.out);
+  for (const auto& [key, value] : config.items()) {
+    if (std::find(kFreeOptions.begin(), kFreeOptions.end(), key) != kFreeOptions.end()) continue;
+    const auto old = before.find(key);
+    check(old == before.end() || *old == value,
+          "--resume: {} is {} in {}, and {} now; a run goes on as it began: take the option back, or choose another "
+          "--out",
+          key, old == before.end() ? "" : old->dump(), config_path(out).string(), value.dump());
+  }
+}
+
+/// One cell a network, in order. Stops after the first that Ctrl-C stopped.
+std::vector<CellResult> run_cells(const Task& task, const ExperimentOptions& options, const std::string& command,
+                                  std::vector<std::filesystem::path>& folders) {
+  std::vector<CellResult> cells;
+  for (const auto& net : options.nets) {
+    folders.push_back(std::filesystem::path(options.out) / net);
+    cells.push_back(run_cell(task, options, net, folders.back(), command));
+    if (!cells.back().done) break;
+  }
+  return cells;
+}
+
+void write_text(const std::filesystem::path& path, const std::string& text) {
+  write_atomically(path, [&](std::ostream& out) { out << text; });
+}
+
+}  // namespace
+
+std::string command_line(int argc, char** argv) {
+  std::string line = argc > 0 ? std::filesystem::path(argv[0]).filename().string() : std::string();
+  for (int i = 1; i < argc; ++i) {
+    const std::string word = argv[i];
+    const bool plain = !word.empty() && word.find_first_not_of(
+                                            "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                                            "-_./,=:+@%") == std::string::npos;
+    std::string quoted = "'";
+    for (const char c : word) quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
+    line += " " + (plain ? word : quoted + "'");
+  }
+  return line;
+}
+
+int run_experiment(const ExperimentOptions& options, const nlohmann::json& config, const std::string& command,
+                   const std::function<Task()>& make_task) {
+  const InterruptScope signals;
+  check_experiment(options);
+  check_folder(options, config);
+  RunRecord record(command, config, static_cast<std::uint64_t>(options.seed));
+  const auto task = make_task();
+  for (const auto& net : options.nets) {
+    static_cast<void>(make_network(net, task.in_channels, task.classes, options.width, options.net_options, 0));
+  }
+  const std::filesystem::path out = options.out;
+  std::filesystem::create_directories(out);
+  write_text(config_path(out), config.dump(2) + "\n");
+
+  std::vector<std::filesystem::path> folders;
+  const auto cells = run_cells(task, options, command, folders);
+  if (cells.empty() || !cells.back().done) {
+    std::cout << fmt::format("Stopped, and all is saved. Go on with: --out {} --resume", options.out) << std::endl;
+    return kInterrupted;
+  }
+  std::vector<NetworkResult> networks;
+  for (const auto& cell : cells) networks.push_back(cell.network);
+  auto table = network_table(networks, task.title);
+  for (const auto& caveat : task.caveats) table.note(caveat);
+  write_text(out / "table.md", table.markdown());
+  write_text(out / "table.csv", table.csv());
+  const bool charts = write_charts(out / "curves.svg", curves(networks));
+  record.data(task.files, task.data);
+  record.write(out / "run.json");
+  write_report(task, options, cells, folders, out / "report.html", record.json());
+
+  std::cout << "\n" << table.text() << "\n";
+  for (const auto& each : class_tables(cells)) std::cout << each.text() << "\n";
+  if (!charts) std::cout << kNoGnuplot << "\n";
+  for (const auto& folder : folders) {
+    std::cout << fmt::format("{0}/: predictions/ overlays/ last.safetensors metrics.csv scores.json scores.csv\n",
+                             folder.string());
+  }
+  std::cout << fmt::format("{0}/: table.md table.csv {1}run.json config.json\nreport: {0}/report.html\n", options.out,
+                           charts ? "curves.svg " : "");
+  return kDone;
+}
+
+}  // namespace pam::programs
