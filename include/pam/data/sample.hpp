@@ -15,18 +15,18 @@ constexpr std::int64_t kIgnoreLabel = -1;
 
 /// One slice or picture.
 struct Sample {
-  torch::Tensor image;      ///< (C, H, W) float32
-  torch::Tensor labels;     ///< (H, W) int64: 0 = background, 1 … classes, or `kIgnoreLabel`
-  std::string case_name;    ///< the patient or picture it belongs to: splits and scores go by it
-  std::int64_t slice = 0;   ///< index of the slice in its volume; 0 for a picture
+  torch::Tensor image;     ///< (C, H, W) float32
+  torch::Tensor labels;    ///< (H, W) int64: 0 = background, 1 … classes, or `kIgnoreLabel`
+  std::string case_name;   ///< the patient or picture it belongs to: splits and scores go by it
+  std::int64_t slice = 0;  ///< index of the slice in its volume; 0 for a picture
 };
 
 /// Samples stacked for one step.
 struct Batch {
-  torch::Tensor images;                  ///< (N, C, H, W) float32
-  torch::Tensor labels;                  ///< (N, H, W) int64, values as in `Sample::labels`
-  std::vector<std::string> case_names;   ///< N names
-  std::vector<std::int64_t> slices;      ///< N slice indices
+  torch::Tensor images;                 ///< (N, C, H, W) float32
+  torch::Tensor labels;                 ///< (N, H, W) int64, values as in `Sample::labels`
+  std::vector<std::string> case_names;  ///< N names
+  std::vector<std::int64_t> slices;     ///< N slice indices
   [[nodiscard]] std::int64_t size() const { return images.defined() ? images.size(0) : 0; }
 };
 

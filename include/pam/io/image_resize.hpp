@@ -3,6 +3,7 @@
 #pragma once
 
 #include <pam/core/error.hpp>
+#include <pam/io/image_resize_labels.hpp>
 
 #include <opencv2/core.hpp>
 #include <opencv2/imgproc.hpp>
@@ -45,20 +46,6 @@ inline torch::Tensor resize_image(const torch::Tensor& image, std::int64_t heigh
     }
   }
   return image.is_floating_point() ? result.to(image.scalar_type()) : result.round_().to(image.scalar_type());
-}
-
-/// Resizes labels (H, W) of any type to the nearest pixel centre: no value that was not there.
-inline torch::Tensor resize_labels(const torch::Tensor& labels, std::int64_t height, std::int64_t width) {
-  check(labels.defined() && labels.dim() == 2 && labels.numel() > 0, "resize_labels: the labels must be (H, W), got {}",
-        shape_string(labels));
-  check(height > 0 && width > 0, "resize_labels: the new size must be positive, got {} x {}", height, width);
-  const auto nearest = [](std::int64_t from, std::int64_t to) {
-    auto index = torch::empty({to}, torch::kLong);
-    // The pixel under the centre of the new one: floor((i + 1/2) · from / to), in integers.
-    for (std::int64_t i = 0; i < to; ++i) index.data_ptr<std::int64_t>()[i] = (2 * i + 1) * from / (2 * to);
-    return index;
-  };
-  return labels.index_select(0, nearest(labels.size(0), height)).index_select(1, nearest(labels.size(1), width));
 }
 
 }  // namespace pam

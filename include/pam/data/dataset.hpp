@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: MIT
+/// `Dataset`: what a `DataLoader` draws from. Derive from it to feed data of your own.
+#pragma once
+
+#include <pam/data/sample.hpp>
+
+#include <cstdint>
+#include <string>
+
+namespace pam {
+
+/// A fixed number of samples. `get` is called from several threads at once.
+class Dataset {
+ public:
+  Dataset() = default;
+  Dataset(const Dataset&) = delete;
+  Dataset& operator=(const Dataset&) = delete;
+  virtual ~Dataset() = default;
+
+  /// How many samples there are.
+  [[nodiscard]] virtual std::int64_t size() const = 0;
+  /// Sample `index`: contiguous tensors of its own (the loader may change them), image float32, labels int64.
+  [[nodiscard]] virtual Sample get(std::int64_t index) const = 0;
+  /// The case that sample `index` belongs to; must be quick.
+  [[nodiscard]] virtual std::string case_name(std::int64_t index) const = 0;
+};
+
+}  // namespace pam

@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: MIT
+/// `load_case`: the files of one case to a `Case` that a net can take, each file decoded once.
+/// Order: read, compare grids, map labels, take a hemisphere, normalise, resize (pictures), crop or pad.
+#pragma once
+
+#include <pam/core/error.hpp>
+#include <pam/data/case.hpp>
+#include <pam/data/crop.hpp>
+#include <pam/data/hemispheres.hpp>
+#include <pam/data/normalise.hpp>
+#include <pam/data/resample.hpp>
+#include <pam/io/image.hpp>
+#include <pam/io/image_labels.hpp>
+#include <pam/io/image_resize.hpp>
+#include <pam/io/labels.hpp>
+#include <pam/io/nifti.hpp>
+
+#include <array>
+#include <cmath>
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace pam {
+
+/// How files become cases.
+struct CaseOptions {
+  LabelMap labels = {};  ///< from the label files' numbers to classes
+  Normalise normalise = Normalise::Auto;
+  std::int64_t channels = 0;              ///< of pictures: 0 = as stored, 1 = grey, 3 = RGB
+  PlaneSize resize = {};                  ///< of pictures, before cropping; not given = as they are
+  PlaneSize crop = {};                    ///< centre crop or pad of every slice; not given = as they are
+  std::int64_t pad_label = kIgnoreLabel;  ///< the label of padding
+  bool resample = false;  ///< bring modalities of another grid to the grid of the labels (or of the first modality)
+  bool zero_non_finite = false;  ///< take NaN and infinity in images as 0 instead of refusing the file
+};
+
+namespace detail {
+
+/// One file as (C, Z, H, W) with its grid.
+struct LoadedFile {
+  std::filesystem::path path;
+  torch::Tensor values;
+  NiftiGeometry geometry;
+  bool is_volume = true;
+  [[nodiscard]] std::array<std::int64_t, 3> size() const { return {values.size(1), values.size(2), values.size(3)}; }
+};
+
+inline std::string size_text(const LoadedFile& file) {
+  const auto size = file.size();
+  return file.is_volume ? fmt::format("{} x {} x {} voxels (x, y, z)", size[2], size[1], size[0])
+                        : fmt::format("{} x {} pixels (width, height)", size[2], size[1]);
+}
+
+inline LoadedFile load_volume(const std::filesystem::path& path) {
+  auto image = read_nifti(path);
+  LoadedFile loaded{path, {}, image, true};
+  loaded.values = image.voxels.dim() == 4 ? image.voxels : image.voxels.unsqueeze(0);
+  return loaded;
+}
+
+inline LoadedFile load_image_file(const std::filesystem::path& path, std::int64_t channels) {
+  if (is_nifti_name(path)) return load_volume(path);
+  check(is_image_name(path), "{}: is neither NIfTI (.nii, .nii.gz) nor a picture (.png, .jpg, .tif)", path.string());
+  return {path, read_image(path, channels).unsqueeze(1), {}, false};
+}
+
+inline LoadedFile load_label_file(const std::filesystem::path& path) {
+  if (!is_nifti_name(path)) {
+    check(is_image_name(path), "{}: is neither NIfTI (.nii, .nii.gz) nor a picture (.png, .tif)", path.string());
+    return {path, read_label_image(path).unsqueeze(0).unsqueeze(0), {}, false};
+  }
+  auto loaded = load_volume(path);
+  check(loaded.values.size(0) == 1, "{}: holds {} label volumes; a label file holds one", path.string(),
+        loaded.values.size(0));
+  return loaded;
+}
+
+/// Refuses two files of one case that do not lie on one grid; says in a notice where only their affines differ.
+inline void check_same_grid(const LoadedFile& first, const LoadedFile& second, const char* what,
+                            std::vector<std::string>& notices) {
+  check(first.is_volume == second.is_volume,
+        "{} and {}: one is a volume, the other a picture; a case is one or the other", first.path.string(),
+        second.path.string());
+  check(first.size() == second.size(), "{}: the {} {} is {}, but {} is {}; they must be of one size",
+        second.path.string(), what, second.path.filename().string(), size_text(second), first.path.string(),
+        size_text(first));
+  if (!same_grid(first.geometry, second.geometry, first.size())) {
+    notices.push_back(fmt::format("{}: lies elsewhere in space than {} (their affines differ); paired voxel by voxel",
+                                  second.path.string(), first.path.filename().string()));
+  }
+}
+
+/// NaN and infinities: an error that counts them, or zeros.
+inline void handle_non_finite(const LoadedFile& file, torch::Tensor& values, bool to_zero) {
+  float* data = values.data_ptr<float>();
+  std::int64_t count = 0;
+  for (std::int64_t i = 0; i < values.numel(); ++i) {
+    if (std::isfinite(data[i])) continue;
+    ++count;
+    if (to_zero) data[i] = 0;
+  }
+  check(count == 0 || to_zero,
+        "{}: {} of {} voxels are NaN, infinite or beyond float32; repair the file, or have them read as 0",
+        file.path.string(), count, values.numel());
+}
+
+/// The modalities as one (C, Z, H, W) float32 image on the first file's grid; sets `Case::eight_bit`.
+inline torch::Tensor stack_images(std::vector<LoadedFile>& files, const CaseOptions& options, Case& result) {
+  std::vector<torch::Tensor> parts;
+  const bool is_volume = files.front().is_volume;
+  const bool to_unit = options.normalise == Normalise::Unit || (options.normalise == Normalise::Auto && !is_volume);
+  check(!to_unit || !is_volume, "{}: volumes have no fixed range; normalise them by z-score",
+        files.front().path.string());
+  result.eight_bit = to_unit;
+  for (auto& file : files) {
+    const auto type = file.values.scalar_type();
+    result.eight_bit = result.eight_bit && type == torch::kByte;
+    auto values = file.values.to(torch::kFloat).contiguous();
+    file.values.reset();  // one copy at a time
+    handle_non_finite(file, values, options.zero_non_finite);
+    if (!is_volume && options.resize.given()) {
+      values = resize_image(values.squeeze(1), options.resize.height, options.resize.width).unsqueeze(1);
+      if (type != torch::kFloat) values.round_();
+    }
+    if (to_unit && type == torch::kByte) values.div_(255);
+    if (to_unit && type == torch::kInt) values.div_(65535);
+    parts.push_back(values);
+  }
+  return parts.size() == 1 ? parts.front() : torch::cat(parts, 0);
+}
+
+inline void take_hemisphere(Case& result) {
+  const auto range =
+      hemisphere_range(result.geometry, result.input_size, result.files.part, result.files.images.front().string());
+  result.image = result.image.narrow(1 + range.dimension, range.start, range.length).contiguous();
+  if (result.labels.defined()) {
+    result.labels = result.labels.narrow(range.dimension, range.start, range.length).contiguous();
+  }
+  result.offset[static_cast<std::size_t>(range.dimension)] += range.start;
+}
+
+inline Case load_case_files(const CaseFiles& files, const CaseOptions& options) {
+  Case result;
+  result.name = files.name;
+  result.files = files;
+  check(!files.images.empty(), "there are no image files");
+  std::vector<LoadedFile> images;
+  for (const auto& path : files.images) images.push_back(load_image_file(path, options.channels));
+  const LoadedFile labels = files.labels.empty() ? LoadedFile{} : load_label_file(files.labels);
+  if (options.resample) {
+    const auto& target = labels.values.defined() ? labels : images.front();
+    const NiftiGeometry geometry = target.geometry;
+    const auto size = target.size();
+    const auto name = target.path.filename().string();
+    for (auto& image : images) {
+      if (!image.is_volume || !target.is_volume) continue;
+      if (image.size() == size && same_grid(image.geometry, geometry, size)) continue;
+      result.notices.push_back(
+          fmt::format("{}: resampled from {} to the grid of {}", image.path.string(), size_text(image), name));
+      image.values = resample(image.values, image.geometry, geometry, size);
+      image.geometry = geometry;
+    }
+  }
+  for (std::size_t i = 1; i < images.size(); ++i) check_same_grid(images[0], images[i], "image", result.notices);
+  if (labels.values.defined()) {
+    check_same_grid(images[0], labels, "label", result.notices);
+    result.labels = options.labels.apply(labels.values[0], labels.path.string());
+  }
+  result.is_volume = images[0].is_volume;
+  result.geometry = images[0].geometry;
+  result.input_size = result.resized_size = images[0].size();
+  check(!result.is_volume || !options.resize.given(), "{}: volumes are cropped or padded, not resized",
+        files.images[0].string());
+  result.image = stack_images(images, options, result);
+  if (!result.is_volume && options.resize.given()) {
+    result.resized_size = {1, options.resize.height, options.resize.width};
+    if (result.labels.defined()) {
+      result.labels = resize_labels(result.labels[0], options.resize.height, options.resize.width).unsqueeze(0);
+    }
+  }
+  if (files.part != CasePart::Whole) {
+    check(result.is_volume, "{}: is a picture; only volumes have hemispheres", files.images[0].string());
+    take_hemisphere(result);
+  }
+  const bool wants_zscore =
+      options.normalise == Normalise::ZScore || (options.normalise == Normalise::Auto && result.is_volume);
+  if (wants_zscore) zscore_nonzero(result.image);
+  crop_case(result, options.crop, options.pad_label);
+  return result;
+}
+
+}  // namespace detail
+
+/// Reads one case. Volumes become (C, Z, H, W): the fourth axis of a 4-D file, and further files, are channels.
+/// Throws `Error` that names the case and the file: unreadable or damaged files, files of one case that differ in size
+/// (unless `resample`), unknown labels, NaN, a picture beside a volume.
+inline Case load_case(const CaseFiles& files, const CaseOptions& options = {}) {
+  try {
+    return detail::load_case_files(files, options);
+  } catch (const Error& error) {
+    fail("case {}: {}", files.name, error.what());
+  }
+}
+
+}  // namespace pam
