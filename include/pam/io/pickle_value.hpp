@@ -104,6 +104,15 @@ inline std::optional<PickleMeaning> find_pickle_global(std::string_view module, 
   for (const auto& row : kElementTypes) {
     if (name == row.storage) return PickleMeaning{PickleName::kStorage, &row};
   }
+  // Known, but not types that pam reads: only a tensor of such a type is an error.
+  constexpr std::array<std::string_view, 5> kOthers{"uint", "complex", "float8", "qint", "quint"};
+  for (const auto prefix : kOthers) {
+    if (name.substr(0, prefix.size()) == prefix) return PickleMeaning{PickleName::kType};
+  }
+  constexpr std::string_view kSuffix = "Storage";
+  if (name.size() > kSuffix.size() && name.substr(name.size() - kSuffix.size()) == kSuffix) {
+    return PickleMeaning{PickleName::kStorage};
+  }
   return std::nullopt;
 }
 

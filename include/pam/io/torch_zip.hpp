@@ -39,10 +39,11 @@ class PickledTensors {
       : archive_(archive), file_(archive.bytes()->name()), folder_(std::move(folder)), data_(data) {}
 
   torch::Tensor make(const std::string& name, const PickledTensor& tensor) {
-    check(tensor.type != nullptr,
+    const auto& storage = data_.storages[tensor.storage];
+    check(tensor.type != nullptr && storage.type != nullptr,
           "{}: tensor '{}' has an element type that pam does not read; convert it in Python first", file_,
           printable(name));
-    auto base = storage_of(name, data_.storages[tensor.storage]);
+    auto base = storage_of(name, storage);
     if (base.scalar_type() != tensor.type->type) base = as_type(name, base, *tensor.type);
     if (check_inside(name, tensor, base.numel())) return torch::empty(tensor.sizes, base.options());
     return base.as_strided(tensor.sizes, tensor.strides, tensor.offset);
@@ -139,10 +140,10 @@ inline std::string torch_folder(const ZipArchive& archive) {
 inline std::string dict_keys(const PickleData& data, const PickleValue& dict) {
   std::string keys;
   const auto& items = data.items[dict.index];
-  for (std::size_t i = 0; i + 1 < items.size() && i < 16; i += 2) {
+  for (std::size_t i = 0; i + 1 < items.size() && i < 48; i += 2) {
     keys += (keys.empty() ? "" : ", ") + printable(data.string(items[i]));
   }
-  return items.size() > 16 ? keys + ", ..." : keys;
+  return items.size() > 48 ? keys + ", ..." : keys;
 }
 
 /// The dict of weights in what was pickled: `section` of it, or the first of `kWeightSections` at each level, or

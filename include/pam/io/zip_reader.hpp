@@ -29,6 +29,7 @@ struct ZipEntry {
   std::string_view name;
   std::uint64_t local_offset = 0, data_offset = 0, size = 0;
   std::uint32_t crc = 0;
+  bool compressed = false;  // such an entry is listed, but its data cannot be had
 };
 
 /// A little-endian reader over part of a file that throws instead of leaving it.
@@ -61,8 +62,8 @@ class ZipCursor {
   const char* part_;
 };
 
-/// The entries of a zip archive of stored entries. Throws `Error` on anything else: compression, encryption, archives
-/// in parts, repeated names, entries that overlap each other or the directory.
+/// The entries of a zip archive. Throws `Error` on what is no sound archive of stored entries: encryption, archives in
+/// parts, repeated names, entries that overlap each other or the directory.
 class ZipArchive {
  public:
   explicit ZipArchive(std::shared_ptr<FileBytes> bytes) : bytes_(std::move(bytes)) {
@@ -78,6 +79,10 @@ class ZipArchive {
   /// The bytes of `entry`, checked against its checksum. A checksum of zero means "not computed" (PyTorch's
   /// `torch.serialization.set_crc32_options(False)` writes that).
   [[nodiscard]] std::uint8_t* data(const ZipEntry& entry) const {
+    check(!entry.compressed,
+          "{}: the zip entry '{}' is compressed, which torch.save never does: unpack the archive and zip it again without "
+          "compression, or save it again from Python",
+          bytes_->name(), printable(entry.name));
     auto* data = bytes_->data() + entry.data_offset;
     check(entry.crc == 0 || crc32(data, entry.size) == entry.crc,
           "{}: the entry '{}' does not match its checksum; the file is damaged: fetch or write it again",
@@ -173,11 +178,8 @@ class ZipArchive {
     read_zip64(extra_begin, extra, entry, stored);
     const auto shown = printable(entry.name);
     check((flags & 1) == 0, "{}: the zip entry '{}' is encrypted; save it without a password", bytes_->name(), shown);
-    check(method == 0 && stored == entry.size,
-          "{}: the zip entry '{}' is compressed, which torch.save never does: unpack the archive and zip it again "
-          "without "
-          "compression, or save it again from Python",
-          bytes_->name(), shown);
+    entry.compressed = method != 0 || stored != entry.size;
+    entry.size = stored;
     locate_data(entry, shown);
     return entry;
   }
