@@ -6,7 +6,6 @@
 #include <pam/core/torch.hpp>
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>  // fmt::join since fmt 11
 #include <fmt/ranges.h>  // fmt::join: in format.h up to fmt 10, here since
 
 #include <stdexcept>
