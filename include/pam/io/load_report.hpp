@@ -20,7 +20,7 @@ struct UnmatchedName {
   std::vector<std::string> nearest;
 };
 
-/// A name that both sides have with different shapes, or with types of different kinds (integers against fractions).
+/// A name that both sides have with different shapes, or whose values do not fit the module's type (0.5 in an integer).
 struct MismatchedTensor {
   std::string name;
   std::vector<std::int64_t> file_shape, net_shape;

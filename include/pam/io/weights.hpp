@@ -78,9 +78,12 @@ inline std::string unwrapped_name(std::string name) {
   return name;
 }
 
-/// Whether copying a file's values into a tensor keeps their meaning: fractions into fractions, integers into integers.
-inline bool same_kind(torch::ScalarType a, torch::ScalarType b) {
-  return c10::isFloatingType(a) == c10::isFloatingType(b) && (a == torch::kBool) == (b == torch::kBool);
+/// Whether a file's values keep their meaning in `type`: rounding a fraction is fine, turning it into an integer or bool
+/// is not. (C++'s `Module::to(kDouble)` turns integer buffers into doubles too, so the types alone do not decide.)
+inline bool converts(const torch::Tensor& tensor, torch::ScalarType type) {
+  const auto from = tensor.scalar_type();
+  if (from == type || (c10::isFloatingType(from) && c10::isFloatingType(type))) return true;
+  return torch::equal(tensor.to(type).to(from), tensor);
 }
 
 /// The file's tensors under the module's names. Throws where two of them end up under one name.
@@ -126,7 +129,7 @@ inline std::optional<bool> find_reversed(const std::string& file, const Metadata
 }  // namespace detail
 
 /// Copies `tensors` into the parameters and buffers of `module`, matched by name, keeping the module's device and type
-/// (float16 in the file becomes float32 in a float32 module). `file` is what messages call the source.
+/// (float16 in the file becomes float32 in a float32 module; fractions never become integers). `file` is what messages call the source.
 /// Nothing is touched unless everything that `options` ask for fits; throws `Error` with the whole report otherwise.
 inline LoadReport load_state_dict(torch::nn::Module& module, const WeightsFile& weights, const std::string& file,
                                   const LoadOptions& options = {}) {
@@ -143,7 +146,7 @@ inline LoadReport load_state_dict(torch::nn::Module& module, const WeightsFile& 
     if (target == targets.end()) {
       report.unexpected.push_back({name, {}});
     } else if (target->second.sizes() != tensor.sizes() ||
-               !detail::same_kind(target->second.scalar_type(), tensor.scalar_type())) {
+               !detail::converts(tensor, target->second.scalar_type())) {
       report.mismatched.push_back({name, tensor.sizes().vec(), target->second.sizes().vec(), tensor.scalar_type(),
                                    target->second.scalar_type()});
     } else {
@@ -154,8 +157,11 @@ inline LoadReport load_state_dict(torch::nn::Module& module, const WeightsFile& 
     if (sources.count(name) == 0) report.missing.push_back({name, {}});
   }
   report.find_nearest();
-  check(!options.strict || report.complete(), "{}: does not fit this net.\n{}", file, report.text());
-  check(!report.loaded.empty() || wanted.empty(), "{}: none of its tensors fits this net.\n{}", file, report.text());
+  const auto net = weights.metadata.find("pam.net");
+  const auto options_of_file = net == weights.metadata.end() ? "" : "\nThe file's options: " + detail::printable(net->second);
+  check(!options.strict || report.complete(), "{}: does not fit this net.\n{}{}", file, report.text(), options_of_file);
+  check(!report.loaded.empty() || wanted.empty(), "{}: none of its tensors fits this net.\n{}{}", file, report.text(),
+        options_of_file);
 
   torch::NoGradGuard no_grad;
   for (const auto& name : report.loaded) {
