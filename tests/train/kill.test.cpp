@@ -5,14 +5,13 @@
 #include "support/catch.hpp"
 #include "support/files.hpp"
 #include "train/fake_training.hpp"
+#include "train/forks.hpp"
 
 #include <chrono>
 #include <csignal>
 #include <cstdlib>
 #include <random>
 #include <thread>
-
-#include <sys/wait.h>
 
 namespace train_kill_test {
 
@@ -22,7 +21,7 @@ using namespace pam::test;
 constexpr const char* kTestName = "a training that is killed at random moments resumes to the same weights";
 
 /// The whole training: 4 epochs of 3 steps, saved after every step so that most kills hit a checkpoint being written.
-int train(const std::filesystem::path& directory) {
+void train(const std::filesystem::path& directory) {
   auto net = fake_net();
   FakeLoader loader(5);
   auto optimizer = make_adamw(net);
@@ -35,27 +34,17 @@ int train(const std::filesystem::path& directory) {
   options.resume = true;
   options.save_every_steps = 1;
   options.validate = [&](std::int64_t epoch) { return Validation(epoch == 2 ? 1.0 : 0.5); };
-  return fit(net, loader, fake_loss, optimizer, options).steps == 12 ? 0 : 3;
+  check(fit(net, loader, fake_loss, optimizer, options).steps == 12, "the training has another length");
 }
 
 /// Runs `train` in a fork and kills it after `microseconds` (negative: lets it end). True where it ended by itself.
 bool train_until(const std::filesystem::path& directory, std::int64_t microseconds) {
-  const auto child = fork();
-  if (child == 0) {
-    int status = 4;
-    try {
-      status = train(directory);
-    } catch (const std::exception& error) {
-      std::fprintf(stderr, "resumed training failed: %s\n", error.what());
-    }
-    _exit(status);
-  }
+  const auto child = start_process([&] { train(directory); });
   if (microseconds >= 0) {
     std::this_thread::sleep_for(std::chrono::microseconds(microseconds));
     ::kill(child, SIGKILL);
   }
-  int status = 0;
-  ::waitpid(child, &status, 0);
+  const int status = end_of(child);
   if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) return false;
   if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) throw Error("the training ended with an error");
   return true;
@@ -89,18 +78,9 @@ void kill_and_compare(std::int64_t wanted) {
 }
 
 TEST_CASE(kTestName, "[train]") {
-  if (const char* kills = std::getenv("PAM_TEST_KILLS_HERE")) return kill_and_compare(std::atoll(kills));
-  const char* wanted = std::getenv("PAM_KILLS");
-  const auto child = fork();
-  if (child == 0) {  // a fresh process of this test alone: nothing but exec is safe in a fork of one with threads
-    setenv("PAM_TEST_KILLS_HERE", wanted != nullptr ? wanted : "8", 1);
-    execl("/proc/self/exe", "pam_tests", kTestName, static_cast<char*>(nullptr));
-    _exit(9);
-  }
-  int status = 0;
-  waitpid(child, &status, 0);
-  CHECK(WIFEXITED(status));
-  CHECK(WEXITSTATUS(status) == 0);
+  const char* kills = std::getenv("PAM_KILLS");
+  if (runs_alone()) return kill_and_compare(kills != nullptr ? std::atoll(kills) : 8);
+  CHECK(run_alone(kTestName) == 0);
 }
 
 }  // namespace train_kill_test

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: MIT
+/// Who this process is among those that train together, as torchrun or Slurm tells it.
+#pragma once
+
+#include <pam/core/error.hpp>
+
+#include <charconv>
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+#include <functional>
+#include <limits>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace pam {
+
+/// One of `world` processes.
+struct ProcessEnvironment {
+  std::int64_t rank = 0;        ///< this process, from 0
+  std::int64_t local_rank = 0;  ///< among those on this machine: which GPU to take
+  std::int64_t world = 1;
+  std::string address = "127.0.0.1";  ///< where process 0 listens: its store binds to this address alone
+  std::uint16_t port = 29500;
+  bool agent_store = false;  ///< torchrun's agent hosts the store at address:port, no process does
+  std::string attempt = "0";  ///< torchrun's restart count, so that a restarted group does not read old keys
+};
+
+namespace detail {
+
+using EnvironmentLookup = std::function<const char*(const char*)>;
+
+inline std::optional<std::int64_t> environment_number(const EnvironmentLookup& get, const char* name,
+                                                      std::int64_t low, std::int64_t high) {
+  const char* text = get(name);
+  if (text == nullptr || *text == '\0') return std::nullopt;
+  std::int64_t value = 0;
+  const char* end = text + std::strlen(text);
+  const auto parsed = std::from_chars(text, end, value);
+  check(parsed.ec == std::errc() && parsed.ptr == end && value >= low && value <= high,
+        "the environment variable {} must be a whole number from {} to {}, got '{}'; torchrun and srun set it", name,
+        low, high, text);
+  return value;
+}
+
+/// The first host of a Slurm list: "node[01-04,07],gpu3" -> "node01".
+inline std::string first_slurm_host(std::string_view list) {
+  const auto bracket = list.find('['), comma = list.find(',');
+  if (bracket == std::string_view::npos || comma < bracket) return std::string(list.substr(0, comma));
+  const auto close = list.find(']', bracket);
+  const auto number_end = list.find_first_of("-,]", bracket);
+  if (close == std::string_view::npos || number_end == std::string_view::npos) return std::string(list);
+  const auto rest = list.substr(close + 1);
+  return std::string(list.substr(0, bracket)) + std::string(list.substr(bracket + 1, number_end - bracket - 1)) +
+         std::string(rest.substr(0, rest.find(',')));
+}
+
+/// What Slurm's srun tells, where it does. (A batch script outside srun is one process, so SLURM_NTASKS is not asked.)
+inline bool read_slurm(const EnvironmentLookup& get, ProcessEnvironment& environment) {
+  constexpr auto most = std::numeric_limits<std::int32_t>::max();
+  const auto world = environment_number(get, "SLURM_STEP_NUM_TASKS", 1, most);
+  if (!world) return false;
+  environment.world = *world;
+  environment.rank = environment_number(get, "SLURM_PROCID", 0, most).value_or(0);
+  environment.local_rank = environment_number(get, "SLURM_LOCALID", 0, most).value_or(0);
+  const auto nodes = environment_number(get, "SLURM_STEP_NUM_NODES", 1, most).value_or(1);
+  const char* list = get("SLURM_STEP_NODELIST");
+  if (nodes > 1 && list != nullptr) environment.address = first_slurm_host(list);
+  const auto job = environment_number(get, "SLURM_JOB_ID", 0, std::numeric_limits<std::int64_t>::max());
+  environment.port = static_cast<std::uint16_t>(15000 + job.value_or(0) % 15000);  // two jobs on a machine: two ports
+  return true;
+}
+
+}  // namespace detail
+
+/// Reads RANK, LOCAL_RANK, WORLD_SIZE, MASTER_ADDR, MASTER_PORT, TORCHELASTIC_USE_AGENT_STORE and
+/// TORCHELASTIC_RESTART_COUNT (torchrun, or a shell loop), else Slurm's SLURM_STEP_NUM_TASKS, SLURM_PROCID,
+/// SLURM_LOCALID, SLURM_STEP_NODELIST, with MASTER_ADDR and MASTER_PORT on top. None of them: one process. Without
+/// MASTER_ADDR, on one machine, the address is loopback. Throws `Error` that names the variable at fault.
+inline ProcessEnvironment process_environment(const detail::EnvironmentLookup& get = [](const char* name) {
+  return static_cast<const char*>(std::getenv(name));
+}) {
+  constexpr auto most = std::numeric_limits<std::int32_t>::max();
+  ProcessEnvironment environment;
+  const auto world = detail::environment_number(get, "WORLD_SIZE", 1, most);
+  const auto rank = detail::environment_number(get, "RANK", 0, most);
+  check(world.has_value() == rank.has_value(), "the environment has {} but not {}; set both, or neither",
+        world ? "WORLD_SIZE" : "RANK", world ? "RANK" : "WORLD_SIZE");
+  if (world) {
+    environment.world = *world;
+    environment.rank = *rank;
+    environment.local_rank = detail::environment_number(get, "LOCAL_RANK", 0, most).value_or(*rank);
+  } else if (!detail::read_slurm(get, environment)) {
+    return environment;
+  }
+  check(environment.rank < environment.world, "this process has rank {}, but there are {} processes (ranks 0 to {})",
+        environment.rank, environment.world, environment.world - 1);
+  if (const char* address = get("MASTER_ADDR"); address != nullptr && *address != '\0') environment.address = address;
+  if (const auto port = detail::environment_number(get, "MASTER_PORT", 1, 65535)) {
+    environment.port = static_cast<std::uint16_t>(*port);
+  }
+  const char* agent = get("TORCHELASTIC_USE_AGENT_STORE");
+  environment.agent_store = agent != nullptr && std::string_view(agent) == "True";
+  if (const char* attempt = get("TORCHELASTIC_RESTART_COUNT")) environment.attempt = attempt;
+  return environment;
+}
+
+}  // namespace pam
