@@ -24,6 +24,8 @@
 
 namespace pam {
 
+static_assert(LabelMap::kIgnore == kIgnoreLabel, "io and data must agree on the ignore label");
+
 /// How files become cases.
 struct CaseOptions {
   LabelMap labels = {};  ///< from the label files' numbers to classes
