@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: MIT
+#include "programs/mask_pairs.hpp"
+
+#include <pam/core/error.hpp>
+#include <pam/data/find_cases.hpp>
+#include <pam/io/image_labels.hpp>
+#include <pam/io/labels.hpp>
+#include <pam/io/nifti.hpp>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <map>
+
+namespace pam::programs {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// The name that a case goes by: no extension, no suffix that tools append to masks.
+std::string case_name(const fs::path& path) {
+  static const std::array<const char*, 2> kSuffixes{"_pred", "_prediction"};
+  return detail::bare_label_stem(detail::without_suffix(detail::stem_of(path), kSuffixes));
+}
+
+std::map<std::string, fs::path> masks_in(const fs::path& place, const char* option) {
+  check(fs::exists(place), "{} {}: there is no such file or folder", option, place.string());
+  const auto files = fs::is_directory(place) ? detail::data_files(place) : std::vector<fs::path>{place};
+  check(!files.empty(), "{} {}: the folder holds no mask (.nii, .nii.gz, .png, .tif)", option, place.string());
+  std::map<std::string, fs::path> masks;
+  for (const auto& path : files) {
+    const auto [other, fresh] = masks.emplace(case_name(path), path);
+    check(fresh, "{} and {}: both would be case \"{}\"; keep one", other->second.string(), path.string(), other->first);
+  }
+  return masks;
+}
+
+std::string size_text(const torch::Tensor& labels) {
+  std::vector<std::int64_t> sizes(labels.sizes().rbegin(), labels.sizes().rend());  // x first, as files have it
+  return fmt::format("{}", fmt::join(sizes, " x "));
+}
+
+}  // namespace
+
+std::vector<MaskPair> pair_masks(const fs::path& predictions, const fs::path& truths) {
+  const auto predicted = masks_in(predictions, "--pred"), expected = masks_in(truths, "--truth");
+  std::vector<MaskPair> pairs;
+  // Two single files need no common name: the user has paired them.
+  if (!fs::is_directory(predictions) && !fs::is_directory(truths)) {
+    return {{expected.begin()->first, predicted.begin()->second, expected.begin()->second}};
+  }
+  std::vector<std::string> unpaired;
+  for (const auto& [name, path] : expected) {
+    const auto found = predicted.find(name);
+    if (found == predicted.end()) {
+      unpaired.push_back(path.string() + " (no prediction)");
+    } else {
+      pairs.push_back({name, found->second, path});
+    }
+  }
+  for (const auto& [name, path] : predicted) {
+    if (expected.count(name) == 0) unpaired.push_back(path.string() + " (no truth)");
+  }
+  check(
+      unpaired.empty(),
+      "{} file(s) have no partner of the same name: {}; a case without a partner cannot be scored, so add the missing "
+      "file or take this one away",
+      unpaired.size(), fmt::join(unpaired, ", "));
+  return pairs;
+}
+
+std::int64_t MaskReader::classes() const {
+  return values_.empty() ? 2 : std::max<std::int64_t>(2, LabelMap::parse(values_).classes());
+}
+
+Mask MaskReader::read(const fs::path& path) {
+  torch::Tensor raw;
+  std::vector<double> spacing;
+  if (is_nifti_name(path)) {
+    auto image = read_nifti(path);
+    check(image.voxels.dim() == 3, "{}: a mask is one volume, this file holds {}", path.string(),
+          shape_string(image.voxels));
+    raw = image.voxels;
+    spacing.assign(image.spacing.begin(), image.spacing.end());
+  } else {
+    raw = read_label_image(path);
+  }
+  if (!values_.empty()) return {LabelMap::parse(values_).apply(raw, path.string()), spacing};
+  const auto labels = LabelMap::nonzero().apply(raw, path.string());
+  const auto found = std::get<0>(at::_unique(raw.to(torch::kDouble)));
+  for (std::int64_t i = 0; i < found.numel(); ++i) {
+    const auto value = found[i].item<double>();
+    if (value == 0) continue;
+    check(value > 0, "{}: holds the negative value {}; say with --label-values which values are foreground",
+          path.string(), value);
+    foreground_.insert(std::llround(value));
+  }
+  check(foreground_.size() <= 1,
+        "{}: with it the masks hold the labels {}; say with --label-values which of them are foreground (e.g. "
+        "--label-values {})",
+        path.string(), fmt::join(foreground_, ", "), *foreground_.begin());
+  return {labels, spacing};
+}
+
+std::pair<Mask, Mask> read_pair(const MaskPair& pair, MaskReader& predictions, MaskReader& truths) {
+  auto prediction = predictions.read(pair.prediction), truth = truths.read(pair.truth);
+  check(prediction.labels.sizes() == truth.labels.sizes(),
+        "{}: is {}, but its truth {} is {}; both masks must lie on one grid", pair.prediction.string(),
+        size_text(prediction.labels), pair.truth.string(), size_text(truth.labels));
+  for (std::size_t i = 0; i < std::min(prediction.spacing.size(), truth.spacing.size()); ++i) {
+    check(std::abs(prediction.spacing[i] - truth.spacing[i]) <= 1e-3 * truth.spacing[i],
+          "{}: has voxels of {:.4g} mm, its truth {} of {:.4g} mm; distances would be wrong: resample one of them",
+          pair.prediction.string(), prediction.spacing[i], pair.truth.string(), truth.spacing[i]);
+  }
+  return {std::move(prediction), std::move(truth)};
+}
+
+}  // namespace pam::programs

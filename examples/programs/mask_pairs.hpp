@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: MIT
+/// Predicted and true masks on disk, paired by name and read for scoring.
+#pragma once
+
+#include <pam/core/torch.hpp>
+
+#include <cstdint>
+#include <filesystem>
+#include <set>
+#include <string>
+#include <vector>
+
+namespace pam::programs {
+
+/// Two files of one case.
+struct MaskPair {
+  std::string name;
+  std::filesystem::path prediction, truth;
+};
+
+/// Pairs the NIfTI files and pictures of two folders (or two files) by their names without extension; a suffix such as
+/// _seg or _pred may differ. Throws naming every file that has no partner, and where a folder is empty.
+std::vector<MaskPair> pair_masks(const std::filesystem::path& predictions, const std::filesystem::path& truths);
+
+/// A mask as classes: (H, W), or (Z, Y, X).
+struct Mask {
+  torch::Tensor labels;         ///< int64: 0 = background, 1 … classes - 1, -1 = ignored
+  std::vector<double> spacing;  ///< tensor order, mm; empty for pictures (pixels)
+};
+
+/// Reads the masks of one side. With a label map in `values` that decides; without one, masks may hold 0 and one other
+/// value, whatever it is (1, 255, 4), the same in all files of the side; more than that is refused.
+class MaskReader {
+ public:
+  explicit MaskReader(std::string values) : values_(std::move(values)) {}
+  Mask read(const std::filesystem::path& path);
+  /// Classes with the background: 2 without a label map.
+  [[nodiscard]] std::int64_t classes() const;
+
+ private:
+  std::string values_;
+  std::set<std::int64_t> foreground_;
+};
+
+/// Reads both masks of a pair; throws where their sizes or voxel sizes differ, naming both files.
+std::pair<Mask, Mask> read_pair(const MaskPair& pair, MaskReader& predictions, MaskReader& truths);
+
+}  // namespace pam::programs
