@@ -63,7 +63,7 @@ TEST_CASE("a volume of several modalities becomes channels, mapped labels and a 
   auto expected = torch::stack({a.to(torch::kFloat), b});
   zscore_nonzero(expected);
   REQUIRE(torch::equal(result.image, expected));
-  REQUIRE(torch::equal(result.labels, labels.eq(4).to(torch::kLong)));
+  REQUIRE(torch::equal(result.labels, labels.eq(4).to(torch::kShort)));
   REQUIRE(result.name == "p1");
   REQUIRE(result.geometry.spacing == std::array<double, 3>{2, 2, 2});
   REQUIRE(result.geometry.affine[0][3] == -7);
@@ -97,7 +97,7 @@ TEST_CASE("pictures are scaled to 0 … 1, resized, and cropped", "[data]") {
   write_label_image(folder / "l.png", labels);
   auto result = load_case({"c", {folder / "i.png"}, folder / "l.png"});
   REQUIRE(torch::equal(result.image.squeeze(1), image.to(torch::kFloat) / 255));
-  REQUIRE(torch::equal(result.labels[0], labels));
+  REQUIRE(torch::equal(result.labels[0].to(torch::kLong), labels));
   REQUIRE((result.eight_bit && !result.is_volume));
   CaseOptions options;
   options.resize = {4, 6};

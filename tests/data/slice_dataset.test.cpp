@@ -52,7 +52,7 @@ TEST_CASE("slices carry their case's name and number, and equal the loaded case"
           const auto sample = data.get(index);
           REQUIRE((sample.case_name == files.name && sample.slice == z && data.case_name(index) == files.name));
           REQUIRE(torch::equal(sample.image, whole.image.select(1, z)));
-          REQUIRE(torch::equal(sample.labels, whole.labels[z]));
+          REQUIRE(torch::equal(sample.labels, whole.labels[z].to(torch::kLong)));
           ++index;
         }
       }
@@ -126,20 +126,18 @@ TEST_CASE("a corrupt case is an error that names it, or is left out and listed w
   REQUIRE_THAT(why(cases, {}, options), Contains("none of the 3 cases can be used") && Contains("case_001"));
 }
 
-TEST_CASE("the slice store refuses classes that it cannot hold and keeps every value that it can", "[data]") {
+TEST_CASE("the slice store gives back every value that it was given", "[data]") {
   SliceStore store(1 << 20, "");
   const auto image = torch::randn({2, 3, 4});
-  auto labels = torch::tensor({-1, 0, 1, 32767, 5, 6, 7, 8, 9, 10, 11, 12}, torch::kLong).view({3, 4});
+  auto labels = torch::tensor({-1, 0, 1, 32767, 5, 6, 7, 8, 9, 10, 11, 12}, torch::kShort).view({3, 4});
   store.add(image, labels, false);
   store.add(image, {}, false);
   REQUIRE(torch::equal(store.get(0).image, image));
-  REQUIRE(torch::equal(store.get(0).labels, labels));
+  REQUIRE(torch::equal(store.get(0).labels, labels.to(torch::kLong)));
   REQUIRE_FALSE(store.get(1).labels.defined());
   const auto levels = torch::arange(256, torch::kFloat).view({1, 16, 16}) / 255;
   store.add(levels, {}, true);
   REQUIRE(torch::equal(store.get(2).image, levels));
-  labels[0][0] = 40000;
-  REQUIRE_THROWS_WITH(store.add(image, labels, false), Contains("40000"));
 }
 
 }  // namespace data_slice_dataset_test

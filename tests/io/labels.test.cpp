@@ -50,6 +50,10 @@ TEST_CASE("float labels must hold integers, up to the rounding of a scale slope"
   const auto labels = map.apply(torch::tensor({0.0F, 0.99999997F, 4.0F}), "seg.nii");
   REQUIRE(torch::equal(labels, torch::tensor({0, 1, 2}, torch::kLong)));
   REQUIRE(map.apply(torch::ones({2, 3, 4}, torch::kByte), "").sizes() == torch::IntArrayRef({2, 3, 4}));
+  const auto small = map.apply(torch::tensor({4, 1, 0}, torch::kInt), "seg.nii", torch::kShort);
+  REQUIRE(torch::equal(small, torch::tensor({2, 1, 0}, torch::kShort)));
+  REQUIRE_THROWS_WITH(LabelMap().apply(torch::tensor({40000}), "seg.nii", torch::kShort),
+                      Contains("seg.nii") && Contains("40000"));
   REQUIRE_THROWS_WITH(map.apply(torch::tensor({0.0, 0.5}), "seg.nii"),
                       Contains("seg.nii") && Contains("label 0.5 is not an integer"));
   REQUIRE_THROWS_WITH(map.apply(torch::tensor({NAN}), "seg.nii"), Contains("nan is not an integer"));

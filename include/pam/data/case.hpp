@@ -39,7 +39,7 @@ struct PlaneSize {
 struct Case {
   std::string name;
   torch::Tensor image;     ///< (C, Z, H, W) float32, normalised; a picture has Z = 1
-  torch::Tensor labels;    ///< (Z, H, W) int64 as `Sample::labels`; undefined where the case has none
+  torch::Tensor labels;    ///< (Z, H, W) int16, values as in `Sample::labels`; undefined where the case has none
   NiftiGeometry geometry;  ///< of the input's grid; pictures have 1 × 1 pixels
   CaseFiles files;         ///< where it came from
   bool is_volume = true;   ///< NIfTI (distances in mm), or a picture (pixels)
@@ -53,13 +53,13 @@ struct Case {
   [[nodiscard]] PlaneSize plane() const { return {image.size(2), image.size(3)}; }
 };
 
-/// Slice `z` of a case as a sample; the tensors are views. Without labels, `labels` is undefined.
+/// Slice `z` of a case as a sample; the image is a view. Without labels, `labels` is undefined.
 inline Sample slice_of(const Case& source, std::int64_t z) {
   check(z >= 0 && z < source.slices(), "case {}: there is no slice {}, only 0 … {}", source.name, z,
         source.slices() - 1);
   Sample sample;
   sample.image = source.image.select(1, z);
-  if (source.labels.defined()) sample.labels = source.labels[z];
+  if (source.labels.defined()) sample.labels = source.labels[z].to(torch::kLong);
   sample.case_name = source.name;
   sample.slice = z;
   return sample;

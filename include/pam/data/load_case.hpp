@@ -110,27 +110,30 @@ inline void handle_non_finite(const LoadedFile& file, torch::Tensor& values, boo
 
 /// The modalities as one (C, Z, H, W) float32 image on the first file's grid; sets `Case::eight_bit`.
 inline torch::Tensor stack_images(std::vector<LoadedFile>& files, const CaseOptions& options, Case& result) {
-  std::vector<torch::Tensor> parts;
   const bool is_volume = files.front().is_volume;
   const bool to_unit = options.normalise == Normalise::Unit || (options.normalise == Normalise::Auto && !is_volume);
   check(!to_unit || !is_volume, "{}: volumes have no fixed range; normalise them by z-score",
         files.front().path.string());
   result.eight_bit = to_unit;
+  std::int64_t channels = 0, first = 0;
+  for (const auto& file : files) channels += file.values.size(0);
+  const auto size = result.resized_size;
+  auto image = torch::empty({channels, size[0], size[1], size[2]}, torch::kFloat);
   for (auto& file : files) {
     const auto type = file.values.scalar_type();
     result.eight_bit = result.eight_bit && type == torch::kByte;
-    auto values = file.values.to(torch::kFloat).contiguous();
-    file.values.reset();  // one copy at a time
-    handle_non_finite(file, values, options.zero_non_finite);
+    auto values = image.narrow(0, first, file.values.size(0));
+    first += file.values.size(0);
     if (!is_volume && options.resize.given()) {
-      values = resize_image(values.squeeze(1), options.resize.height, options.resize.width).unsqueeze(1);
-      if (type != torch::kFloat) values.round_();
+      file.values = resize_image(file.values.squeeze(1), options.resize.height, options.resize.width).unsqueeze(1);
     }
+    values.copy_(file.values);
+    file.values.reset();  // large volumes: one modality at a time in two copies
+    handle_non_finite(file, values, options.zero_non_finite);
     if (to_unit && type == torch::kByte) values.div_(255);
     if (to_unit && type == torch::kInt) values.div_(65535);
-    parts.push_back(values);
   }
-  return parts.size() == 1 ? parts.front() : torch::cat(parts, 0);
+  return image;
 }
 
 inline void take_hemisphere(Case& result) {
@@ -168,20 +171,20 @@ inline Case load_case_files(const CaseFiles& files, const CaseOptions& options) 
   for (std::size_t i = 1; i < images.size(); ++i) check_same_grid(images[0], images[i], "image", result.notices);
   if (labels.values.defined()) {
     check_same_grid(images[0], labels, "label", result.notices);
-    result.labels = options.labels.apply(labels.values[0], labels.path.string());
+    result.labels = options.labels.apply(labels.values[0], labels.path.string(), torch::kShort);
   }
   result.is_volume = images[0].is_volume;
   result.geometry = images[0].geometry;
   result.input_size = result.resized_size = images[0].size();
   check(!result.is_volume || !options.resize.given(), "{}: volumes are cropped or padded, not resized",
         files.images[0].string());
-  result.image = stack_images(images, options, result);
-  if (!result.is_volume && options.resize.given()) {
+  if (options.resize.given()) {
     result.resized_size = {1, options.resize.height, options.resize.width};
     if (result.labels.defined()) {
       result.labels = resize_labels(result.labels[0], options.resize.height, options.resize.width).unsqueeze(0);
     }
   }
+  result.image = stack_images(images, options, result);
   if (files.part != CasePart::Whole) {
     check(result.is_volume, "{}: is a picture; only volumes have hemispheres", files.images[0].string());
     take_hemisphere(result);

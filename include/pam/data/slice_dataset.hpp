@@ -68,8 +68,8 @@ inline bool wants_slice(const Case& source, std::int64_t z, SliceChoice choice) 
   if (choice == SliceChoice::All || !source.is_volume) return true;
   if (choice == SliceChoice::Foreground) {
     const auto labels = source.labels[z].contiguous();
-    const auto* values = labels.data_ptr<std::int64_t>();
-    return std::any_of(values, values + labels.numel(), [](std::int64_t label) { return label > 0; });
+    const auto* values = labels.data_ptr<std::int16_t>();
+    return std::any_of(values, values + labels.numel(), [](std::int16_t label) { return label > 0; });
   }
   const auto image = source.image.select(1, z).contiguous();
   const auto* values = image.data_ptr<float>();
@@ -149,8 +149,8 @@ class SliceDataset final : public Dataset {
     CaseSummary summary{source.name, source.slices(), 0, source.image.size(0), source.plane(), source.notices};
     for (std::int64_t z = 0; z < source.slices(); ++z) {
       if (!detail::wants_slice(source, z, options.slices)) continue;
-      const auto slice = slice_of(source, z);
-      store_.add(slice.image, slice.labels, source.eight_bit);
+      store_.add(source.image.select(1, z), source.labels.defined() ? source.labels[z] : torch::Tensor(),
+                 source.eight_bit);
       places_.emplace_back(cases_.size(), z);
       ++summary.used;
     }

@@ -35,8 +35,8 @@ class SliceStore {
     if (descriptor_ >= 0) ::close(descriptor_);
   }
 
-  /// Adds an image (C, H, W) float32 and its labels (H, W) int64 (undefined: none). `eight_bit`: image · 255 are whole
-  /// numbers. Throws `Error` for labels beyond int16 and where the spill file cannot be written.
+  /// Adds an image (C, H, W) float32 and its labels (H, W) int16 (undefined: none). `eight_bit`: image · 255 are whole
+  /// numbers. Throws `Error` where the spill file cannot be written.
   void add(const torch::Tensor& image, const torch::Tensor& labels, bool eight_bit) {
     Entry entry;
     entry.channels = image.size(0), entry.height = image.size(1), entry.width = image.size(2);
@@ -95,14 +95,8 @@ class SliceStore {
       std::memcpy(bytes, values, static_cast<std::size_t>(entry.image_bytes()));
     }
     if (!entry.has_labels) return;
-    const auto classes = labels.contiguous();
-    const auto* source = classes.data_ptr<std::int64_t>();
-    for (std::int64_t i = 0; i < entry.pixels(); ++i) {
-      check(source[i] >= -32768 && source[i] <= 32767, "the class {} is beyond 32767; map labels to small classes",
-            source[i]);
-      const auto narrow = static_cast<std::int16_t>(source[i]);
-      std::memcpy(bytes + entry.image_bytes() + 2 * i, &narrow, 2);
-    }
+    std::memcpy(bytes + entry.image_bytes(), labels.contiguous().data_ptr<std::int16_t>(),
+                2 * static_cast<std::size_t>(entry.pixels()));
   }
 
   static void decode(const Entry& entry, const char* bytes, Sample& sample) {

@@ -16,6 +16,7 @@
 #include <limits>
 #include <optional>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -77,21 +78,20 @@ class LabelMap {
   /// As it was written, for messages and run records.
   [[nodiscard]] const std::string& text() const { return text_; }
 
-  /// Raw labels of any shape and type → int64 classes (or `kIgnore`). `where` names the file in messages.
+  /// Raw labels of any shape and type → classes (or `kIgnore`) as int64, or as int16 (`dtype` = torch::kShort: a
+  /// quarter of the memory for volumes). `where` names the file in messages.
   /// Floating-point labels must hold integers (to 1e-4, as headers with a scale slope give); throws `Error` with the
   /// file and the value for fractions, NaN, and values that the map refuses.
-  [[nodiscard]] torch::Tensor apply(const torch::Tensor& raw, const std::string& where) const {
-    const auto source = integers(raw, where);
-    auto result = torch::empty(source.sizes(), torch::kLong);
-    const auto* from = source.data_ptr<std::int64_t>();
-    auto* to = result.data_ptr<std::int64_t>();
-    std::int64_t last_value = 0, last_class = class_of(0, where);  // neighbours are mostly equal
-    for (std::int64_t i = 0; i < source.numel(); ++i) {
-      if (from[i] != last_value) {
-        last_value = from[i];
-        last_class = class_of(last_value, where);
-      }
-      to[i] = last_class;
+  [[nodiscard]] torch::Tensor apply(const torch::Tensor& raw, const std::string& where,
+                                    torch::Dtype dtype = torch::kLong) const {
+    check(raw.defined(), "{}: there are no labels", where);
+    check(dtype == torch::kLong || dtype == torch::kShort, "LabelMap: classes are int64 or int16");
+    auto result = torch::empty(raw.sizes(), dtype);
+    const auto source = raw.contiguous();
+    if (dtype == torch::kLong) {
+      fill(source, result.data_ptr<std::int64_t>(), where);
+    } else {
+      fill(source, result.data_ptr<std::int16_t>(), where);
     }
     return result;
   }
@@ -194,22 +194,65 @@ class LabelMap {
           text_);
   }
 
-  /// `raw` as contiguous int64; floats must hold integers.
-  static torch::Tensor integers(const torch::Tensor& raw, const std::string& where) {
-    check(raw.defined(), "{}: there are no labels", where);
-    if (!raw.is_floating_point()) return raw.to(torch::kLong).contiguous();
-    const auto values = raw.to(torch::kDouble).contiguous();
-    auto result = torch::empty(values.sizes(), torch::kLong);
-    const auto* from = values.data_ptr<double>();
-    auto* to = result.data_ptr<std::int64_t>();
-    for (std::int64_t i = 0; i < values.numel(); ++i) {
-      const double nearest = std::nearbyint(from[i]);
-      check(std::abs(from[i] - nearest) <= 1e-4 && std::abs(nearest) < 1e15,
-            "{}: the label {} is not an integer; is this an image, or were the labels resampled with interpolation?",
-            where, from[i]);
-      to[i] = static_cast<std::int64_t>(nearest);
+  template <typename Class>
+  void fill(const torch::Tensor& raw, Class* classes, const std::string& where) const {
+    const auto count = raw.numel();
+    switch (raw.scalar_type()) {
+      case torch::kBool:
+        return fill(raw.data_ptr<bool>(), classes, count, where);
+      case torch::kByte:
+        return fill(raw.data_ptr<std::uint8_t>(), classes, count, where);
+      case torch::kChar:
+        return fill(raw.data_ptr<std::int8_t>(), classes, count, where);
+      case torch::kShort:
+        return fill(raw.data_ptr<std::int16_t>(), classes, count, where);
+      case torch::kInt:
+        return fill(raw.data_ptr<std::int32_t>(), classes, count, where);
+      case torch::kLong:
+        return fill(raw.data_ptr<std::int64_t>(), classes, count, where);
+      case torch::kFloat:
+        return fill(raw.data_ptr<float>(), classes, count, where);
+      case torch::kDouble:
+        return fill(raw.data_ptr<double>(), classes, count, where);
+      default:
+        fail("{}: labels of type {} are not read; save them as integers", where, c10::toString(raw.scalar_type()));
     }
-    return result;
+  }
+
+  template <typename Raw, typename Class>
+  void fill(const Raw* raw, Class* classes, std::int64_t count, const std::string& where) const {
+    if (count == 0) return;
+    Raw last = raw[0];  // neighbours are mostly equal
+    auto last_class = class_as<Class>(integer(last, where), where);
+    for (std::int64_t i = 0; i < count; ++i) {
+      if (!(raw[i] == last)) {
+        last = raw[i];
+        last_class = class_as<Class>(integer(last, where), where);
+      }
+      classes[i] = last_class;
+    }
+  }
+
+  template <typename Class>
+  [[nodiscard]] Class class_as(std::int64_t value, const std::string& where) const {
+    const auto result = class_of(value, where);
+    check(result <= std::numeric_limits<Class>::max(), "{}: the class {} is beyond 32767; map labels to small classes",
+          where, result);
+    return static_cast<Class>(result);
+  }
+
+  /// A raw value as an integer; refuses fractions and NaN.
+  template <typename Raw>
+  static std::int64_t integer(Raw value, const std::string& where) {
+    if constexpr (std::is_floating_point_v<Raw>) {
+      const double exact = static_cast<double>(value), nearest = std::nearbyint(exact);
+      check(std::abs(exact - nearest) <= 1e-4 && std::abs(nearest) < 1e15,
+            "{}: the label {} is not an integer; is this an image, or were the labels resampled with interpolation?",
+            where, exact);
+      return static_cast<std::int64_t>(nearest);
+    } else {
+      return static_cast<std::int64_t>(value);
+    }
   }
 
   std::vector<Range> ranges_;  ///< sorted, disjoint; empty = identity
