@@ -50,8 +50,9 @@ class StoreServer {
   void serve(Socket& connection) {
     std::vector<std::string> request;
     while (connection.receive(request) && request.size() >= 2 && request[0].size() == 1) {
-      if (!connection.send(answer(request))) return;
+      if (!connection.send(answer(request))) break;
     }
+    connection.shut_down();  // after a message that is none, too: its sender must not wait for an answer
   }
 
   std::vector<std::string> answer(const std::vector<std::string>& request) {
