@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: MIT
+/// Internals of data/find_cases.hpp: the data files of folders, and which image belongs to which label by their names.
+#pragma once
+
+#include <pam/core/error.hpp>
+#include <pam/data/case.hpp>
+#include <pam/io/image.hpp>
+#include <pam/io/nifti.hpp>
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <filesystem>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace pam::detail {
+
+inline std::string lower(std::string text) {
+  std::transform(text.begin(), text.end(), text.begin(), [](unsigned char c) { return std::tolower(c); });
+  return text;
+}
+
+/// The file name without its extension (.nii.gz counts as one).
+inline std::string stem_of(const std::filesystem::path& path) {
+  auto name = path.filename().string();
+  const auto cut = lower(name);
+  for (const char* extension : {".nii.gz", ".nii", ".png", ".jpg", ".jpeg", ".tif", ".tiff"}) {
+    const std::string end = extension;
+    if (cut.size() > end.size() && cut.compare(cut.size() - end.size(), end.size(), end) == 0) {
+      return name.substr(0, name.size() - end.size());
+    }
+  }
+  return name;
+}
+
+/// The stem without the first of `suffixes` that it ends in (any case).
+template <typename Suffixes>
+std::string without_suffix(const std::string& stem, const Suffixes& suffixes) {
+  const auto small = lower(stem);
+  for (const std::string end : suffixes) {
+    if (small.size() > end.size() && small.compare(small.size() - end.size(), end.size(), end) == 0) {
+      return stem.substr(0, stem.size() - end.size());
+    }
+  }
+  return stem;
+}
+
+/// The name of the case that tools append to, for label and for image files.
+inline std::string bare_label_stem(const std::string& stem) {
+  static const std::array<const char*, 14> kSuffixes{
+      "_mask",         "-mask", "_masks",      "_label",       "-label",  "_labels", "_seg",
+      "_segmentation", "_gt",   "_annotation", "_groundtruth", "_manual", "_msk",    "_l"};
+  return without_suffix(stem, kSuffixes);
+}
+inline std::string bare_image_stem(const std::string& stem) {
+  static const std::array<const char*, 4> kSuffixes{"_image", "-image", "_img", "_0000"};
+  return without_suffix(stem, kSuffixes);
+}
+
+inline bool is_data_file(const std::filesystem::directory_entry& entry) {
+  const auto name = entry.path().filename().string();
+  return entry.is_regular_file() && name.front() != '.' && (is_nifti_name(entry.path()) || is_image_name(entry.path()));
+}
+
+/// The NIfTI files and pictures in `folder`, sorted; hidden and other files are passed over.
+inline std::vector<std::filesystem::path> data_files(const std::filesystem::path& folder) {
+  std::vector<std::filesystem::path> files;
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+    if (is_data_file(entry)) files.push_back(entry.path());
+  }
+  std::sort(files.begin(), files.end());
+  return files;
+}
+
+/// Files by key; two files of one key are refused, naming both.
+template <typename Key>
+std::map<std::string, std::filesystem::path> by_key(const std::vector<std::filesystem::path>& files, const Key& key) {
+  std::map<std::string, std::filesystem::path> result;
+  for (const auto& file : files) {
+    const auto [place, is_new] = result.emplace(key(stem_of(file)), file);
+    check(is_new, "{} and {}: both would be the case \"{}\"; rename or remove one", place->second.string(),
+          file.string(), place->first);
+  }
+  return result;
+}
+
+/// nnU-Net's channels: NAME_0000, NAME_0001, … beside the label NAME. Empty where the folder does not follow that.
+inline std::map<std::string, std::vector<std::filesystem::path>> channel_groups(
+    const std::vector<std::filesystem::path>& images) {
+  std::map<std::string, std::vector<std::filesystem::path>> groups;
+  for (const auto& image : images) {
+    const auto stem = stem_of(image);
+    const bool is_channel =
+        stem.size() > 5 && stem[stem.size() - 5] == '_' &&
+        std::all_of(stem.end() - 4, stem.end(), [](unsigned char c) { return std::isdigit(c) != 0; });
+    if (!is_channel) return {};
+    groups[stem.substr(0, stem.size() - 5)].push_back(image);
+  }
+  return groups;
+}
+
+inline std::string unpaired_text(const std::vector<std::filesystem::path>& files) {
+  std::string text;
+  for (std::size_t i = 0; i < std::min<std::size_t>(files.size(), 3); ++i)
+    text += (i > 0 ? ", " : "") + files[i].string();
+  return files.size() > 3 ? fmt::format("{} and {} more", text, files.size() - 3) : text;
+}
+
+/// Images and labels of two folders as cases.
+inline std::vector<CaseFiles> pair_folders(const std::filesystem::path& image_folder,
+                                           const std::filesystem::path& label_folder, bool need_labels) {
+  for (const auto& folder : {image_folder, label_folder}) {
+    check(folder.empty() || std::filesystem::is_directory(folder), "{}: no such folder", folder.string());
+  }
+  const auto images = data_files(image_folder);
+  check(!images.empty(), "{}: the folder holds no NIfTI files (.nii, .nii.gz) and no pictures (.png, .jpg, .tif)",
+        image_folder.string());
+  const auto labels = label_folder.empty() ? std::vector<std::filesystem::path>() : data_files(label_folder);
+  check(!labels.empty() || !need_labels, "{}: the folder holds no label files (.nii, .nii.gz, .png, .tif)",
+        label_folder.string());
+  const auto same = [](const std::string& stem) { return stem; };
+  auto label_of = by_key(labels, same);
+  std::map<std::string, std::vector<std::filesystem::path>> image_of;
+  const auto channels = channel_groups(images);
+  const bool has_channels =
+      std::any_of(channels.begin(), channels.end(), [&](const auto& group) { return label_of.count(group.first) > 0; });
+  if (has_channels) {
+    image_of = channels;
+  } else {
+    for (const auto& [stem, path] : by_key(images, same)) image_of[stem] = {path};
+    const bool is_paired =
+        std::any_of(image_of.begin(), image_of.end(), [&](const auto& item) { return label_of.count(item.first) > 0; });
+    if (!is_paired && !labels.empty()) {
+      image_of.clear();
+      for (const auto& [stem, path] : by_key(images, bare_image_stem)) image_of[stem] = {path};
+      label_of = by_key(labels, bare_label_stem);
+    }
+  }
+  std::vector<CaseFiles> cases;
+  std::vector<std::filesystem::path> without;
+  for (const auto& [stem, paths] : image_of) {
+    const auto label = label_of.find(stem);
+    if (label == label_of.end() && need_labels) without.push_back(paths.front());
+    cases.push_back({stem, paths, label == label_of.end() ? std::filesystem::path() : label->second});
+    if (label != label_of.end()) label_of.erase(label);
+  }
+  check(without.empty(),
+        "{}: no label file of that name in {} ({} of {} images have none); add it or take the image away",
+        unpaired_text(without), label_folder.string(), without.size(), image_of.size());
+  std::vector<std::filesystem::path> left;
+  for (const auto& item : label_of) left.push_back(item.second);
+  check(left.empty(), "{}: no image file of that name in {} ({} labels have none); add it or take the label away",
+        unpaired_text(left), image_folder.string(), left.size());
+  return cases;
+}
+
+}  // namespace pam::detail
