@@ -44,7 +44,9 @@ Outcome train(FitOptions options, const std::function<void(std::int64_t)>& at_st
   auto net = fake_net(net_seed);
   FakeLoader loader(5);
   auto optimizer = make_adamw(net);
-  options.validate = [&](std::int64_t) { return -fake_loss(net(torch::ones({1, 2, 6, 6})), torch::ones({1, 6, 6})).item<double>(); };
+  options.validate = [&](std::int64_t) {
+    return -fake_loss(net(torch::ones({1, 2, 6, 6})), torch::ones({1, 6, 6})).item<double>();
+  };
   Outcome outcome;
   outcome.result = fit(net, loader, fake_loss, optimizer, options, [&](const Event& event) {
     if (const auto* step = std::get_if<StepEnd>(&event); step && at_step) at_step(step->step);
@@ -101,7 +103,8 @@ TEST_CASE("SGD with momentum and Adam resume bit for bit too", "[train]") {
     FakeLoader loader(4);
     std::unique_ptr<torch::optim::Optimizer> optimizer;
     if (adam) {
-      optimizer = std::make_unique<torch::optim::Adam>(net->parameters(), torch::optim::AdamOptions(1e-2).amsgrad(true));
+      optimizer =
+          std::make_unique<torch::optim::Adam>(net->parameters(), torch::optim::AdamOptions(1e-2).amsgrad(true));
     } else {
       optimizer = std::make_unique<torch::optim::SGD>(net->parameters(), torch::optim::SGDOptions(1e-2).momentum(0.9));
     }
@@ -127,7 +130,8 @@ TEST_CASE("a new run in a directory that holds one is refused unless asked for",
   auto options = full_options(folder.path());
   const auto first = train(options);
   options.resume = false;
-  CHECK_THAT(error_of([&] { train(options); }), Contains(folder.path().string()) && Contains("holds a training already"));
+  CHECK_THAT(error_of([&] { train(options); }),
+             Contains(folder.path().string()) && Contains("holds a training already"));
   options.overwrite = true;
   options.seed = 12;
   std::atomic<bool> stop{true};
@@ -147,7 +151,8 @@ TEST_CASE("resuming with other settings is refused with all of them named", "[tr
   other.epochs = 4;
   other.schedule.warm_up = 0;
   CHECK_THAT(error_of([&] { train(other); }), Contains("last.state.safetensors") && Contains("epochs: 3") &&
-                                                  Contains("now 4") && Contains("schedule") && Contains("allow_changes"));
+                                                  Contains("now 4") && Contains("schedule") &&
+                                                  Contains("allow_changes"));
   other.allow_changes = true;
   CHECK(train(other).result.epochs == 4);
   other.epochs = 5;  // a finished run goes on
@@ -186,7 +191,8 @@ TEST_CASE("a checkpoint of another net or optimizer is refused with parameter an
   auto deep = fake_net(1, 4, 1, true);
   auto optimizer = make_adamw(deep);
   fit(deep, loader, fake_loss, optimizer, options);
-  CHECK_THAT(resume_with(fake_net()), Contains("it has 'middle.weight' (shape [4, 4, 1, 1])") && Contains("another depth"));
+  CHECK_THAT(resume_with(fake_net()),
+             Contains("it has 'middle.weight' (shape [4, 4, 1, 1])") && Contains("another depth"));
 }
 
 TEST_CASE("optimizer state of another shape is refused before anything changes", "[train]") {
@@ -196,12 +202,17 @@ TEST_CASE("optimizer state of another shape is refused before anything changes",
   const StateDict state{{"first.weight.step", torch::scalar_tensor(3, torch::kInt64)},
                         {"first.weight.exp_avg", torch::zeros({4, 2, 3, 3})},
                         {"first.weight.exp_avg_sq", torch::zeros({8, 2, 3, 3})}};
-  CHECK_THAT(error_of([&] { restore_optimizer_state(optimizer, parameters, state, "f"); }),
-             Contains("exp_avg_sq") && Contains("'first.weight'") && Contains("[8, 2, 3, 3]") && Contains("[4, 2, 3, 3]"));
+  CHECK_THAT(
+      error_of([&] { restore_optimizer_state(optimizer, parameters, state, "f"); }),
+      Contains("exp_avg_sq") && Contains("'first.weight'") && Contains("[8, 2, 3, 3]") && Contains("[4, 2, 3, 3]"));
   CHECK(optimizer.state().empty());
-  CHECK_THAT(error_of([&] { restore_optimizer_state(optimizer, parameters, {{"x.exp_avg", torch::ones(1)}}, "f"); }),
+  CHECK_THAT(error_of([&] {
+               restore_optimizer_state(optimizer, parameters, {{"x.exp_avg", torch::ones(1)}}, "f");
+             }),
              Contains("'x.exp_avg'") && Contains("belongs to no parameter"));
-  CHECK_THAT(error_of([&] { restore_optimizer_state(optimizer, parameters, {state[0], state[1]}, "f"); }),
+  CHECK_THAT(error_of([&] {
+               restore_optimizer_state(optimizer, parameters, {state[0], state[1]}, "f");
+             }),
              Contains("'first.weight' lacks exp_avg_sq"));
 }
 
@@ -215,8 +226,9 @@ TEST_CASE("optimizer state by name has AdamW's first moments after one step", "[
   for (const auto& item : net->named_parameters()) parameters.emplace_back(item.key(), item.value());
   const auto state = optimizer_state(optimizer, parameters);
   CHECK(find_tensor(state, "first.weight.step").item<std::int64_t>() == 1);
-  CHECK(find_tensor(state, "first.weight.exp_avg")[0][0][0][0].item<double>() == Approx(0.1 * 2));       // (1 - beta1) g
-  CHECK(find_tensor(state, "first.weight.exp_avg_sq")[0][0][0][0].item<double>() == Approx(0.001 * 4));  // (1 - beta2) g²
+  CHECK(find_tensor(state, "first.weight.exp_avg")[0][0][0][0].item<double>() == Approx(0.1 * 2));  // (1 - beta1) g
+  CHECK(find_tensor(state, "first.weight.exp_avg_sq")[0][0][0][0].item<double>() ==
+        Approx(0.001 * 4));  // (1 - beta2) g²
   CHECK_FALSE(find_tensor(state, "head.bias.exp_avg").defined());
   CHECK_FALSE(find_tensor(state, "first.weight.max_exp_avg_sq").defined());
 }
@@ -246,8 +258,9 @@ TEST_CASE("a damaged training state is an error that names the file", "[train]")
   CHECK_THAT(resumed_with([](auto& file) { file.metadata.erase("pam.training"); }),
              Contains(path.string()) && Contains("no training state"));
   CHECK_THAT(resumed_with([](auto& file) { file.metadata["pam.training"] = "{"; }), Contains("damaged"));
-  CHECK_THAT(resumed_with([](auto& file) { file.metadata["pam.training"] = R"({"version":9,"progress":{},"settings":{}})"; }),
-             Contains("version 9"));
+  CHECK_THAT(
+      resumed_with([](auto& file) { file.metadata["pam.training"] = R"({"version":9,"progress":{},"settings":{}})"; }),
+      Contains("version 9"));
   CHECK_THAT(resumed_with([](auto& file) { file.tensors.pop_back(); }), Contains("generator"));
   CHECK_THAT(resumed_with([](auto& file) { file.tensors.emplace_back("strange", torch::ones(1)); }),
              Contains("'strange'"));
@@ -340,9 +353,8 @@ TEST_CASE("saves by seconds and by steps are made, and epochs can be left out", 
     options.overwrite = true;
     change(options);
     std::int64_t count = 0;
-    fit(net, loader, fake_loss, optimizer, options, [&](const Event& event) {
-      count += std::holds_alternative<CheckpointSaved>(event);
-    });
+    fit(net, loader, fake_loss, optimizer, options,
+        [&](const Event& event) { count += std::holds_alternative<CheckpointSaved>(event); });
     return count;
   };
   CHECK(saves([](auto&) {}) == 3);

@@ -266,7 +266,9 @@ TEST_CASE("reversed training refuses more than one class, in net and labels", "[
       bool reversed = true;
     };
     Options options() const { return {}; }
-    torch::Tensor operator()(const torch::Tensor& logits, const torch::Tensor& labels) { return fake_loss(logits, labels); }
+    torch::Tensor operator()(const torch::Tensor& logits, const torch::Tensor& labels) {
+      return fake_loss(logits, labels);
+    }
   };
   CHECK_THAT(error_of([&] { fit(one, loader, ReversingLoss{}, other, options); }),
              Contains("the loss reverses") && Contains("FitOptions::reversed"));

@@ -199,9 +199,7 @@ TEST_CASE(kDead, "[train]") {
   }
   const auto port = free_port(), other_port = free_port();
   const auto begin = std::chrono::steady_clock::now();
-  const auto seconds = [&] {
-    return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-  };
+  const auto seconds = [&] { return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count(); };
   const auto dead = run_ranks(2, [&](int rank) {
     ProcessGroup group(rank_of_two(rank, port), within(milliseconds(20000)));
     if (rank == 1) ::kill(::getpid(), SIGKILL);

@@ -17,7 +17,8 @@ TEST_CASE("reversing swaps 0 and 1, keeps the ignore label, and twice is nothing
 }
 
 TEST_CASE("labels of more classes and logits of more channels cannot be reversed", "[train]") {
-  CHECK_THROWS_WITH(reversed_labels(torch::tensor({0, 2}, torch::kLong)), Contains("from 0 to 2") && Contains("binary"));
+  CHECK_THROWS_WITH(reversed_labels(torch::tensor({0, 2}, torch::kLong)),
+                    Contains("from 0 to 2") && Contains("binary"));
   CHECK_NOTHROW(check_reversible(torch::zeros({1, 1, 2, 2})));
   CHECK_THROWS_WITH(check_reversible(torch::zeros({1, 3, 2, 2})), Contains("got 3") && Contains("[1, 3, 2, 2]"));
 }

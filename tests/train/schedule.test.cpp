@@ -24,9 +24,9 @@ TEST_CASE("schedules have the values of their formulas at hand-computed steps", 
   CHECK(multi_step_factor(7, 10, {0.5, 0.75}, 0.1) == Approx(0.1));
   CHECK(multi_step_factor(8, 10, {0.5, 0.75}, 0.1) == Approx(0.01));
   CHECK(cosine_factor(0, 8, 0) == 1.0);
-  CHECK(cosine_factor(4, 8, 0.2) == Approx(0.6));   // half way between 1 and 0.2
+  CHECK(cosine_factor(4, 8, 0.2) == Approx(0.6));  // half way between 1 and 0.2
   CHECK(cosine_factor(2, 8, 0) == Approx((1 + std::sqrt(0.5)) / 2));
-  CHECK(cosine_factor(9, 8, 0.2) == Approx(0.2));   // past the end it stays
+  CHECK(cosine_factor(9, 8, 0.2) == Approx(0.2));  // past the end it stays
   CHECK(poly_factor(5, 10, 2, 0) == Approx(0.25));
   CHECK(poly_factor(10, 10, 0.9, 0.1) == Approx(0.1));
 }

@@ -29,9 +29,9 @@ TEST_CASE("a store answers all its clients alike", "[train]") {
   CHECK(client.getNumKeys() == 2);
   CHECK(server.deleteKey("a"));
   CHECK_FALSE(client.deleteKey("a"));
-  CHECK(client.compareSet("c", {}, Bytes{7}) == Bytes{7});         // absent: set
-  CHECK(client.compareSet("c", Bytes{8}, Bytes{9}) == Bytes{7});   // another value: kept
-  CHECK(client.compareSet("c", Bytes{7}, Bytes{9}) == Bytes{9});   // the expected one: replaced
+  CHECK(client.compareSet("c", {}, Bytes{7}) == Bytes{7});        // absent: set
+  CHECK(client.compareSet("c", Bytes{8}, Bytes{9}) == Bytes{7});  // another value: kept
+  CHECK(client.compareSet("c", Bytes{7}, Bytes{9}) == Bytes{9});  // the expected one: replaced
   CHECK(server.get("c") == Bytes{9});
   client.set("empty", {});
   CHECK(server.get("empty").empty());

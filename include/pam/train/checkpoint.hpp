@@ -7,8 +7,8 @@
 /// Two files cannot be renamed in one atomic step, so the pair is made safe by making one file enough: a resumed run
 /// reads last.state.safetensors alone, which is replaced by one atomic rename, and rewrites last.safetensors from it
 /// where the two differ. Whenever a process is killed, the state is the old or the new one, whole, and a reader of
-/// last.safetensors gets whole weights that are at most one checkpoint older. The price is the weights stored twice. The
-/// state, the larger file, is written first: a full disk refuses it before anything has changed.
+/// last.safetensors gets whole weights that are at most one checkpoint older. The price is the weights stored twice.
+/// The state, the larger file, is written first: a full disk refuses it before anything has changed.
 #pragma once
 
 #include <pam/core/error.hpp>
@@ -26,11 +26,11 @@ namespace pam {
 
 /// How far a training is. All that the loop knows of the past, so that a resumed epoch reports the same numbers.
 struct TrainingProgress {
-  std::int64_t epoch = 0;   ///< finished epochs
-  std::int64_t batch = 0;   ///< batches done in the current epoch
-  std::int64_t step = 0;    ///< optimizer steps done
-  double loss_sum = 0;      ///< of the current epoch: sum of loss × images, this process's share
-  std::int64_t images = 0;  ///< of the current epoch
+  std::int64_t epoch = 0;                ///< finished epochs
+  std::int64_t batch = 0;                ///< batches done in the current epoch
+  std::int64_t step = 0;                 ///< optimizer steps done
+  double loss_sum = 0;                   ///< of the current epoch: sum of loss × images, this process's share
+  std::int64_t images = 0;               ///< of the current epoch
   double seconds = 0, wait_seconds = 0;  ///< of the current epoch
   double last_loss = 0;                  ///< mean loss of the last finished epoch
   bool has_best = false;
@@ -57,12 +57,12 @@ struct TrainingProgress {
 
 /// The content of last.state.safetensors.
 struct TrainingState {
-  StateDict weights;           ///< parameters and buffers of the model
-  StateDict optimizer;         ///< `optimizer_state`
-  StateDict rng;               ///< generator states, byte tensors
+  StateDict weights;    ///< parameters and buffers of the model
+  StateDict optimizer;  ///< `optimizer_state`
+  StateDict rng;        ///< generator states, byte tensors
   TrainingProgress progress;
-  nlohmann::json settings;     ///< what must not change between the runs; `fit` compares it
-  Metadata metadata;           ///< for readers of the weights: "pam.net", "pam.reversed", …
+  nlohmann::json settings;  ///< what must not change between the runs; `fit` compares it
+  Metadata metadata;        ///< for readers of the weights: "pam.net", "pam.reversed", …
 };
 
 /// The files of a checkpoint directory.
@@ -126,10 +126,11 @@ inline void save_training_state(const std::filesystem::path& directory, const Tr
   detail::append_prefixed(tensors, "optimizer.", state.optimizer);
   detail::append_prefixed(tensors, "rng.", state.rng);
   auto metadata = state.metadata;
-  metadata["pam.training"] = nlohmann::json{{"version", detail::kTrainingStateVersion},
-                                            {"progress", options_to_json(state.progress)},
-                                            {"settings", state.settings}}
-                                 .dump();
+  metadata["pam.training"] = nlohmann::json{
+      {"version", detail::kTrainingStateVersion},
+      {"progress", options_to_json(state.progress)},
+      {"settings",
+       state.settings}}.dump();
   write_safetensors(paths.state, tensors, metadata);
   write_safetensors(paths.last, state.weights, state.metadata);
 }
@@ -140,8 +141,10 @@ inline void save_training_state(const std::filesystem::path& directory, const Tr
   auto file = read_safetensors(path);
   TrainingState state;
   const auto text = file.metadata.find("pam.training");
-  check(text != file.metadata.end(), "{}: it holds no training state (no pam.training in its metadata); to start from "
-        "its weights, load them into the net and begin a new run", path.string());
+  check(text != file.metadata.end(),
+        "{}: it holds no training state (no pam.training in its metadata); to start from "
+        "its weights, load them into the net and begin a new run",
+        path.string());
   const auto json = nlohmann::json::parse(text->second, nullptr, /*allow_exceptions=*/false);
   check(json.is_object() && json.contains("version") && json.contains("progress") && json.contains("settings"),
         "{}: pam.training is not what pam writes; the file is damaged", path.string());
@@ -179,8 +182,10 @@ inline void check_same_weights(const StateDict& saved, const StateDict& wanted, 
     named.erase(found);
   }
   for (const auto& [name, tensor] : saved) {
-    check(named.count(name) == 0, "{}: it has '{}' (shape {}), which this net does not have: another depth or another "
-          "net; {}", where, detail::printable(name), shape_string(tensor), remedy);
+    check(named.count(name) == 0,
+          "{}: it has '{}' (shape {}), which this net does not have: another depth or another "
+          "net; {}",
+          where, detail::printable(name), shape_string(tensor), remedy);
   }
 }
 

@@ -93,8 +93,8 @@ class Checkpointer {
     state.rng = gather_generators(trainee_.device(), communicator_);
     state.progress = progress;
     if (communicator_.world() > 1) {
-      const auto sums = communicator_.sum(
-          torch::tensor({progress.loss_sum, static_cast<double>(progress.images)}, torch::kDouble));
+      const auto sums =
+          communicator_.sum(torch::tensor({progress.loss_sum, static_cast<double>(progress.images)}, torch::kDouble));
       state.progress.loss_sum = sums[0].template item<double>();
       state.progress.images = static_cast<std::int64_t>(sums[1].template item<double>());
     }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// What `fit` tells its caller while it runs. Progress bars, logs and tests listen; none of them is built into the loop.
-/// Epochs, batches and steps in events count what is done: the first finished epoch is 1.
+/// What `fit` tells its caller while it runs. Progress bars, logs and tests listen; none of them is built into the
+/// loop. Epochs, batches and steps in events count what is done: the first finished epoch is 1.
 #pragma once
 
 #include <cstdint>
@@ -29,7 +29,7 @@ struct Validation {
 /// Before the first step, after a checkpoint was restored.
 struct Started {
   bool resumed = false;
-  std::int64_t epoch = 0, batch = 0, step = 0;                   ///< what is done already
+  std::int64_t epoch = 0, batch = 0, step = 0;                      ///< what is done already
   std::int64_t epochs = 0, batches_per_epoch = 0, total_steps = 0;  ///< what there is to do
 };
 
@@ -70,10 +70,14 @@ enum class StopReason {
 
 inline std::string to_string(StopReason reason) {
   switch (reason) {
-    case StopReason::kCompleted: return "completed";
-    case StopReason::kEarlyStopped: return "early stop";
-    case StopReason::kInterrupted: return "interrupted";
-    case StopReason::kStopRequested: return "stop requested";
+    case StopReason::kCompleted:
+      return "completed";
+    case StopReason::kEarlyStopped:
+      return "early stop";
+    case StopReason::kInterrupted:
+      return "interrupted";
+    case StopReason::kStopRequested:
+      return "stop requested";
   }
   return "unknown";
 }

@@ -20,17 +20,17 @@ namespace pam {
 struct FitOptions {
   std::int64_t epochs = 1;
   Schedule schedule;
-  double clip_norm = 0;         ///< gradients are scaled down to this global L2 norm; 0 = no clipping
-  std::int64_t accumulate = 1;  ///< micro-batches per optimizer step: the step's loss is the mean of theirs
-  bool reversed = false;        ///< train on 1 - label (binary nets only); stored as pam.reversed
-  std::int64_t patience = 0;    ///< early stop after so many epochs without a better score; 0 = never
-  std::int64_t validate_every = 1;      ///< epochs between validations; the last epoch always has one
-  std::int64_t save_every_epochs = 1;   ///< `last` after every so many epochs, and at the end; 0 = at the end
-  std::int64_t save_every_steps = 0;    ///< and after every so many optimizer steps; 0 = not
-  double save_every_seconds = 0;        ///< and at the first step so long after the previous save; 0 = not
-  std::int64_t read_loss_every = 1;     ///< steps between readings of the loss. On an accelerator each reading waits
-                                        ///< for it; a NaN is found, and its batch named, at the next reading or save
-  std::int64_t seed = 0;  ///< of the default generator (dropout); process r of several uses seed + r
+  double clip_norm = 0;                ///< gradients are scaled down to this global L2 norm; 0 = no clipping
+  std::int64_t accumulate = 1;         ///< micro-batches per optimizer step: the step's loss is the mean of theirs
+  bool reversed = false;               ///< train on 1 - label (binary nets only); stored as pam.reversed
+  std::int64_t patience = 0;           ///< early stop after so many epochs without a better score; 0 = never
+  std::int64_t validate_every = 1;     ///< epochs between validations; the last epoch always has one
+  std::int64_t save_every_epochs = 1;  ///< `last` after every so many epochs, and at the end; 0 = at the end
+  std::int64_t save_every_steps = 0;   ///< and after every so many optimizer steps; 0 = not
+  double save_every_seconds = 0;       ///< and at the first step so long after the previous save; 0 = not
+  std::int64_t read_loss_every = 1;    ///< steps between readings of the loss. On an accelerator each reading waits
+                                       ///< for it; a NaN is found, and its batch named, at the next reading or save
+  std::int64_t seed = 0;               ///< of the default generator (dropout); process r of several uses seed + r
 
   /// Where checkpoints go; made where it does not exist. Empty: none are written. With several processes all of them
   /// must see it, and process 0 writes.

@@ -172,7 +172,9 @@ class FitRun {
   struct Wishes {
     bool interrupt = false, stop = false, save = false;
     [[nodiscard]] bool leave() const { return interrupt || stop; }
-    [[nodiscard]] StopReason reason() const { return interrupt ? StopReason::kInterrupted : StopReason::kStopRequested; }
+    [[nodiscard]] StopReason reason() const {
+      return interrupt ? StopReason::kInterrupted : StopReason::kStopRequested;
+    }
   };
 
   /// What any process wants now; with several processes all get the same answer, so that none goes on alone.

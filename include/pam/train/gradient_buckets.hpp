@@ -80,7 +80,8 @@ class GradientBuckets {
     torch::Tensor parameter;
     std::size_t bucket = 0;
     bool ready = false;
-    std::shared_ptr<torch::autograd::Node> accumulator;  // autograd keeps it weakly; the hook lives on it
+    // Autograd keeps it weakly, and the hook lives on it. A std::shared_ptr in 1.13, an intrusive one in 2.15.
+    decltype(torch::autograd::impl::grad_accumulator(std::declval<const torch::Tensor&>())) accumulator;
   };
   struct Bucket {
     std::vector<std::size_t> slots;
@@ -104,7 +105,7 @@ class GradientBuckets {
       if (!fits) buckets.emplace_back();
       buckets.back().slots.push_back(slots.size());
       buckets.back().bytes += bytes;
-      slots.push_back({parameter, buckets.size() - 1, false, nullptr});
+      slots.push_back({parameter, buckets.size() - 1, false, {}});
     }
     void reset(bool arm) {
       armed = arm;

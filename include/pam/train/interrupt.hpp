@@ -55,7 +55,8 @@ class InterruptScope {
   }
 
   bool outermost_;
-  struct sigaction old_interrupt_ {}, old_terminate_ {};
+  struct sigaction old_interrupt_ {
+  }, old_terminate_{};
 };
 
 /// The signal that the current (or last) `InterruptScope` caught, or 0.

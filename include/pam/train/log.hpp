@@ -20,9 +20,9 @@
 
 namespace pam {
 
-/// An event handler for `fit`. Each epoch appends a row to both files and flushes it. A started run first drops the rows
-/// of epochs that are not done (a new run: all; a resumed one: those after its checkpoint, and a line that a killed
-/// process left half-written), so no epoch is there twice. Undefined numbers are null in JSON and empty in CSV.
+/// An event handler for `fit`. Each epoch appends a row to both files and flushes it. A started run first drops the
+/// rows of epochs that are not done (a new run: all; a resumed one: those after its checkpoint, and a line that a
+/// killed process left half-written), so no epoch is there twice. Undefined numbers are null in JSON and empty in CSV.
 /// Throws `Error` where a file cannot be read or written.
 class MetricsLog {
  public:

@@ -13,8 +13,8 @@
 
 namespace pam {
 
-/// AdamW (Loshchilov and Hutter 2019, https://arxiv.org/abs/1711.05101). Weight decay is the released code's; LibTorch's
-/// own default is 1e-2.
+/// AdamW (Loshchilov and Hutter 2019, https://arxiv.org/abs/1711.05101). Weight decay is the released code's;
+/// LibTorch's own default is 1e-2.
 struct OptimizerOptions {
   double learning_rate = 1e-3;
   double weight_decay = 1e-5;

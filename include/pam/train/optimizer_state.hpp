@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /// An optimizer's state by parameter name. LibTorch keys it by the tensor's address (text in 1.13, a pointer later), so
-/// `torch::save(optimizer)` files name entries "state.0x55bf…" and fit no other process. All of that difference is here.
+/// `torch::save(optimizer)` files name entries "state.0x55bf…" and fit no other process. All of that difference is
+/// here.
 #pragma once
 
 #include <pam/core/error.hpp>
@@ -157,9 +158,10 @@ inline void restore_optimizer_state(torch::optim::Optimizer& optimizer, const St
       restored[detail::optimizer_key(target)] = std::move(state);
     }
     for (const auto& [name, tensor] : entries) {
-      fail("{}: the optimizer state '{}' of shape {} belongs to no parameter of this optimizer; resume with the net and "
-           "optimizer that the checkpoint was made with",
-           where, detail::printable(name), shape_string(tensor));
+      fail(
+          "{}: the optimizer state '{}' of shape {} belongs to no parameter of this optimizer; resume with the net and "
+          "optimizer that the checkpoint was made with",
+          where, detail::printable(name), shape_string(tensor));
     }
     optimizer.state() = std::move(restored);
   });

@@ -23,7 +23,7 @@ struct ProcessEnvironment {
   std::int64_t world = 1;
   std::string address = "127.0.0.1";  ///< where process 0 listens: its store binds to this address alone
   std::uint16_t port = 29500;
-  bool agent_store = false;  ///< torchrun's agent hosts the store at address:port, no process does
+  bool agent_store = false;   ///< torchrun's agent hosts the store at address:port, no process does
   std::string attempt = "0";  ///< torchrun's restart count, so that a restarted group does not read old keys
 };
 
@@ -31,8 +31,8 @@ namespace detail {
 
 using EnvironmentLookup = std::function<const char*(const char*)>;
 
-inline std::optional<std::int64_t> environment_number(const EnvironmentLookup& get, const char* name,
-                                                      std::int64_t low, std::int64_t high) {
+inline std::optional<std::int64_t> environment_number(const EnvironmentLookup& get, const char* name, std::int64_t low,
+                                                      std::int64_t high) {
   const char* text = get(name);
   if (text == nullptr || *text == '\0') return std::nullopt;
   std::int64_t value = 0;

@@ -119,9 +119,10 @@ class ProcessGroup {
     } catch (const std::exception& error) {
       std::string reason = error.what();
       reason = reason.substr(0, reason.find('\n'));
-      fail("process {} of {}: {} failed: another process has ended, or did not answer within {} s; its own message says "
-           "why (here: {})",
-           rank(), world(), what, std::chrono::duration<double>(options_.timeout).count(), reason);
+      fail(
+          "process {} of {}: {} failed: another process has ended, or did not answer within {} s; its own message says "
+          "why (here: {})",
+          rank(), world(), what, std::chrono::duration<double>(options_.timeout).count(), reason);
     }
   }
 
@@ -176,7 +177,8 @@ class ProcessGroup {
 
   GradientBuckets& buckets_of(const std::vector<torch::Tensor>& parameters) {
     if (!buckets_ || !buckets_->holds(parameters)) {
-      buckets_.emplace(parameters, [this](torch::Tensor& flat) { return start_all_reduce(flat); }, options_.buckets);
+      buckets_.emplace(
+          parameters, [this](torch::Tensor& flat) { return start_all_reduce(flat); }, options_.buckets);
     }
     return *buckets_;
   }
@@ -206,9 +208,10 @@ auto with_processes(Act&& act) {
     ProcessGroup group(environment);
     return act(group);
 #else
-    fail("this is process {} of {}, but this program was built without gloo's headers, which several processes need; "
-         "install them (Debian: libgloo-dev) and build again, or run one process",
-         environment.rank, environment.world);
+    fail(
+        "this is process {} of {}, but this program was built without gloo's headers, which several processes need; "
+        "install them (Debian: libgloo-dev) and build again, or run one process",
+        environment.rank, environment.world);
 #endif
   }
   SingleProcess alone;

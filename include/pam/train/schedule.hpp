@@ -51,10 +51,14 @@ enum class ScheduleKind { kConstant, kMultiStep, kCosine, kPoly };
 
 inline std::string to_string(ScheduleKind kind) {
   switch (kind) {
-    case ScheduleKind::kConstant: return "constant";
-    case ScheduleKind::kMultiStep: return "multi_step";
-    case ScheduleKind::kCosine: return "cosine";
-    case ScheduleKind::kPoly: return "poly";
+    case ScheduleKind::kConstant:
+      return "constant";
+    case ScheduleKind::kMultiStep:
+      return "multi_step";
+    case ScheduleKind::kCosine:
+      return "cosine";
+    case ScheduleKind::kPoly:
+      return "poly";
   }
   return "unknown";
 }
@@ -74,21 +78,25 @@ inline const char* option_names(ScheduleKind) { return "one of \"constant\", \"m
 /// run, no warm-up. Cosine and poly fall over the steps after the warm-up; milestones are shares of the whole run.
 struct Schedule {
   ScheduleKind kind = ScheduleKind::kMultiStep;
-  std::int64_t warm_up = 0;                    ///< steps of linear warm-up
-  std::vector<double> milestones{0.5, 0.75};   ///< multi_step: shares of the run, each in (0, 1]
-  double gamma = 0.1;                          ///< multi_step: factor at each milestone
-  double power = 0.9;                          ///< poly: exponent
-  double floor = 0;                            ///< cosine and poly: the share of the rate that is left at the end
+  std::int64_t warm_up = 0;                   ///< steps of linear warm-up
+  std::vector<double> milestones{0.5, 0.75};  ///< multi_step: shares of the run, each in (0, 1]
+  double gamma = 0.1;                         ///< multi_step: factor at each milestone
+  double power = 0.9;                         ///< poly: exponent
+  double floor = 0;                           ///< cosine and poly: the share of the rate that is left at the end
 
   /// The share of the base learning rate at `step` of `total`.
   [[nodiscard]] double factor(std::int64_t step, std::int64_t total) const {
     const double warm = warm_up_factor(step, warm_up);
     const auto after = std::max<std::int64_t>(0, step - warm_up);
     switch (kind) {
-      case ScheduleKind::kMultiStep: return warm * multi_step_factor(step, total, milestones, gamma);
-      case ScheduleKind::kCosine: return warm * cosine_factor(after, total - warm_up, floor);
-      case ScheduleKind::kPoly: return warm * poly_factor(after, total - warm_up, power, floor);
-      case ScheduleKind::kConstant: break;
+      case ScheduleKind::kMultiStep:
+        return warm * multi_step_factor(step, total, milestones, gamma);
+      case ScheduleKind::kCosine:
+        return warm * cosine_factor(after, total - warm_up, floor);
+      case ScheduleKind::kPoly:
+        return warm * poly_factor(after, total - warm_up, power, floor);
+      case ScheduleKind::kConstant:
+        break;
     }
     return warm;
   }
@@ -117,8 +125,7 @@ inline void check_schedule(const Schedule& schedule, std::int64_t total) {
         schedule.gamma);
   check(schedule.power > 0 && std::isfinite(schedule.power), "schedule: power must be positive, got {}",
         schedule.power);
-  check(schedule.floor >= 0 && schedule.floor <= 1, "schedule: floor must be between 0 and 1, got {}",
-        schedule.floor);
+  check(schedule.floor >= 0 && schedule.floor <= 1, "schedule: floor must be between 0 and 1, got {}", schedule.floor);
 }
 
 }  // namespace pam

@@ -147,10 +147,10 @@ inline std::string own_address_towards(const std::string& host, std::uint16_t po
     sockaddr_storage own{};
     socklen_t size = sizeof own;
     char text[NI_MAXHOST] = {};
-    const bool known = descriptor >= 0 && ::connect(descriptor, address->ai_addr, address->ai_addrlen) == 0 &&
-                       ::getsockname(descriptor, reinterpret_cast<sockaddr*>(&own), &size) == 0 &&
-                       ::getnameinfo(reinterpret_cast<sockaddr*>(&own), size, text, sizeof text, nullptr, 0,
-                                     NI_NUMERICHOST) == 0;
+    const bool known =
+        descriptor >= 0 && ::connect(descriptor, address->ai_addr, address->ai_addrlen) == 0 &&
+        ::getsockname(descriptor, reinterpret_cast<sockaddr*>(&own), &size) == 0 &&
+        ::getnameinfo(reinterpret_cast<sockaddr*>(&own), size, text, sizeof text, nullptr, 0, NI_NUMERICHOST) == 0;
     if (descriptor >= 0) ::close(descriptor);
     if (known) return text;
   }

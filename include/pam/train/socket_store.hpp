@@ -60,17 +60,22 @@ class StoreServer {
     const auto& key = request[1];
     const auto value = request.size() > 2 ? request[2] : std::string();
     switch (static_cast<StoreCommand>(request[0][0])) {
-      case StoreCommand::kSet: values_[key] = value; return {""};
-      case StoreCommand::kGet: return values_.count(key) > 0 ? std::vector<std::string>{"", values_[key]}
-                                                             : std::vector<std::string>{};
+      case StoreCommand::kSet:
+        values_[key] = value;
+        return {""};
+      case StoreCommand::kGet:
+        return values_.count(key) > 0 ? std::vector<std::string>{"", values_[key]} : std::vector<std::string>{};
       case StoreCommand::kAdd: {
         auto& sum = values_[key];
         sum = std::to_string(std::atoll(sum.c_str()) + std::atoll(value.c_str()));
         return {"", sum};
       }
-      case StoreCommand::kHas: return {"", values_.count(key) > 0 ? "1" : "0"};
-      case StoreCommand::kDelete: return {"", values_.erase(key) > 0 ? "1" : "0"};
-      case StoreCommand::kCount: return {"", std::to_string(values_.size())};
+      case StoreCommand::kHas:
+        return {"", values_.count(key) > 0 ? "1" : "0"};
+      case StoreCommand::kDelete:
+        return {"", values_.erase(key) > 0 ? "1" : "0"};
+      case StoreCommand::kCount:
+        return {"", std::to_string(values_.size())};
       case StoreCommand::kCompareSet: {
         const auto wanted = request.size() > 3 ? request[3] : std::string();
         const auto found = values_.find(key);
