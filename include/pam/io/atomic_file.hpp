@@ -42,6 +42,7 @@ class DescriptorBuffer final : public std::streambuf {
     return written ? 0 : -1;
   }
   std::streamsize xsputn(const char* data, std::streamsize size) override {
+    if (size == 0) return 0;  // `data` may be null then (an empty tensor), which memcpy must not see
     if (size <= epptr() - pptr()) {
       std::memcpy(pptr(), data, static_cast<std::size_t>(size));
       pbump(static_cast<int>(size));
