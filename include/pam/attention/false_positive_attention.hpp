@@ -94,11 +94,11 @@ class FalsePositiveAttentionImpl final : public torch::nn::Cloneable<FalsePositi
   torch::Tensor forward(const torch::Tensor& input) {
     check_nchw(input, options.in_channels(), "FalsePositiveAttention");
     if (!options.branch()) return main(input);
-    const auto z = main->conv2->convolve(main->conv1(input));  // F before its last norm and ReLU
+    auto z = main->conv2->convolve(main->conv1(input));  // F before its last norm and ReLU
     const auto& norm = main->conv2->norm;
     const auto logits = attention_logits(input);
     if (!inspecting()) {
-      return kernels::instance_norm_relu_gate(z, norm->weight, norm->bias, ConvNormActImpl::kEps, logits,
+      return kernels::instance_norm_relu_gate(std::move(z), norm->weight, norm->bias, ConvNormActImpl::kEps, logits,
                                               options.identity(), backend());
     }
     const auto features = kernels::instance_norm_relu(z, norm->weight, norm->bias, ConvNormActImpl::kEps, backend());

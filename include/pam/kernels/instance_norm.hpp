@@ -2,7 +2,8 @@
 /// Instance normalisation (affine, no running statistics) with what follows it: ReLU, and the attention gate.
 #pragma once
 
-#include <pam/kernels/backend.hpp>
+#include <pam/kernels/cpu/instance_norm.hpp>
+#include <pam/kernels/dispatch.hpp>
 #include <pam/kernels/gate.hpp>
 
 namespace pam::kernels {
@@ -26,19 +27,126 @@ inline torch::Tensor instance_norm_relu_gate(const torch::Tensor& x, const torch
 
 }  // namespace reference
 
+namespace detail {
+
+/// `logits` undefined: no gate. `output` undefined: a new tensor.
+inline cpu::NormResult norm_forward(const torch::Tensor& x, const torch::Tensor& logits, const torch::Tensor& weight,
+                                    const torch::Tensor& bias, double eps, bool identity, torch::Tensor output = {}) {
+  const auto input = dense(x);
+  const auto gate = logits.defined() ? logits.contiguous(cpu::layout_of(input)) : logits;
+  if (!output.defined()) output = torch::empty_like(input);
+  return cpu::instance_norm_relu(input, gate, cpu::float_row(weight), cpu::float_row(bias), eps, identity, output);
+}
+
+inline cpu::NormGradients norm_backward(const torch::Tensor& x, const torch::Tensor& logits, const torch::Tensor& weight,
+                                        const torch::Tensor& bias, bool identity, const torch::Tensor& moments,
+                                        const torch::Tensor& dy) {
+  const auto input = dense(x);
+  const auto layout = cpu::layout_of(input);
+  auto out = cpu::instance_norm_relu_backward(input, logits.defined() ? logits.contiguous(layout) : logits,
+                                              cpu::float_row(weight), cpu::float_row(bias), identity, moments,
+                                              dy.contiguous(layout));
+  out.weight = out.weight.to(weight.scalar_type()), out.bias = out.bias.to(bias.scalar_type());
+  return out;
+}
+
+/// Saves x and two numbers a plane; the backward pass recomputes the rest.
+struct InstanceNormRelu : torch::autograd::Function<InstanceNormRelu> {
+  static torch::Tensor forward(torch::autograd::AutogradContext* ctx, const torch::Tensor& x,
+                               const torch::Tensor& weight, const torch::Tensor& bias, double eps) {
+    const auto result = norm_forward(x, {}, weight, bias, eps, false);
+    ctx->save_for_backward({x, weight, bias, result.moments});
+    ctx->saved_data["eps"] = eps;
+    return result.output;
+  }
+
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* ctx,
+                                                 const torch::autograd::variable_list& grads) {
+    const auto saved = ctx->get_saved_variables();
+    if (torch::GradMode::is_enabled()) {
+      const auto eps = ctx->saved_data["eps"].toDouble();
+      auto result = differentiable_gradients(
+          [&] { return reference::instance_norm_relu(saved[0], saved[1], saved[2], eps); },
+          {saved[0], saved[1], saved[2]}, grads[0]);
+      result.emplace_back();
+      return result;
+    }
+    const auto out = norm_backward(saved[0], {}, saved[1], saved[2], false, saved[3], grads[0]);
+    return {out.x, out.weight, out.bias, {}};
+  }
+};
+
+struct InstanceNormReluGate : torch::autograd::Function<InstanceNormReluGate> {
+  static torch::Tensor forward(torch::autograd::AutogradContext* ctx, const torch::Tensor& x,
+                               const torch::Tensor& weight, const torch::Tensor& bias, double eps,
+                               const torch::Tensor& logits, bool identity) {
+    const auto result = norm_forward(x, logits, weight, bias, eps, identity);
+    ctx->save_for_backward({x, weight, bias, logits, result.moments});
+    ctx->saved_data["eps"] = eps;
+    ctx->saved_data["identity"] = identity;
+    return result.output;
+  }
+
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* ctx,
+                                                 const torch::autograd::variable_list& grads) {
+    const auto saved = ctx->get_saved_variables();
+    const auto identity = ctx->saved_data["identity"].toBool();
+    if (torch::GradMode::is_enabled()) {
+      const auto eps = ctx->saved_data["eps"].toDouble();
+      const auto found = differentiable_gradients(
+          [&] { return reference::instance_norm_relu_gate(saved[0], saved[1], saved[2], eps, saved[3], identity); },
+          {saved[0], saved[1], saved[2], saved[3]}, grads[0]);
+      return {found[0], found[1], found[2], {}, found[3], {}};
+    }
+    const auto out = norm_backward(saved[0], saved[3], saved[1], saved[2], identity, saved[4], grads[0]);
+    return {out.x, out.weight, out.bias, {}, out.logits, {}};
+  }
+};
+
+}  // namespace detail
+
 /// Shapes: x (N, C, H, W), weight and bias (C) -> (N, C, H, W).
 inline torch::Tensor instance_norm_relu(const torch::Tensor& x, const torch::Tensor& weight, const torch::Tensor& bias,
                                         double eps, Backend backend) {
-  (void)backend;
-  return reference::instance_norm_relu(x, weight, bias, eps);
+  if (!detail::fused(backend, x) || !cpu::rows_of(x.size(1), weight, bias)) {
+    return reference::instance_norm_relu(x, weight, bias, eps);
+  }
+  if (detail::wants_graph(x, weight, bias)) return detail::InstanceNormRelu::apply(x, weight, bias, eps);
+  return detail::norm_forward(x, {}, weight, bias, eps, false).output;
+}
+
+/// The same for an `x` given away: without gradients the result takes its memory, which spares a tensor's traffic.
+inline torch::Tensor instance_norm_relu(torch::Tensor&& x, const torch::Tensor& weight, const torch::Tensor& bias,
+                                        double eps, Backend backend) {
+  if (detail::fused(backend, x) && cpu::rows_of(x.size(1), weight, bias) && !detail::wants_graph(x, weight, bias) &&
+      detail::may_overwrite(x)) {
+    return detail::norm_forward(x, {}, weight, bias, eps, false, x).output;
+  }
+  return instance_norm_relu(static_cast<const torch::Tensor&>(x), weight, bias, eps, backend);
 }
 
 /// Shapes: x and logits (N, C, H, W), weight and bias (C) -> (N, C, H, W).
 inline torch::Tensor instance_norm_relu_gate(const torch::Tensor& x, const torch::Tensor& weight,
                                              const torch::Tensor& bias, double eps, const torch::Tensor& logits,
                                              bool identity, Backend backend) {
-  (void)backend;
-  return reference::instance_norm_relu_gate(x, weight, bias, eps, logits, identity);
+  if (!detail::fused(backend, x) || !cpu::rows_of(x.size(1), weight, bias) || !cpu::alike(x, logits) ||
+      x.sizes() != logits.sizes()) {
+    return reference::instance_norm_relu_gate(x, weight, bias, eps, logits, identity);
+  }
+  if (detail::wants_graph(x, weight, bias, logits)) {
+    return detail::InstanceNormReluGate::apply(x, weight, bias, eps, logits, identity);
+  }
+  return detail::norm_forward(x, logits, weight, bias, eps, identity).output;
+}
+
+/// The same for an `x` given away, as above.
+inline torch::Tensor instance_norm_relu_gate(torch::Tensor&& x, const torch::Tensor& weight, const torch::Tensor& bias,
+                                             double eps, const torch::Tensor& logits, bool identity, Backend backend) {
+  if (detail::fused(backend, x) && cpu::rows_of(x.size(1), weight, bias) && cpu::alike(x, logits) &&
+      x.sizes() == logits.sizes() && !detail::wants_graph(x, weight, bias, logits) && detail::may_overwrite(x)) {
+    return detail::norm_forward(x, logits, weight, bias, eps, identity, x).output;
+  }
+  return instance_norm_relu_gate(static_cast<const torch::Tensor&>(x), weight, bias, eps, logits, identity, backend);
 }
 
 }  // namespace pam::kernels

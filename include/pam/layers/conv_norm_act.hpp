@@ -83,9 +83,9 @@ class ConvNormActImpl final : public torch::nn::Cloneable<ConvNormActImpl>, publ
 
   /// The same with another stride: weights that are shared between a strided and a plain step (RFNA at ratio 4).
   torch::Tensor forward_with_stride(const torch::Tensor& input, std::int64_t stride) {
-    const auto y = convolve(input, stride);
+    auto y = convolve(input, stride);
     if (!options.norm_act()) return y;
-    return kernels::instance_norm_relu(y, norm->weight, norm->bias, kEps, backend());
+    return kernels::instance_norm_relu(std::move(y), norm->weight, norm->bias, kEps, backend());
   }
 
   /// The convolution alone, its result checked for the norm: what fused kernels start from.

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: MIT
+/// What the fused kernels' autograd functions share: when a graph is wanted, and gradients of gradients.
+#pragma once
+
+#include <pam/core/torch.hpp>
+
+#include <vector>
+
+namespace pam::kernels::detail {
+
+/// True where autograd must be able to come back to one of these tensors; otherwise nothing need be saved.
+template <typename... Tensors>
+bool wants_graph(const Tensors&... tensors) {
+  return torch::GradMode::is_enabled() && (tensors.requires_grad() || ...);
+}
+
+/// The kernels write through raw pointers, which autograd cannot see. So a backward pass that is to be differentiated
+/// itself (create_graph) runs the reference expression on the saved inputs instead. Inputs that need no gradient, and
+/// undefined ones, give undefined tensors.
+template <typename Expression>
+torch::autograd::variable_list differentiable_gradients(const Expression& expression,
+                                                        const torch::autograd::variable_list& inputs,
+                                                        const torch::Tensor& gradient) {
+  torch::autograd::variable_list wanted;
+  for (const auto& input : inputs) {
+    if (input.defined() && input.requires_grad()) wanted.push_back(input);
+  }
+  const auto found = torch::autograd::grad({expression()}, wanted, {gradient}, /*retain_graph=*/true,
+                                           /*create_graph=*/true, /*allow_unused=*/true);
+  torch::autograd::variable_list result;
+  std::size_t next = 0;
+  for (const auto& input : inputs) {
+    result.push_back(input.defined() && input.requires_grad() ? found[next++] : torch::Tensor());
+  }
+  return result;
+}
+
+}  // namespace pam::kernels::detail

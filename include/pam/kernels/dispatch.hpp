@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: MIT
+/// Where a fused kernel runs: pam's CPU loops, pam's CUDA kernels (component cuda), or nowhere, which means the reference.
+#pragma once
+
+#include <pam/kernels/autograd.hpp>
+#include <pam/kernels/backend.hpp>
+#include <pam/kernels/cpu/tensors.hpp>
+
+namespace pam::kernels::detail {
+
+/// True where the fused kernels may take `x`; every kernel has conditions of its own on the other tensors.
+inline bool fused(Backend backend, const torch::Tensor& x) { return backend == Backend::Fused && cpu::takes(x); }
+
+/// `x` itself where it is dense in some layout, else a contiguous copy.
+inline torch::Tensor dense(const torch::Tensor& x) { return x.contiguous(cpu::layout_of(x)); }
+
+/// True where nothing else can see `x`'s memory, so that a kernel may write its output there.
+inline bool may_overwrite(const torch::Tensor& x) {
+  return x.use_count() == 1 && x.storage().use_count() == 1 && !x.requires_grad() &&
+         x.contiguous(cpu::layout_of(x)).is_same(x);
+}
+
+}  // namespace pam::kernels::detail
