@@ -78,8 +78,8 @@ inline std::string unwrapped_name(std::string name) {
   return name;
 }
 
-/// Whether a file's values keep their meaning in `type`: rounding a fraction is fine, turning it into an integer or bool
-/// is not. (C++'s `Module::to(kDouble)` turns integer buffers into doubles too, so the types alone do not decide.)
+/// Whether a file's values keep their meaning in `type`: rounding a fraction is fine, turning it into an integer or
+/// bool is not. (C++'s `Module::to(kDouble)` turns integer buffers into doubles too, so the types alone do not decide.)
 inline bool converts(const torch::Tensor& tensor, torch::ScalarType type) {
   const auto from = tensor.scalar_type();
   if (from == type || (c10::isFloatingType(from) && c10::isFloatingType(type))) return true;
@@ -129,8 +129,9 @@ inline std::optional<bool> find_reversed(const std::string& file, const Metadata
 }  // namespace detail
 
 /// Copies `tensors` into the parameters and buffers of `module`, matched by name, keeping the module's device and type
-/// (float16 in the file becomes float32 in a float32 module; fractions never become integers). `file` is what messages call the source.
-/// Nothing is touched unless everything that `options` ask for fits; throws `Error` with the whole report otherwise.
+/// (float16 in the file becomes float32 in a float32 module; fractions never become integers). `file` is what messages
+/// call the source. Nothing is touched unless everything that `options` ask for fits; throws `Error` with the whole
+/// report otherwise.
 inline LoadReport load_state_dict(torch::nn::Module& module, const WeightsFile& weights, const std::string& file,
                                   const LoadOptions& options = {}) {
   LoadReport report;
@@ -145,8 +146,7 @@ inline LoadReport load_state_dict(torch::nn::Module& module, const WeightsFile& 
     const auto target = targets.find(name);
     if (target == targets.end()) {
       report.unexpected.push_back({name, {}});
-    } else if (target->second.sizes() != tensor.sizes() ||
-               !detail::converts(tensor, target->second.scalar_type())) {
+    } else if (target->second.sizes() != tensor.sizes() || !detail::converts(tensor, target->second.scalar_type())) {
       report.mismatched.push_back({name, tensor.sizes().vec(), target->second.sizes().vec(), tensor.scalar_type(),
                                    target->second.scalar_type()});
     } else {
@@ -158,7 +158,8 @@ inline LoadReport load_state_dict(torch::nn::Module& module, const WeightsFile& 
   }
   report.find_nearest();
   const auto net = weights.metadata.find("pam.net");
-  const auto options_of_file = net == weights.metadata.end() ? "" : "\nThe file's options: " + detail::printable(net->second);
+  const auto options_of_file =
+      net == weights.metadata.end() ? "" : "\nThe file's options: " + detail::printable(net->second);
   check(!options.strict || report.complete(), "{}: does not fit this net.\n{}{}", file, report.text(), options_of_file);
   check(!report.loaded.empty() || wanted.empty(), "{}: none of its tensors fits this net.\n{}{}", file, report.text(),
         options_of_file);

@@ -80,7 +80,8 @@ class ZipArchive {
   /// `torch.serialization.set_crc32_options(False)` writes that).
   [[nodiscard]] std::uint8_t* data(const ZipEntry& entry) const {
     check(!entry.compressed,
-          "{}: the zip entry '{}' is compressed, which torch.save never does: unpack the archive and zip it again without "
+          "{}: the zip entry '{}' is compressed, which torch.save never does: unpack the archive and zip it again "
+          "without "
           "compression, or save it again from Python",
           bytes_->name(), printable(entry.name));
     auto* data = bytes_->data() + entry.data_offset;
