@@ -536,7 +536,7 @@ def random_net(options, seed):
 def golden(options, path, seed=0, size=None, batch=2):
     """Writes what tests compare: parameters, an input, the output, and the gradients of sum(output * target)."""
     net = random_net(options, seed).train()
-    size = size or ((72, 70) if net.reversed else (24, 30))
+    size = size or ((72, 70) if "ratio" in net.options["stages"][0] else (24, 30))
     x = torch.randn(batch, net.options["in_channels"], *size, requires_grad=True)
     tensors = {"param." + k: v.clone() for k, v in net.state_dict().items()}  # before training mode moves the buffers
     y = net(x)
@@ -551,7 +551,8 @@ def golden(options, path, seed=0, size=None, batch=2):
 
 
 def check(path, bound=1e-5):
-    """One line about a golden file; True where output and gradients agree within `bound` of the largest entries."""
+    """One line about a golden file; True where output and gradients agree within `bound` of the largest entries.
+    Where a ReLU's input is zero but for rounding, gradients may differ by percents: C++'s golden_check explains these."""
     tensors, metadata = read_safetensors(path)
     net = build(json.loads(metadata["pam.net"])).train()
     net.load_state_dict({k[6:]: v for k, v in tensors.items() if k.startswith("param.")})
@@ -564,11 +565,9 @@ def check(path, bound=1e-5):
         return max((a - b).abs().max().item() for a, b in pairs) / scale
     errors = [worst([(y, tensors["output"])]), worst([(x.grad, tensors["grad.input.0"])]),
               worst([(p.grad, tensors["grad.param." + k]) for k, p in net.named_parameters()])]
-    # A ReLU at zero but for rounding makes single gradients differ by percents; a wrong network makes most differ.
-    off = ((x.grad - tensors["grad.input.0"]).abs() > bound * tensors["grad.input.0"].abs().max()).float().mean().item()
-    good = errors[0] <= bound and (max(errors) <= bound or off < 0.02 and max(errors) < 0.1)
-    print("%s  %-40s  output %.2e  input gradients %.2e  parameter gradients %.2e  (%.2f %% of the input gradients beyond)"
-          % ("ok  " if good else "FAIL", os.path.basename(path), *errors, 100 * off))
+    good = max(errors) <= bound
+    print("%s  %-40s  output %.2e  input gradients %.2e  parameter gradients %.2e"
+          % ("ok  " if good else "FAIL", os.path.basename(path), *errors))
     return good
 
 
@@ -687,6 +686,7 @@ def parser():
     p.add_argument("--golden", help="write a test file into this folder")
     p.add_argument("--seed", type=int, default=0)
     p.add_argument("--check", nargs="+", help="compare these test files")
+    p.add_argument("--bound", type=float, default=1e-5, help="for --check: relative to the largest entry")
     p.add_argument("--time", nargs="+", choices=["infer", "train"])
     p.add_argument("--size", type=int, nargs=2, help="height and width for --onnx, --time and --golden")
     p.add_argument("--batch", type=int, default=1)
@@ -720,9 +720,10 @@ def described(a):
 def run(a):
     if a.list:
         for name in names():
-            print("%-20s %11d" % (name, parameter_count(build(dict(name=name, in_channels=a.in_channels)))))
+            o = dict(name=name, in_channels=a.in_channels, **({"width": a.width} if a.width else {}))
+            print("%-20s %11d" % (name, parameter_count(build(o))))
     if a.check:
-        return 0 if all([check(path) for path in a.check]) else 1
+        return 0 if all([check(path, a.bound) for path in a.check]) else 1
     options = described(a)
     if a.golden:
         os.makedirs(a.golden, exist_ok=True)
