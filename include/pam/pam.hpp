@@ -1,13 +1,21 @@
 // SPDX-License-Identifier: MIT
 /// Everything for building, training and scoring networks: the model side and the trainer, LibTorch alone.
-/// What needs a component is included by name: <pam/io/...>, <pam/data/...>, <pam/report/...>.
+/// What needs a component is included by name: <pam/io/...>, <pam/data/...>, <pam/report/...>; so are the zoo
+/// (<pam/nets/zoo.hpp> instantiates every network) and training over several processes (<pam/train/process_group.hpp>).
 /// A test (tests/headers/check_umbrella.cmake) keeps this list complete.
 #pragma once
 
 // IWYU pragma: begin_exports
 #include <pam/attention/attended.hpp>
+#include <pam/attention/attention_gate.hpp>
+#include <pam/attention/cbam.hpp>
 #include <pam/attention/false_positive_attention.hpp>
+#include <pam/attention/gather_excite.hpp>
+#include <pam/attention/global_context.hpp>
+#include <pam/attention/reduction.hpp>
 #include <pam/attention/reverse_false_negative_attention.hpp>
+#include <pam/attention/spatial_channel_squeeze_excite.hpp>
+#include <pam/attention/squeeze_excite.hpp>
 #include <pam/core/clone.hpp>
 #include <pam/core/error.hpp>
 #include <pam/core/inspect.hpp>
@@ -19,9 +27,11 @@
 #include <pam/core/torch.hpp>
 #include <pam/core/traits.hpp>
 #include <pam/core/version.hpp>
+#include <pam/kernels/autograd.hpp>
 #include <pam/kernels/backend.hpp>
 #include <pam/kernels/dice.hpp>
 #include <pam/kernels/dilated_branch.hpp>
+#include <pam/kernels/dispatch.hpp>
 #include <pam/kernels/gate.hpp>
 #include <pam/kernels/instance_norm.hpp>
 #include <pam/kernels/upsample.hpp>
@@ -44,17 +54,30 @@
 #include <pam/metrics/statistics.hpp>
 #include <pam/metrics/surface_distances.hpp>
 #include <pam/nets/concat_skip.hpp>
+#include <pam/nets/gated_skip.hpp>
 #include <pam/nets/network.hpp>
 #include <pam/nets/network_json.hpp>
+#include <pam/nets/receptive_field.hpp>
 #include <pam/nets/unet.hpp>
-#include <pam/nets/zoo.hpp>
 #include <pam/train/checkpoint.hpp>
+#include <pam/train/checkpointer.hpp>
 #include <pam/train/communicator.hpp>
 #include <pam/train/events.hpp>
+#include <pam/train/fit.hpp>
 #include <pam/train/fit_options.hpp>
+#include <pam/train/fit_run.hpp>
+#include <pam/train/gradient_buckets.hpp>
 #include <pam/train/interrupt.hpp>
+#include <pam/train/log.hpp>
+#include <pam/train/loss_reader.hpp>
 #include <pam/train/optimizer.hpp>
 #include <pam/train/optimizer_state.hpp>
+#include <pam/train/process_environment.hpp>
+#include <pam/train/progress.hpp>
+#include <pam/train/resume.hpp>
 #include <pam/train/reversed_labels.hpp>
 #include <pam/train/schedule.hpp>
+#include <pam/train/socket.hpp>
+#include <pam/train/stopwatch.hpp>
+#include <pam/train/tensorboard.hpp>
 // IWYU pragma: end_exports
