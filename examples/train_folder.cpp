@@ -39,10 +39,13 @@ Options demo_options() {
   demo.label_values = "71-78";
   demo.split = "hemispheres";
   demo.slices = "foreground";
+  demo.score = "trained";
   demo.nets = {"unet", "fpa", "rfna"};
   demo.width = 16;
   demo.epochs = 20;
   demo.batch = 4;
+  demo.loss = "dice_bce";  // Dice alone learns slowly in 200 steps, with RFNA's reversed labels most of all
+  demo.schedule.kind = pam::ScheduleKind::kConstant;
   demo.optimizer.learning_rate = 1e-3;
   demo.out = "runs/demo";
   return demo;

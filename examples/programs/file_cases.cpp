@@ -4,6 +4,7 @@
 #include <pam/data/crop.hpp>
 #include <pam/data/hemispheres.hpp>
 
+#include <algorithm>
 #include <utility>
 
 namespace pam::programs {
@@ -22,6 +23,12 @@ void ignore_other_half(torch::Tensor& truth, const NiftiGeometry& geometry, cons
   truth = kept;
 }
 
+/// `range` within a volume of `slices`.
+std::pair<std::int64_t, std::int64_t> start_and_length(const SliceRange& range, std::int64_t slices) {
+  const auto first = std::clamp<std::int64_t>(range.first, 0, slices - 1);
+  return {first, std::clamp<std::int64_t>(range.last, first, slices - 1) - first + 1};
+}
+
 /// The input as it is stored, on the grid of its labels.
 Case whole_input(CaseFiles files, CaseOptions options) {
   files.part = CasePart::Whole;
@@ -32,8 +39,8 @@ Case whole_input(CaseFiles files, CaseOptions options) {
 
 }  // namespace
 
-FileCases::FileCases(std::vector<CaseFiles> files, CaseOptions options, std::int64_t shown_channel)
-    : files_(std::move(files)), options_(std::move(options)), shown_channel_(shown_channel) {}
+FileCases::FileCases(std::vector<CaseFiles> files, CaseOptions options, std::int64_t shown_channel, SliceRange scored)
+    : files_(std::move(files)), options_(std::move(options)), shown_channel_(shown_channel), scored_(scored) {}
 
 std::vector<std::string> FileCases::names() const {
   std::vector<std::string> names;
@@ -43,13 +50,18 @@ std::vector<std::string> FileCases::names() const {
 
 EvalCase FileCases::load_for_validation(std::size_t index) const {
   auto source = load_case(files_.at(index), options_);
+  check(source.offset[0] == 0 || (scored_.first == 0 && scored_.last >= source.slices()),
+        "case {}: its slices hold one hemisphere each, so no range of them is in both; score all slices", source.name);
   EvalCase each;
   each.name = source.name;
-  each.images = slices_first(source.image);
-  each.labels = source.labels;
+  const auto [first, length] = start_and_length(scored_, source.slices());
+  each.images = slices_first(source.image.narrow(1, first, length));
+  each.labels = source.labels.narrow(0, first, length);
   source.labels = torch::Tensor();
-  each.to_input_grid = [source = std::move(source)](const torch::Tensor& labels) {
-    return to_input_grid(labels, source);
+  each.to_input_grid = [source = std::move(source), first = first](const torch::Tensor& labels) {
+    auto all = torch::zeros({source.slices(), labels.size(1), labels.size(2)}, labels.options());
+    all.narrow(0, first, labels.size(0)).copy_(labels);
+    return to_input_grid(all, source);
   };
   return each;
 }
@@ -66,6 +78,9 @@ EvalCase FileCases::load(std::size_t index) const {
     each.geometry = whole.geometry;
     each.view = radiological_view(orientation(whole.geometry.affine));
     ignore_other_half(each.truth, whole.geometry, files);
+    const auto [first, length] = start_and_length(scored_, each.truth.size(0));
+    each.truth.narrow(0, 0, first).fill_(kIgnoreLabel);
+    each.truth.narrow(0, first + length, each.truth.size(0) - first - length).fill_(kIgnoreLabel);
   }
   const bool eight_bit = !whole.is_volume && each.shown.max().item<double>() <= 255;
   each.view.window = eight_bit ? Window{0, 255} : robust_window(each.shown);

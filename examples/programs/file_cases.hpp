@@ -7,17 +7,24 @@
 #include <pam/data/load_case.hpp>
 
 #include <cstdint>
+#include <limits>
 #include <string>
 #include <vector>
 
 namespace pam::programs {
 
+/// Slices first … last (inclusive) of a volume; the default is all of them.
+struct SliceRange {
+  std::int64_t first = 0, last = std::numeric_limits<std::int64_t>::max();
+};
+
 /// The network sees a case as `options` prepare it (cropped, resized, one hemisphere); scores and pictures are of the
 /// whole input: what was cropped away counts as background, the other hemisphere is not scored.
 class FileCases final : public CaseSource {
  public:
-  /// `shown_channel`: the modality under the overlays; pictures of three channels are shown in colour.
-  FileCases(std::vector<CaseFiles> files, CaseOptions options, std::int64_t shown_channel = 0);
+  /// `shown_channel`: the modality under the overlays; pictures of three channels are shown in colour. Slices outside
+  /// `scored` are neither predicted nor scored.
+  FileCases(std::vector<CaseFiles> files, CaseOptions options, std::int64_t shown_channel = 0, SliceRange scored = {});
 
   [[nodiscard]] std::vector<std::string> names() const override;
   [[nodiscard]] EvalCase load(std::size_t index) const override;
@@ -27,6 +34,7 @@ class FileCases final : public CaseSource {
   std::vector<CaseFiles> files_;
   CaseOptions options_;
   std::int64_t shown_channel_;
+  SliceRange scored_;
 };
 
 }  // namespace pam::programs

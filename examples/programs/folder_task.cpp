@@ -125,8 +125,26 @@ std::shared_ptr<const SliceDataset> training_slices(const FolderData& options, c
   for (const auto& each : slices->cases()) {
     for (const auto& notice : each.notices) std::cerr << "notice: " << notice << "\n";
   }
+  bool foreground = false;
+  for (std::int64_t i = 0; !foreground && i < slices->size(); ++i) {
+    foreground = slices->get(i).labels.gt(0).any().item<bool>();
+  }
+  check(foreground, "none of the {} training slices has foreground; check --label-values {} against the label files",
+        slices->size(), options.label_values);
   for (const auto& each : slices->skipped()) std::cerr << "skipped: " << each.reason << "\n";
   return slices;
+}
+
+/// The range of the slices that train, for --score trained.
+SliceRange scored_slices(const FolderData& options, const SliceDataset& slices) {
+  SliceRange range;
+  if (options.score == "all") return range;
+  range = {range.last, 0};
+  for (std::int64_t i = 0; i < slices.size(); ++i) {
+    const auto z = slices.get(i).slice;
+    range = {std::min(range.first, z), std::max(range.last, z)};
+  }
+  return range;
 }
 
 AnyLoader make_loader(const std::shared_ptr<const SliceDataset>& slices, const LoaderRequest& request) {
@@ -192,7 +210,8 @@ void add_folder_flags(OptionReader& reader) {
                      "share of the cases that choose the best epoch (0: the last is taken)");
   reader.add<std::int64_t>("--folds", "folds", "cross-validation with so many folds instead of shares");
   reader.add<std::int64_t>("--fold", "fold", "which fold is the test set, from 0 on");
-  reader.add<std::string>("--slices", "slices", "slices that train: foreground, brain or all (every slice is scored)");
+  reader.add<std::string>("--slices", "slices", "slices that train: foreground, brain or all");
+  reader.add<std::string>("--score", "score", "slices that are scored: all, or (hemispheres) the trained range");
   reader.add<std::string>("--normalise", "normalise", "auto, zscore, unit or none");
   reader.add<std::int64_t>("--channels", "channels", "of pictures: 1 = grey, 3 = RGB, 0 = as stored");
   reader.add<std::string>("--crop", "crop", "centre crop or pad to HEIGHTxWIDTH");
@@ -217,6 +236,8 @@ void check_folder_options(const FolderData& options) {
             options.test_share + options.validation_share < 1,
         "--test-share {} and --validation-share {}: must leave a share to train with, and something to test on",
         options.test_share, options.validation_share);
+  check(options.score == "all" || (options.score == "trained" && options.split == "hemispheres"),
+        "--score {}: must be all, or, with --split hemispheres, trained", options.score);
   check(options.show_channel >= 0, "show_channel: must not be negative, got {}", options.show_channel);
 }
 
@@ -236,7 +257,14 @@ Task folder_task(const FolderData& options, std::int64_t seed) {
   if (!split.validation.empty()) {
     task.validation = std::make_shared<FileCases>(select_cases(cases, split.validation), how, options.show_channel);
   }
-  const auto test = std::make_shared<FileCases>(select_cases(cases, split.test), how, options.show_channel);
+  const auto scored = scored_slices(options, *slices);
+  if (options.score == "trained") {
+    task.caveats.push_back(
+        fmt::format("Scored are slices {} to {}, the range in which the training half has foreground; the "
+                    "networks saw no others.",
+                    scored.first, scored.last));
+  }
+  const auto test = std::make_shared<FileCases>(select_cases(cases, split.test), how, options.show_channel, scored);
   const auto first = test->load(0);  // a bad first case is found now, not after the training
   task.unit = first.geometry ? "mm" : "pixels";
   check(first.images.size(1) == task.in_channels, "case {}: has {} channels, the training cases have {}", first.name,

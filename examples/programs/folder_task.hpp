@@ -24,7 +24,8 @@ struct FolderData {
   double validation_share = 0;           ///< of the cases; 0: no validation, and the last weights are scored
   std::int64_t folds = 0;                ///< "cases": k-fold cross-validation instead of shares; 0 = none
   std::int64_t fold = 0;                 ///< which of them is the test set
-  std::string slices = "foreground";     ///< that train: "foreground", "brain", "all"; every slice is scored
+  std::string slices = "foreground";     ///< that train: "foreground", "brain", "all"
+  std::string score = "all";             ///< slices that are scored: "all", or with hemispheres the "trained" range
   std::string normalise = "auto";        ///< "auto", "zscore", "unit", "none"
   std::int64_t channels = 0;             ///< of pictures: 0 = as stored, 1 = grey, 3 = RGB
   std::string crop;                      ///< "160x160": centre crop or pad, height x width; empty: none
@@ -48,6 +49,7 @@ struct FolderData {
     field("folds", self.folds);
     field("fold", self.fold);
     field("slices", self.slices);
+    field("score", self.score);
     field("normalise", self.normalise);
     field("channels", self.channels);
     field("crop", self.crop);

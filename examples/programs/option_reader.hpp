@@ -13,6 +13,7 @@
 #include <iostream>
 #include <memory>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -31,8 +32,11 @@ class OptionReader {
   /// A flag with a value for the field `key`, nested fields as "optimizer.learning_rate".
   template <typename T>
   CLI::Option* add(const std::string& flag, const std::string& key, const std::string& help) {
-    return app_->add_option_function<T>(
+    auto* option = app_->add_option_function<T>(
         flag, [this, key, flag](const T& value) { take(key, value, flag); }, help);
+    // A flag given twice: the later one counts, as in most programs. Lists take all the words they are given.
+    if constexpr (!std::is_same_v<T, std::vector<std::string>>) option->take_last();
+    return option;
   }
   /// A flag without a value that sets `key` to true.
   CLI::Option* add_switch(const std::string& flag, const std::string& key, const std::string& help);

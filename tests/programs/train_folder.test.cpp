@@ -1,0 +1,303 @@
+// SPDX-License-Identifier: MIT
+/// train_folder as its users meet it: a process with arguments, files, an exit code and a sentence.
+/// Skipped by name where the program was not built beside the tests.
+#include <pam/io/image.hpp>
+#include <pam/io/image_labels.hpp>
+#include <pam/io/nifti.hpp>
+#include <pam/io/safetensors.hpp>
+
+#include "support/catch.hpp"
+#include "support/files.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include <chrono>
+#include <csignal>
+#include <fstream>
+#include <iterator>
+#include <thread>
+
+#include <fcntl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+namespace programs_train_folder_test {
+using namespace pam;
+using test::TempDir;
+
+std::filesystem::path program() {
+  const char* named = std::getenv("PAM_BIN_DIR");
+#ifdef PAM_BIN_DIR
+  if (named == nullptr) named = PAM_BIN_DIR;
+#endif
+  const auto path = named == nullptr ? std::filesystem::path() : std::filesystem::path(named) / "train_folder";
+  return std::filesystem::exists(path) ? path : std::filesystem::path();
+}
+
+#define SKIP_WITHOUT_PROGRAM() \
+  if (program().empty()) PAM_SKIP("train_folder was not built (set PAM_BIN_DIR to the folder it is in)")
+
+std::string read_all(const std::filesystem::path& path) {
+  std::ifstream in(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
+}
+
+struct Outcome {
+  int code = -1;
+  std::string out, err;
+};
+
+/// A run of the program that the test may interrupt.
+class Run {
+ public:
+  Run(const TempDir& folder, const std::vector<std::string>& arguments)
+      : out_(folder / "stdout.txt"), err_(folder / "stderr.txt") {
+    child_ = fork();
+    if (child_ != 0) return;
+    std::vector<std::string> words{program().string()};
+    words.insert(words.end(), arguments.begin(), arguments.end());
+    std::vector<char*> argv;
+    for (auto& word : words) argv.push_back(word.data());
+    argv.push_back(nullptr);
+    redirect(out_, STDOUT_FILENO);
+    redirect(err_, STDERR_FILENO);
+    setenv("OMP_NUM_THREADS", "1", 1);
+    execv(argv[0], argv.data());
+    _exit(127);
+  }
+  void interrupt() const { kill(child_, SIGINT); }
+  Outcome wait() const {
+    int status = 0;
+    waitpid(child_, &status, 0);
+    return {WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status), read_all(out_), read_all(err_)};
+  }
+
+ private:
+  static void redirect(const std::filesystem::path& path, int descriptor) {
+    const int file = open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    dup2(file, descriptor);
+    close(file);
+  }
+  std::filesystem::path out_, err_;
+  pid_t child_ = 0;
+};
+
+Outcome run(const TempDir& folder, const std::vector<std::string>& arguments) { return Run(folder, arguments).wait(); }
+
+/// A dim noisy picture with a bright box, and the box as label 3.
+std::pair<torch::Tensor, torch::Tensor> example(int number, std::int64_t depth, std::int64_t height,
+                                                std::int64_t width) {
+  auto image = (torch::arange(depth * height * width) * 7919 % 61 + 20).view({depth, height, width}).to(torch::kInt);
+  auto labels = torch::zeros({depth, height, width}, torch::kByte);
+  const auto box = [&](torch::Tensor t) { return t.narrow(1, 5 + number, 10).narrow(2, 4 + 2 * number, 9); };
+  box(image).add_(120);
+  box(labels).fill_(3);
+  return {image, labels};
+}
+
+NiftiGeometry tilted() { return geometry_of({{{0, -2, 0, 11}, {0.8, 0, 0, -7}, {0, 0, 3, 5}}}); }
+
+/// images/ and labels/ of `cases` small volumes, or pictures with one slice.
+void make_folder(const TempDir& folder, int cases, bool pictures, std::int64_t side = 40) {
+  for (const char* name : {"images", "labels"}) std::filesystem::create_directories(folder / name);
+  for (int i = 0; i < cases; ++i) {
+    const auto [image, labels] = example(i, pictures ? 1 : 3, side, side + 8);
+    const auto name = fmt::format("case{}", i);
+    if (pictures) {
+      write_image(folder / "images" / (name + ".png"), image.to(torch::kByte));
+      write_label_image(folder / "labels" / (name + ".png"), labels[0]);
+    } else {
+      write_nifti(folder / "images" / (name + ".nii.gz"), image.to(torch::kShort), tilted());
+      write_nifti(folder / "labels" / (name + ".nii.gz"), labels, tilted());
+    }
+  }
+}
+
+std::vector<std::string> arguments_for(const TempDir& folder, const std::vector<std::string>& more) {
+  std::vector<std::string> all{
+      "--data", folder.path().string(),   "--label-values", "3", "--width", "4", "--threads", "1", "--epochs", "2",
+      "--out",  (folder / "run").string()};
+  all.insert(all.end(), more.begin(), more.end());
+  return all;
+}
+
+TEST_CASE("A folder of NIfTI gives scores, predictions with the input's affine, pictures, curves and a report",
+          "[programs]") {
+  SKIP_WITHOUT_PROGRAM();
+  TempDir folder;
+  make_folder(folder, 4, /*pictures=*/false);
+  // The slices of 40 x 48 are below what rfna takes (65), so this is also the test of padding and cropping back.
+  const auto outcome = run(folder, arguments_for(folder, {"--nets", "unet", "rfna", "--validation-share", "0.25"}));
+  INFO(outcome.err);
+  REQUIRE(outcome.code == 0);
+  for (const char* word : {"net ", "IoU", "HD95 mm", "unet ", "rfna ", "report.html"}) {
+    INFO(word);
+    REQUIRE(outcome.out.find(word) != std::string::npos);
+  }
+  const auto out = folder / "run";
+  for (const char* name :
+       {"config.json", "run.json", "table.md", "table.csv", "report.html", "unet/config.json", "unet/run.json",
+        "unet/metrics.jsonl", "unet/metrics.csv", "unet/last.safetensors", "unet/best.safetensors",
+        "unet/last.state.safetensors", "unet/scores.json", "unet/scores.csv", "unet/report.html", "rfna/scores.json"}) {
+    INFO(name);
+    REQUIRE(std::filesystem::file_size(out / name) > 0);
+  }
+  const auto scores = nlohmann::json::parse(std::ifstream(out / "unet" / "scores.json"));
+  REQUIRE(scores["cases"].size() == 1);
+  const auto name = scores["cases"][0]["case"].get<std::string>();
+  REQUIRE(std::filesystem::exists(out / "unet" / "overlays" / (name + ".png")));
+  for (const char* net : {"unet", "rfna"}) {
+    const auto prediction = read_nifti(out / net / "predictions" / (name + ".nii.gz"));
+    REQUIRE(prediction.voxels.sizes() == torch::IntArrayRef({3, 40, 48}));
+    for (std::size_t row = 0; row < 3; ++row) {
+      for (std::size_t column = 0; column < 4; ++column) {
+        // NIfTI stores the affine in float32: 0.8 comes back as 0.80000001.
+        REQUIRE(prediction.affine[row][column] ==
+                static_cast<double>(static_cast<float>(tilted().affine[row][column])));
+      }
+    }
+    REQUIRE(prediction.voxels.max().item<int>() <= 1);
+  }
+  const auto weights = read_safetensors(out / "rfna" / "last.safetensors");
+  REQUIRE(weights.metadata.at("pam.reversed") == "true");
+  REQUIRE(nlohmann::json::parse(weights.metadata.at("pam.net"))["name"] == "rfna");
+  const auto html = read_all(out / "report.html");
+  REQUIRE(html.find("<script") == std::string::npos);
+  REQUIRE(html.find("data:image/png;base64,") != std::string::npos);
+  const auto record = nlohmann::json::parse(std::ifstream(out / "run.json"));
+  REQUIRE(record["data"]["files"] == 8);
+  REQUIRE(record["options"]["label_values"] == "3");
+}
+
+TEST_CASE("A folder of PNG with two classes gives PNG predictions of the input's size and the scores of each class",
+          "[programs]") {
+  SKIP_WITHOUT_PROGRAM();
+  TempDir folder;
+  make_folder(folder, 4, /*pictures=*/true);
+  auto labels = read_label_image(folder / "labels" / "case0.png");
+  labels[0].fill_(7);
+  write_label_image(folder / "labels" / "case0.png", labels);
+  auto arguments = arguments_for(folder, {"--label-values", "3=1,7=2", "--net", "unet", "--resize", "32x40"});
+  const auto outcome = run(folder, arguments);
+  INFO(outcome.err);
+  REQUIRE(outcome.code == 0);
+  REQUIRE(outcome.out.find("Class 2 alone") != std::string::npos);
+  const auto scores = nlohmann::json::parse(std::ifstream(folder / "run" / "unet" / "scores.json"));
+  REQUIRE(scores["classes"]["2"]["cases"].size() == 1);
+  REQUIRE(scores["distance_unit"] == "pixels");
+  const auto name = scores["cases"][0]["case"].get<std::string>();
+  const auto prediction = read_label_image(folder / "run" / "unet" / "predictions" / (name + ".png"));
+  REQUIRE(prediction.sizes() == torch::IntArrayRef({40, 48}));  // scored where the labels are, not where the net works
+}
+
+TEST_CASE("A finished run is not run again, not overwritten unasked, and not continued with other options",
+          "[programs]") {
+  SKIP_WITHOUT_PROGRAM();
+  TempDir folder;
+  make_folder(folder, 3, /*pictures=*/true);
+  const auto first = arguments_for(folder, {"--net", "unet"});
+  REQUIRE(run(folder, first).code == 0);
+  const auto weights = read_all(folder / "run" / "unet" / "last.safetensors");
+  auto outcome = run(folder, first);
+  REQUIRE(outcome.code == 2);
+  REQUIRE_THAT(outcome.err,
+               Catch::Contains("holds a run already") && Catch::Contains("--resume") && Catch::Contains("--overwrite"));
+  outcome = run(folder, {"--out", (folder / "run").string(), "--resume"});  // the rest is in the run's config.json
+  INFO(outcome.err);
+  REQUIRE(outcome.code == 0);
+  REQUIRE_THAT(outcome.out, Catch::Contains("unet: done already"));
+  outcome = run(folder, {"--out", (folder / "run").string(), "--resume", "--epochs", "3"});
+  REQUIRE(outcome.code == 2);
+  REQUIRE_THAT(outcome.err, Catch::Contains("epochs is 2") && Catch::Contains("3 now"));
+  REQUIRE(read_all(folder / "run" / "unet" / "last.safetensors") == weights);
+  auto again = first;
+  again.emplace_back("--overwrite");
+  REQUIRE(run(folder, again).code == 0);
+  REQUIRE(read_all(folder / "run" / "unet" / "last.safetensors") == weights);  // the same seed, bit for bit
+}
+
+TEST_CASE("Ctrl-C saves and ends with 130, and the resumed run has the weights of an unbroken one", "[programs]") {
+  SKIP_WITHOUT_PROGRAM();
+  TempDir folder;
+  make_folder(folder, 3, /*pictures=*/true);
+  const auto arguments = arguments_for(folder, {"--net", "unet", "--epochs", "40"});
+  auto unbroken = arguments;
+  unbroken.insert(unbroken.end(), {"--out", (folder / "unbroken").string()});  // the later --out counts
+  REQUIRE(run(folder, unbroken).code == 0);
+  const Run broken(folder, arguments);
+  const auto metrics = folder / "run" / "unet" / "metrics.csv";
+  for (int i = 0; i < 600 && (!std::filesystem::exists(metrics) || std::filesystem::file_size(metrics) < 10); ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  }
+  broken.interrupt();
+  const auto outcome = broken.wait();
+  INFO(outcome.err);
+  if (outcome.code == 0) PAM_SKIP("the run was over before the interrupt came");
+  REQUIRE(outcome.code == 130);
+  REQUIRE_THAT(outcome.out, Catch::Contains("--resume"));
+  REQUIRE_FALSE(std::filesystem::exists(folder / "run" / "unet" / "scores.json"));
+  REQUIRE(run(folder, {"--out", (folder / "run").string(), "--resume"}).code == 0);
+  const auto a = read_safetensors(folder / "run" / "unet" / "last.safetensors");
+  const auto b = read_safetensors(folder / "unbroken" / "unet" / "last.safetensors");
+  for (std::size_t i = 0; i < a.tensors.size(); ++i) REQUIRE(torch::equal(a.tensors[i].second, b.tensors[i].second));
+}
+
+TEST_CASE("--print-config gives every option, and --config of it is the same run", "[programs]") {
+  SKIP_WITHOUT_PROGRAM();
+  TempDir folder;
+  auto arguments = arguments_for(folder, {"--lr", "0.01", "--set", "optimizer.beta1=0.8", "--print-config"});
+  const auto first = run(folder, arguments);
+  REQUIRE(first.code == 0);
+  const auto config = nlohmann::json::parse(first.out);
+  REQUIRE(config["optimizer"]["learning_rate"] == 0.01);
+  REQUIRE(config["optimizer"]["beta1"] == 0.8);
+  REQUIRE(config["width"] == 4);
+  std::ofstream(folder / "config.json") << first.out;
+  const auto second = run(folder, {"--config", (folder / "config.json").string(), "--print-config"});
+  REQUIRE(second.out == first.out);
+}
+
+TEST_CASE("Bad input ends with code 2, one sentence, and nothing written", "[programs]") {
+  SKIP_WITHOUT_PROGRAM();
+  TempDir folder;
+  make_folder(folder, 3, /*pictures=*/true);
+  const auto refuses = [&](const std::vector<std::string>& more, const std::vector<std::string>& words) {
+    const auto outcome = run(folder, arguments_for(folder, more));
+    INFO(outcome.err);
+    REQUIRE(outcome.code == 2);
+    for (const auto& word : words) REQUIRE_THAT(outcome.err, Catch::Contains(word));
+    REQUIRE(std::count(outcome.err.begin(), outcome.err.end(), '\n') == 1);
+    REQUIRE_FALSE(std::filesystem::exists(folder / "run"));
+  };
+  refuses({"--net", "wunt"}, {"no network \"wunt\"", "wunet"});
+  refuses({"--loss", "dise"}, {"dise", "dice"});
+  refuses({"--epohcs", "3"}, {"--epohcs", "did you mean --epochs?"});
+  refuses({"--epochs", "0"}, {"--epochs", "at least 1"});
+  refuses({"--device", "cuda:99"}, {"cuda:99"});
+  refuses({"--split", "case"}, {"--split case", "cases"});
+  refuses({"--crop", "160"}, {"--crop 160", "160x160"});
+  refuses({"--set", "optimizer.lr=1"}, {"there is no option \"lr\"", "did you mean"});
+  refuses({"--label-values", "1=1,3=2", "--net", "rfna"}, {"reversed"});
+  refuses({"--label-values", "5"}, {"has foreground", "--label-values 5"});
+  refuses({"--config", (folder / "none.json").string()}, {"none.json", "No such file"});
+
+  std::ofstream(folder / "typo.json") << R"({"epocs": 3})";
+  refuses({"--config", (folder / "typo.json").string()}, {"typo.json", "\"epocs\"", "epochs"});
+  std::ofstream(folder / "broken.json") << "{\"epochs\": ";
+  refuses({"--config", (folder / "broken.json").string()}, {"broken.json", "is not JSON"});
+
+  std::ofstream(folder / "file") << "in the way";
+  auto arguments = arguments_for(folder, {});
+  arguments[std::find(arguments.begin(), arguments.end(), "--out") - arguments.begin() + 1] =
+      (folder / "file" / "run").string();
+  const auto outcome = run(folder, arguments);
+  REQUIRE(outcome.code == 2);
+  REQUIRE_THAT(outcome.err, Catch::Contains("--out") && Catch::Contains("is a file, not a folder"));
+
+  write_label_image(folder / "labels" / "case1.png", torch::zeros({40, 40}, torch::kByte));
+  refuses({}, {"case1", "40 x 40 pixels", "48 x 40 pixels", "one size"});
+  std::filesystem::remove(folder / "labels" / "case1.png");
+  refuses({}, {"case1.png", "no label file"});
+}
+
+}  // namespace programs_train_folder_test
