@@ -2,7 +2,8 @@
 /// Sigmoid and the sums of the soft Dice loss in one pass.
 #pragma once
 
-#include <pam/kernels/backend.hpp>
+#include <pam/kernels/cpu/dice.hpp>
+#include <pam/kernels/dispatch.hpp>
 
 namespace pam::kernels {
 
@@ -18,10 +19,43 @@ inline torch::Tensor dice_sums(const torch::Tensor& logits, const torch::Tensor&
 
 }  // namespace reference
 
-/// Shapes: logits and target of one shape, target in [0, 1] -> (3).
+namespace detail {
+
+/// `target` as the kernel reads it: float32, in the order of dense `logits`.
+inline torch::Tensor dice_target(const torch::Tensor& target, const torch::Tensor& logits) {
+  return target.to(torch::kFloat).contiguous(cpu::layout_of(logits));
+}
+
+struct DiceSums : torch::autograd::Function<DiceSums> {
+  static torch::Tensor forward(torch::autograd::AutogradContext* ctx, const torch::Tensor& logits,
+                               const torch::Tensor& target) {
+    ctx->save_for_backward({logits, target});
+    const auto x = dense(logits);
+    return cpu::dice_sums(x, dice_target(target, x));
+  }
+
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* ctx,
+                                                 const torch::autograd::variable_list& grads) {
+    const auto saved = ctx->get_saved_variables();
+    if (torch::GradMode::is_enabled()) {
+      return differentiable_gradients([&] { return reference::dice_sums(saved[0], saved[1]); }, saved, grads[0]);
+    }
+    const auto x = dense(saved[0]);
+    return {cpu::dice_sums_backward(x, dice_target(saved[1], x), grads[0]), {}};
+  }
+};
+
+}  // namespace detail
+
+/// Shapes: logits and target of one shape, target in [0, 1] -> (3). A target that needs a gradient takes the reference.
 inline torch::Tensor dice_sums(const torch::Tensor& logits, const torch::Tensor& target, Backend backend) {
-  (void)backend;
-  return reference::dice_sums(logits, target);
+  if (!detail::fused(backend, logits) || !target.defined() || !target.device().is_cpu() ||
+      target.sizes() != logits.sizes() || target.requires_grad() || target.scalar_type() == torch::kDouble) {
+    return reference::dice_sums(logits, target);
+  }
+  if (detail::wants_graph(logits)) return detail::DiceSums::apply(logits, target);
+  const auto x = detail::dense(logits);
+  return cpu::dice_sums(x, detail::dice_target(target, x));
 }
 
 }  // namespace pam::kernels
