@@ -13,6 +13,7 @@ As a program (only torch is needed; numpy for .npy files, onnx and onnxruntime f
   pam_torch.py --net fpa --in-channels 4 --time infer train    milliseconds, one JSON line each
   pam_torch.py --net fpa --in-channels 4 --golden DIR          a test file: random weights, input, output, gradients
   pam_torch.py --check FILE...                                 compares such files, from here or from C++
+  pam_torch.py --compare A.safetensors B.safetensors           largest difference of two files' tensors, by name
 
 As a module: net = pam_torch.load("fpa.safetensors"); net(x) gives logits, pam_torch.predict(net, x) probabilities.
 A net's options are the JSON that C++'s Network::options() writes; it travels in the weights' metadata as "pam.net".
@@ -571,6 +572,18 @@ def check(path, bound=1e-5):
     return good
 
 
+def compare(a, b, bound):
+    """Prints the largest difference of each tensor, relative to its largest entry; True where all are within `bound`."""
+    first, second, worst = read_weights(a)[0], read_weights(b)[0], 0.0
+    if set(first) != set(second):
+        raise ValueError("%s and %s: only one has %s" % (a, b, ", ".join(sorted(set(first) ^ set(second)))))
+    for name in first:
+        x, y = first[name].double(), second[name].double()
+        worst = max(worst, ((x - y).abs().max() / (x.abs().max() or 1.0)).item())
+    print("%s and %s: %d tensors, largest relative difference %.2e" % (a, b, len(first), worst))
+    return worst <= bound
+
+
 # ------------------------------------------------------------------------------------------------ export and timing
 
 
@@ -686,7 +699,8 @@ def parser():
     p.add_argument("--golden", help="write a test file into this folder")
     p.add_argument("--seed", type=int, default=0)
     p.add_argument("--check", nargs="+", help="compare these test files")
-    p.add_argument("--bound", type=float, default=1e-5, help="for --check: relative to the largest entry")
+    p.add_argument("--compare", nargs=2, help="compare the tensors of two files")
+    p.add_argument("--bound", type=float, default=1e-5, help="for --check and --compare: relative to the largest entry")
     p.add_argument("--time", nargs="+", choices=["infer", "train"])
     p.add_argument("--size", type=int, nargs=2, help="height and width for --onnx, --time and --golden")
     p.add_argument("--batch", type=int, default=1)
@@ -724,6 +738,8 @@ def run(a):
             print("%-20s %11d" % (name, parameter_count(build(o))))
     if a.check:
         return 0 if all([check(path, a.bound) for path in a.check]) else 1
+    if a.compare:
+        return 0 if compare(*a.compare, a.bound) else 1
     options = described(a)
     if a.golden:
         os.makedirs(a.golden, exist_ok=True)
