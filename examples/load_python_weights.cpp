@@ -25,6 +25,7 @@ pam::Network network_of(const pam::Metadata& metadata, const std::string& file,
              "{}: does not say which network it is of; give it as JSON: '{{\"name\": \"fpa\", \"in_channels\": 4}}'",
              file);
   const auto json = nlohmann::json::parse(told ? arguments[4] : noted->second, nullptr, /*allow_exceptions=*/false);
+  pam::check(!json.is_discarded(), "{}: the network's description is not JSON", told ? "OPTIONS" : file);
   return pam::network_from_json(json, told ? "OPTIONS" : file + ": pam.net");
 }
 
