@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: MIT
+/// NVRTC, CUDA's run-time compiler, found with dlopen: no header and no library of CUDA is needed to build this, and a
+/// program starts where there is none. It needs no GPU either.
+#pragma once
+
+#include <dlfcn.h>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace pam::kernels::cuda {
+
+/// Either a compiled program (machine code for sm_XX, or PTX for compute_XX) or what the compiler said.
+struct Compiled {
+  std::string code, log;
+  [[nodiscard]] bool ok() const { return !code.empty(); }
+};
+
+class Nvrtc {
+ public:
+  /// Looks under the usual names, and in `folders` (where LibTorch's own CUDA libraries lie). Empty where there is none.
+  static std::optional<Nvrtc> find(const std::vector<std::string>& folders = {}) {
+    const std::vector<std::string> names{"libnvrtc.so.13", "libnvrtc.so.12", "libnvrtc.so"};
+    auto places = names;
+    for (const auto& folder : folders) {
+      for (const auto& name : names) places.push_back(folder + "/" + name);
+    }
+    for (const char* folder : {"/usr/local/cuda/lib64/", "/usr/local/cuda/lib/"}) {
+      for (const auto& name : names) places.push_back(folder + name);
+    }
+    for (const auto& place : places) {
+      if (void* library = dlopen(place.c_str(), RTLD_NOW | RTLD_LOCAL)) {
+        Nvrtc nvrtc;
+        if (nvrtc.load(library)) return nvrtc;
+      }
+    }
+    return std::nullopt;
+  }
+
+  /// major * 100 + minor, such as 1300.
+  [[nodiscard]] int version() const {
+    int major = 0, minor = 0;
+    version_(&major, &minor);
+    return major * 100 + minor;
+  }
+
+  /// `architecture` as NVRTC takes it: "sm_90", or "compute_90" for PTX.
+  [[nodiscard]] Compiled compile(const std::string& source, const std::string& architecture,
+                                 std::vector<std::string> options = {}) const {
+    options.push_back("--gpu-architecture=" + architecture);
+    options.emplace_back("--std=c++17");
+    std::vector<const char*> flags;
+    for (const auto& option : options) flags.push_back(option.c_str());
+    Program program = nullptr;
+    Compiled result;
+    if (create_(&program, source.c_str(), "pam.cu", 0, nullptr, nullptr) != 0) {
+      result.log = "nvrtcCreateProgram failed";
+      return result;
+    }
+    const int status = compile_(program, static_cast<int>(flags.size()), flags.data());
+    result.log = read(program, log_size_, log_);
+    const bool machine_code = architecture.rfind("sm_", 0) == 0;
+    if (status == 0) result.code = machine_code ? read(program, cubin_size_, cubin_) : read(program, ptx_size_, ptx_);
+    destroy_(&program);
+    return result;
+  }
+
+ private:
+  using Program = void*;  // NVRTC's own type is a pointer to an unnamed struct
+  using Size = int (*)(Program, std::size_t*);
+  using Read = int (*)(Program, char*);
+
+  static std::string read(Program program, Size size, Read content) {
+    std::size_t bytes = 0;
+    if (size(program, &bytes) != 0 || bytes == 0) return {};
+    std::string result(bytes, '\0');
+    return content(program, result.data()) == 0 ? result : std::string();
+  }
+
+  bool load(void* library) {
+    const auto entry = [&](const char* name, auto& f) {
+      f = reinterpret_cast<std::decay_t<decltype(f)>>(dlsym(library, name));
+      return f != nullptr;
+    };
+    return entry("nvrtcVersion", version_) && entry("nvrtcCreateProgram", create_) &&
+           entry("nvrtcCompileProgram", compile_) && entry("nvrtcDestroyProgram", destroy_) &&
+           entry("nvrtcGetProgramLogSize", log_size_) && entry("nvrtcGetProgramLog", log_) &&
+           entry("nvrtcGetCUBINSize", cubin_size_) && entry("nvrtcGetCUBIN", cubin_) &&
+           entry("nvrtcGetPTXSize", ptx_size_) && entry("nvrtcGetPTX", ptx_);
+  }
+
+  int (*version_)(int*, int*) = nullptr;
+  int (*create_)(Program*, const char*, const char*, int, const char* const*, const char* const*) = nullptr;
+  int (*compile_)(Program, int, const char* const*) = nullptr;
+  int (*destroy_)(Program*) = nullptr;
+  Size log_size_ = nullptr, cubin_size_ = nullptr, ptx_size_ = nullptr;
+  Read log_ = nullptr, cubin_ = nullptr, ptx_ = nullptr;
+};
+
+}  // namespace pam::kernels::cuda
