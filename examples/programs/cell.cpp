@@ -43,6 +43,7 @@ class Cell {
     result_.network.name = std::move(net);
     result_.network.parameters = parameter_count(net_);
     result_.network.distance_unit = task.unit;
+    result_.reversed = net_.reversed();
   }
 
   CellResult run() {

@@ -26,6 +26,7 @@ namespace pam::programs {
 struct CellResult {
   NetworkResult network;
   std::vector<std::vector<CaseScores>> classes;  ///< [class - 1][case]; empty for binary tasks
+  bool reversed = false;                         ///< trained on 1 - label: its training loss is that of the background
   bool done = false;                             ///< false: stopped by Ctrl-C; all that was learnt is saved
 };
 

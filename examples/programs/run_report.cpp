@@ -27,7 +27,7 @@ std::vector<std::int64_t> telling_slices(const EvalCase& each, const std::vector
 OverlayOptions view_of(const EvalCase& each) {
   auto view = each.view;
   const auto side = std::max(each.truth.size(1), each.truth.size(2));
-  view.scale = std::clamp<std::int64_t>(400 / side, 1, 6);
+  view.scale = std::clamp<std::int64_t>((400 + side - 1) / side, 1, 6);
   return view;
 }
 
@@ -77,6 +77,10 @@ Chart slice_chart(const EvalCase& each, const std::vector<CellResult>& cells,
       if (!value && series.x.empty()) continue;  // slices before the first with foreground
       series.x.push_back(static_cast<double>(z));
       series.y.push_back(value.value_or(std::nan("")));
+    }
+    while (!series.y.empty() && std::isnan(series.y.back())) {  // slices after the last with foreground
+      series.x.pop_back();
+      series.y.pop_back();
     }
     chart.series.push_back(std::move(series));
   }
@@ -140,6 +144,12 @@ void write_report(const Task& task, const ExperimentOptions& options, const std:
   page.caveats = task.caveats;
   for (const auto& cell : cells) page.results.push_back(cell.network);
   page.tables = class_tables(cells);
+  for (const auto& cell : cells) {
+    if (!cell.reversed || cells.size() == 1) continue;
+    page.training_notes.push_back(cell.network.name +
+                                  " learns reversed labels, so its loss is that of the background and "
+                                  "does not compare with the others'.");
+  }
   add_cases(page, task, options.worst, cells, folders);
   page.record = record;
   page.options = record.value("options", nlohmann::json());

@@ -29,6 +29,7 @@ struct ResultPage {
   std::vector<std::string> caveats;  ///< what a reader must know before believing the numbers
   std::vector<NetworkResult> results;
   std::vector<Table> tables;                          ///< further scores, such as those of each class
+  std::vector<std::string> training_notes;            ///< what a reader of the training curves must know
   std::vector<CasePictures> pictures;                 ///< worst first
   std::vector<std::pair<std::string, Chart>> charts;  ///< further charts of the cases, with a caption
   nlohmann::json record;   ///< the run record (RunRecord::json): versions, machine, data, time
@@ -134,6 +135,7 @@ inline void add_training(HtmlPage& page, const ResultPage& content, int& charts)
             "Mean training loss of each epoch.");
   add_chart(page, validation_chart(content.results, "score"), charts, "Validation score by epoch.",
             "Score on the validation cases after each epoch; higher is better.");
+  for (const auto& note : content.training_notes) page.paragraph(note);
   for (const auto& result : content.results) {
     if (result.epochs.empty()) continue;
     page.begin_details("Every epoch of " + result.name);
