@@ -102,7 +102,7 @@ TEST_CASE("a golden file that cannot be built or loaded says why", "[parity]") {
   REQUIRE_THAT(problem("kind", "net"), Contains("there is no network \"fpa\"") || Contains("missing"));
   REQUIRE_THAT(problem("preset", "table6"), Contains("no preset 'table6'"));
   REQUIRE_THAT(problem("dilation", "9x"), Contains("dilation must be a whole number"));
-  REQUIRE_THAT(problem("out_channels", "5"), Contains("does not fit this net"));
+  REQUIRE_THAT(problem("out_channels", "5"), Contains("out_channels = 5, the shapes"));
   REQUIRE_THAT(problem("pam.net", "{"), Contains("pam.net is not JSON"));
   file.content.tensors.pop_back();
   REQUIRE(!compare_golden(file).passed());

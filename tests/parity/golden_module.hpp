@@ -13,6 +13,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <regex>
 #include <string>
 #include <vector>
 
@@ -57,8 +58,17 @@ struct GoldenFile {
     check(!list.empty() && list[0].dim() == 4, "{}: there is no tensor 'input.0' of shape (N, C, H, W)", name);
     return list;
   }
-  [[nodiscard]] std::int64_t in_channels() const { return number("in_channels", inputs()[0].size(1)); }
-  [[nodiscard]] std::int64_t out_channels() const { return number("out_channels", tensor("output").size(1)); }
+  /// What the shapes say; the metadata may say it too, but nothing else.
+  [[nodiscard]] std::int64_t agreed(const std::string& key, std::int64_t shape_says) const {
+    const auto stated = number(key, shape_says);
+    check(stated == shape_says, "{}: the metadata say {} = {}, the shapes of the tensors say {}", name, key, stated,
+          shape_says);
+    return shape_says;
+  }
+  [[nodiscard]] std::int64_t in_channels() const { return agreed("in_channels", inputs()[0].size(1)); }
+  [[nodiscard]] std::int64_t out_channels() const { return agreed("out_channels", tensor("output").size(1)); }
+  /// Channels of a net's output. (The authors' class_no is 2 for one channel, so the metadata may mean that.)
+  [[nodiscard]] std::int64_t classes() const { return tensor("output").size(1); }
   [[nodiscard]] std::int64_t stride() const {
     return number("stride", inputs()[0].size(2) == tensor("output").size(2) ? 1 : 2);
   }
@@ -66,7 +76,7 @@ struct GoldenFile {
   [[nodiscard]] std::int64_t width() const {
     for (const auto* key : {"param.head.weight", "param.conv_last.weight", "param.dconv_last.weight"}) {
       const auto head = find_tensor(content.tensors, key);
-      if (head.defined() && head.dim() == 4) return number("width", head.size(1));
+      if (head.defined() && head.dim() == 4) return agreed("width", head.size(1));
     }
     return number("width", 32);
   }
@@ -134,15 +144,22 @@ GoldenModule golden_attention(const GoldenFile& file) {
 
 template <typename Net>
 GoldenModule golden_net(const GoldenFile& file, const std::function<void(typename Net::Impl::Options&)>& set) {
-  typename Net::Impl::Options options(file.in_channels(), file.number("classes", file.tensor("output").size(1)));
+  typename Net::Impl::Options options(file.in_channels(), file.classes());
   options.width(file.width());
   set(options);
   return golden_module(Net(options));
 }
 
+/// The authors' DilatedUNet at any dilation; 1 is the plain U-Net.
+inline GoldenModule golden_dilated_net(const GoldenFile& file, std::int64_t dilation) {
+  return golden_net<UNet<DilatedBlock, ConvBlock>>(
+      file, [dilation](auto& o) { o.stage(DilatedBlockOptions().dilation(dilation)); });
+}
+
 /// A network of the zoo; a dilation in the metadata counts for every block that has one.
 inline GoldenModule golden_zoo_net(const GoldenFile& file, const std::string& name) {
-  NetworkSpec spec{name, file.in_channels(), file.number("classes", file.tensor("output").size(1)), file.width()};
+  NetworkSpec spec{name, file.in_channels(), file.classes(), file.width()};
+  spec.options["reversed"] = false;  // changes nothing here, and is refused for several classes
   if (const auto dilation = file.number("dilation", 0); dilation > 0) {
     const auto preset = build_network(spec).options();
     if (preset["stages"][0].contains("dilation")) spec.options["stages"]["dilation"] = dilation;
@@ -155,7 +172,7 @@ inline GoldenModule golden_zoo_net(const GoldenFile& file, const std::string& na
 template <typename Net>
 GoldenModule golden_released_net(const GoldenFile& file) {
   ReleasedNetOptions options;
-  options.in_channels(file.in_channels()).classes(file.number("classes", file.tensor("output").size(1)));
+  options.in_channels(file.in_channels()).classes(file.classes());
   return golden_module(Net(options.width(file.width()).dilation(file.number("dilation", 9))));
 }
 
@@ -206,6 +223,11 @@ inline GoldenModule build_golden(const GoldenFile& file) {
   const auto kind = file.text("kind"), module = file.text("module");
   if (const auto found = golden_builders().find(kind + "/" + module); found != golden_builders().end()) {
     return found->second(file);
+  }
+  std::smatch dilated;
+  static const std::regex dilated_name(R"((?:d(\d{1,4})|)unet)");
+  if (kind == "net" && std::regex_match(module, dilated, dilated_name)) {
+    return golden_dilated_net(file, file.number("dilation", dilated[1].matched ? std::stoll(dilated[1]) : 1));
   }
   check(kind == "net", "{}: its metadata ask for kind '{}' and module '{}', which this program cannot build", file.name,
         kind, module);
