@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Times every CPU kernel against its reference expression at the sizes of the U-Net, FPA and RFNA: batch 4 of 4x160x160,
-// float32. Usage: kernels_bench [threads = 2] [runs = 15]
-// Reference and fused runs alternate, so that other load on the machine meets both. Printed are medians: of wall time,
-// and of processor time over all threads, which other processes disturb less. The ratio is fused / reference.
+// Times every CPU kernel against its reference expression at the sizes of the U-Net, FPA and RFNA: batch 4 of
+// 4x160x160, float32. Usage: kernels_bench [threads = 2] [runs = 15] Reference and fused runs alternate, so that other
+// load on the machine meets both. Printed are medians: of wall time, and of processor time over all threads, which
+// other processes disturb less. The ratio is fused / reference.
 #include <pam/kernels/dice.hpp>
 #include <pam/kernels/dilated_branch.hpp>
 #include <pam/kernels/upsample.hpp>
@@ -80,16 +80,21 @@ void measure(const Case& c, at::MemoryFormat layout, bool train, int runs) {
   }
   const auto r = median(reference), f = median(fused);
   fmt::print("{:<24} {:<20} {:<5} {:<9} {:>9.2f} {:>9.2f} {:>7.2f} {:>9.2f} {:>9.2f} {:>7.2f}\n", c.name, c.size,
-             layout == at::MemoryFormat::Contiguous ? "nchw" : "nhwc", train ? "fwd + bwd" : "fwd", r.wall, f.wall, f.wall / r.wall, r.processor, f.processor,
-             f.processor / r.processor);
+             layout == at::MemoryFormat::Contiguous ? "nchw" : "nhwc", train ? "fwd + bwd" : "fwd", r.wall, f.wall,
+             f.wall / r.wall, r.processor, f.processor, f.processor / r.processor);
 }
 
-std::string size_name(const torch::Tensor& x) { return fmt::format("{}", fmt::join(x.sizes().begin(), x.sizes().end(), "x")); }
+std::string size_name(const torch::Tensor& x) {
+  return fmt::format("{}", fmt::join(x.sizes().begin(), x.sizes().end(), "x"));
+}
 
 std::vector<Case> cases(at::MemoryFormat layout) {
-  const auto random = [&](std::int64_t c, std::int64_t side) { return torch::randn({4, c, side, side}).contiguous(layout); };
+  const auto random = [&](std::int64_t c, std::int64_t side) {
+    return torch::randn({4, c, side, side}).contiguous(layout);
+  };
   std::vector<Case> all;
-  for (const auto& [c, side] : std::vector<std::pair<std::int64_t, std::int64_t>>{{32, 160}, {64, 80}, {128, 40}, {256, 20}}) {
+  for (const auto& [c, side] :
+       std::vector<std::pair<std::int64_t, std::int64_t>>{{32, 160}, {64, 80}, {128, 40}, {256, 20}}) {
     const auto x = random(c, side), logits = random(c, side), weight = torch::rand({c}), bias = torch::randn({c});
     all.push_back({"instance_norm_relu", size_name(x), {x, weight, bias}, [](Backend b, const Tensors& t) {
                      return pam::kernels::instance_norm_relu(t[0], t[1], t[2], 1e-5, b);
@@ -100,17 +105,20 @@ std::vector<Case> cases(at::MemoryFormat layout) {
   }
   for (const auto& [c, side] : std::vector<std::pair<std::int64_t, std::int64_t>>{{256, 80}, {512, 40}, {1024, 20}}) {
     const auto x = random(c, side);
-    all.push_back({"dilated_branch", size_name(x), {x, torch::randn({c, 1, 3, 3}), torch::rand({c}), torch::randn({c})},
+    all.push_back({"dilated_branch",
+                   size_name(x),
+                   {x, torch::randn({c, 1, 3, 3}), torch::rand({c}), torch::randn({c})},
                    [](Backend b, const Tensors& t) {
                      const pam::kernels::DepthwiseStep step{t[1], t[2], t[3]};
                      return pam::kernels::dilated_branch(t[0], step, step, /*dilation=*/9, 1e-5, b);
                    }});
   }
-  for (const auto& [c, skip, side] : std::vector<std::tuple<std::int64_t, std::int64_t, std::int64_t>>{
-           {256, 128, 20}, {128, 64, 40}, {64, 32, 80}}) {
+  for (const auto& [c, skip, side] :
+       std::vector<std::tuple<std::int64_t, std::int64_t, std::int64_t>>{{256, 128, 20}, {128, 64, 40}, {64, 32, 80}}) {
     const auto x = random(c, side), beside = random(skip, 2 * side);
-    all.push_back({"upsample_concat", size_name(x), {x, beside},
-                   [](Backend b, const Tensors& t) { return pam::kernels::upsample_concat(t[0], t[1], b); }});
+    all.push_back({"upsample_concat", size_name(x), {x, beside}, [](Backend b, const Tensors& t) {
+                     return pam::kernels::upsample_concat(t[0], t[1], b);
+                   }});
   }
   for (const auto& [c, side] : std::vector<std::pair<std::int64_t, std::int64_t>>{{64, 80}, {128, 40}, {256, 24}}) {
     const auto features = random(c, side), logits = random(c, side / 8);

@@ -49,7 +49,8 @@ TEST_CASE("NVRTC compiles every kernel for sm_80, sm_90 and sm_100", "[kernels]"
   for (const auto& architecture : architectures) {
     for (const auto type : kTypes) {
       for (const int pack : {1, type == torch::kFloat ? 4 : 8}) {
-        if (pack == 1 && architecture != "sm_90") continue;  // a second a build; single elements differ by no instruction set
+        if (pack == 1 && architecture != "sm_90")
+          continue;  // a second a build; single elements differ by no instruction set
         const cuda::Build build{type, pack};
         const auto compiled = nvrtc->compile(cuda::kDeviceSource + build.macros() + cuda::all_kernels(), architecture);
         CAPTURE(architecture, static_cast<int>(type), pack, compiled.log);
@@ -74,7 +75,8 @@ TEST_CASE("the CUDA instance norm, run on the host, equals the float64 reference
   auto& device = host_launcher();
   for (const auto type : kTypes) {
     // Channels that fill packs and that do not, more than one chunk of pixels, more than 32 packs, one pixel high.
-    for (const auto& shape : std::vector<std::vector<std::int64_t>>{{2, 8, 4, 6}, {1, 3, 1, 7}, {2, 8, 13, 16}, {1, 264, 3, 3}}) {
+    for (const auto& shape :
+         std::vector<std::vector<std::int64_t>>{{2, 8, 4, 6}, {1, 3, 1, 7}, {2, 8, 13, 16}, {1, 264, 3, 3}}) {
       for (const auto storage : {Storage::Contiguous, Storage::ChannelsLast}) {
         for (const bool gated : {false, true}) {
           const auto x = draw(shape, type, storage), dy = draw(shape, type, storage);
@@ -110,10 +112,11 @@ TEST_CASE("the CUDA upsampling kernels, run on the host, equal the float64 refer
         const auto x = draw({2, s[0], s[2], s[3]}, type, storage), skip = draw({2, s[1], s[4], s[5]}, type, storage);
         const auto dy = draw({2, s[0] + s[1], s[4], s[5]}, type, storage);
         CAPTURE(static_cast<int>(type), static_cast<int>(storage), s);
-        const auto expected = expected_of(
-            [](const Tensors& t) { return reference::upsample_concat(t[0], t[1]); }, {x, skip}, dy);
+        const auto expected =
+            expected_of([](const Tensors& t) { return reference::upsample_concat(t[0], t[1]); }, {x, skip}, dy);
         require_close(cuda::upsample_concat(device, x, skip), expected[0], type);
-        require_close(cuda::upsample_concat_backward(device, dy, x.sizes(), storage == Storage::ChannelsLast), expected[1], type);
+        require_close(cuda::upsample_concat_backward(device, dy, x.sizes(), storage == Storage::ChannelsLast),
+                      expected[1], type);
 
         const auto f = draw({2, s[0], s[4], s[5]}, type, storage), added = draw({2, s[0], s[4], s[5]}, type, storage);
         const auto direction = draw({2, s[0], s[4], s[5]}, type, storage);
@@ -147,17 +150,20 @@ TEST_CASE("the CUDA dilated branch, run on the host, equals the float64 referenc
         inputs.push_back(torch::randn({c}) * 0.3 + 0.2);
       }
       const auto dy = draw(shape, type, Storage::Contiguous);
-      const kernels::detail::PackedStep first({inputs[1], inputs[2], inputs[3]}), second({inputs[4], inputs[5], inputs[6]});
+      const kernels::detail::PackedStep first({inputs[1], inputs[2], inputs[3]}),
+          second({inputs[4], inputs[5], inputs[6]});
       const cuda::BranchWeights weights{first.conv, first.norm, second.conv, second.norm};
       CAPTURE(static_cast<int>(type), shape);
       REQUIRE(cuda::plane_fits(device, inputs[0], 3));
       const auto [y, table] = cuda::dilated_branch(device, inputs[0], weights, 2, kEps);
       const auto [dx, sums] = cuda::dilated_branch_backward(device, inputs[0], weights, 2, table, dy);
       const auto expected = expected_of(
-          [](const Tensors& t) { return reference::dilated_branch(t[0], {t[1], t[2], t[3]}, {t[4], t[5], t[6]}, 2, kEps); },
+          [](const Tensors& t) {
+            return reference::dilated_branch(t[0], {t[1], t[2], t[3]}, {t[4], t[5], t[6]}, 2, kEps);
+          },
           inputs, dy);
-      // A ReLU's mask flips where 8 or 11 bits of a hidden value cross zero, so narrow types are held to the norm of the
-      // error instead of its largest entry: a few flips in a hundred entries, each of one entry's size.
+      // A ReLU's mask flips where 8 or 11 bits of a hidden value cross zero, so narrow types are held to the norm of
+      // the error instead of its largest entry: a few flips in a hundred entries, each of one entry's size.
       const auto near = [&, type = type](const torch::Tensor& a, const torch::Tensor& e) {
         if (type == torch::kFloat) {
           REQUIRE_THAT(a, IsClose(e).rtol(2e-4).atol(2e-5).of_largest());

@@ -45,7 +45,8 @@ Expression shared_branch(Backend backend, std::int64_t dilation) {
   };
 }
 
-// Two norms in a row multiply float32's roundings; 1e-4 of the largest entry is still a thousandth of any term left out.
+// Two norms in a row multiply float32's roundings; 1e-4 of the largest entry is still a thousandth of any term left
+// out.
 TEST_CASE("the fused dilated branch equals the float64 reference, output and all seven gradients", "[kernels]") {
   if (instruction_sets().empty()) PAM_SKIP("this processor has no AVX2");
   for (const auto isa : instruction_sets()) {
@@ -95,7 +96,8 @@ TEST_CASE("the fused dilated branch is the same on any number of threads, bit fo
   }
 }
 
-TEST_CASE("the fused dilated branch keeps its layout and leaves zero batches and float64 to the reference", "[kernels]") {
+TEST_CASE("the fused dilated branch keeps its layout and leaves zero batches and float64 to the reference",
+          "[kernels]") {
   Problem p({2, 5, 6, 7}, Storage::ChannelsLast);
   const auto all = output_and_gradients(branch(Backend::Fused, 2), p.inputs, p.direction);
   REQUIRE(all[0].is_contiguous(at::MemoryFormat::ChannelsLast));

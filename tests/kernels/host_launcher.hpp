@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-/// Runs the CUDA kernels on the host: their source strings, behind a shim of CUDA's names, compiled by the host's compiler
-/// and loaded with dlopen. A block's threads are real threads that meet at a real barrier; blocks run one after another.
+/// Runs the CUDA kernels on the host: their source strings, behind a shim of CUDA's names, compiled by the host's
+/// compiler and loaded with dlopen. A block's threads are real threads that meet at a real barrier; blocks run one
+/// after another.
 #pragma once
 
 #include <pam/core/error.hpp>
@@ -28,21 +29,32 @@ inline constexpr const char* kShimHead = R"SHIM(
 #define __device__
 #define __global__
 #define __shared__ static
-struct Dim { int x, y, z; };
+struct Dim {
+  int x, y, z;
+};
 static thread_local Dim threadIdx, blockIdx;
 static Dim blockDim, gridDim;
 static pthread_barrier_t shim_barrier;
 static void* shim_memory;
 inline void __syncthreads() { pthread_barrier_wait(&shim_barrier); }
 #define PAM_DYNAMIC_SHARED(type, name) type* name = static_cast<type*>(shim_memory)
-inline float __uint_as_float(unsigned u) { float f; std::memcpy(&f, &u, 4); return f; }
-inline unsigned shim_bits(float f) { unsigned u; std::memcpy(&u, &f, 4); return u; }
+inline float __uint_as_float(unsigned u) {
+  float f;
+  std::memcpy(&f, &u, 4);
+  return f;
+}
+inline unsigned shim_bits(float f) {
+  unsigned u;
+  std::memcpy(&u, &f, 4);
+  return u;
+}
 inline float __expf(float x) { return std::exp(x); }
 inline float rsqrtf(float x) { return 1.f / std::sqrt(x); }
 inline float shim_half_to_float(unsigned short h) {
   const int exponent = h >> 10 & 31, fraction = h & 1023;
   const float size = exponent == 31 ? (fraction ? NAN : INFINITY)
-                   : exponent ? std::ldexp(1.f + fraction / 1024.f, exponent - 15) : std::ldexp(fraction / 1024.f, -14);
+                     : exponent     ? std::ldexp(1.f + fraction / 1024.f, exponent - 15)
+                                    : std::ldexp(fraction / 1024.f, -14);
   return h & 0x8000 ? -size : size;
 }
 // To nearest, ties to even, by trying the neighbours: slow and plain.
@@ -56,7 +68,13 @@ inline unsigned short shim_narrow(float f, int element) {
   const float size = std::fabs(f);
   if (size >= 65520.f) return sign | 0x7c00;
   int low = 0, high = 0x7bff;
-  while (low < high) { const int middle = (low + high + 1) / 2; if (shim_half_to_float(middle) <= size) low = middle; else high = middle - 1; }
+  while (low < high) {
+    const int middle = (low + high + 1) / 2;
+    if (shim_half_to_float(middle) <= size)
+      low = middle;
+    else
+      high = middle - 1;
+  }
   if (low < 0x7bff) {
     const float below = size - shim_half_to_float(low), above = shim_half_to_float(low + 1) - size;
     if (above < below || (above == below && (low & 1))) ++low;
@@ -79,27 +97,44 @@ void shim_run(void (*kernel)(A...), const long* grid, int block, long shared, vo
   shim_memory = memory.data() + (64 - (std::size_t)memory.data() % 64);
   pthread_barrier_init(&shim_barrier, nullptr, block);
   std::vector<std::thread> threads;
-  for (int t = 0; t < block; ++t) threads.emplace_back([&, t] {
-    threadIdx = {t, 0, 0};
-    for (int z = 0; z < grid[2]; ++z) for (int y = 0; y < grid[1]; ++y) for (int x = 0; x < grid[0]; ++x) {
-      blockIdx = {x, y, z};
-      if (t == 0) std::memset(shim_memory, 0xff, shared);
-      __syncthreads();
-      shim_call(kernel, arguments, std::index_sequence_for<A...>());
-      __syncthreads();
-    }
-  });
+  for (int t = 0; t < block; ++t)
+    threads.emplace_back([&, t] {
+      threadIdx = {t, 0, 0};
+      for (int z = 0; z < grid[2]; ++z)
+        for (int y = 0; y < grid[1]; ++y)
+          for (int x = 0; x < grid[0]; ++x) {
+            blockIdx = {x, y, z};
+            if (t == 0) std::memset(shim_memory, 0xff, shared);
+            __syncthreads();
+            shim_call(kernel, arguments, std::index_sequence_for<A...>());
+            __syncthreads();
+          }
+    });
   for (auto& thread : threads) thread.join();
   pthread_barrier_destroy(&shim_barrier);
 }
 )SHIM";
 
 inline const std::vector<std::string>& kernel_names() {
-  static const std::vector<std::string> names{
-      "norm_plane", "norm_plane_backward", "norm_pixel_sums", "norm_pixel_table", "norm_pixel_apply",
-      "norm_pixel_grad_sums", "norm_pixel_grad_table", "norm_pixel_grad_apply", "upsample_concat", "upsample_backward",
-      "upsample_backward_float", "upsample_gate", "upsample_gate_backward", "branch_plane", "branch_plane_backward",
-      "depthwise", "depthwise_tap_sums", "dice_sums", "dice_gradient"};
+  static const std::vector<std::string> names{"norm_plane",
+                                              "norm_plane_backward",
+                                              "norm_pixel_sums",
+                                              "norm_pixel_table",
+                                              "norm_pixel_apply",
+                                              "norm_pixel_grad_sums",
+                                              "norm_pixel_grad_table",
+                                              "norm_pixel_grad_apply",
+                                              "upsample_concat",
+                                              "upsample_backward",
+                                              "upsample_backward_float",
+                                              "upsample_gate",
+                                              "upsample_gate_backward",
+                                              "branch_plane",
+                                              "branch_plane_backward",
+                                              "depthwise",
+                                              "depthwise_tap_sums",
+                                              "dice_sums",
+                                              "dice_gradient"};
   return names;
 }
 
@@ -141,8 +176,8 @@ class HostLauncher final : public kernels::cuda::Launcher {
              << ", g, b, s, a); }\n";
       }
     }
-    const auto command = compiler() + " -std=c++17 -O1 -shared -fPIC -pthread -o " + base.string() + ".so " +
-                         base.string() + ".cpp";
+    const auto command =
+        compiler() + " -std=c++17 -O1 -shared -fPIC -pthread -o " + base.string() + ".so " + base.string() + ".cpp";
     check(std::system(command.c_str()) == 0, "the kernels do not compile on the host: {}", command);
     loaded = dlopen((base.string() + ".so").c_str(), RTLD_NOW | RTLD_LOCAL);
     check(loaded != nullptr, "dlopen: {}", dlerror());

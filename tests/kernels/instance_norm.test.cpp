@@ -76,8 +76,8 @@ TEST_CASE("the float64 reference of instance norm + ReLU + gate has the gradient
   for (const auto& input : inputs) REQUIRE(gradient_error(f, input) < 1e-6);
 }
 
-// The mean is 1e4 standard deviations away: E[x^2] - E[x]^2 would lose every digit in float32. The inputs themselves are
-// rounded to 1e-3 of a deviation, equally for both sides.
+// The mean is 1e4 standard deviations away: E[x^2] - E[x]^2 would lose every digit in float32. The inputs themselves
+// are rounded to 1e-3 of a deviation, equally for both sides.
 TEST_CASE("fused instance norm keeps its digits where the mean is large", "[kernels]") {
   for (const auto storage : {Storage::Contiguous, Storage::ChannelsLast}) {
     Problem p({2, 16, 31, 30}, storage);
@@ -135,13 +135,15 @@ TEST_CASE("an input given away is overwritten only where nobody else sees it and
   {
     auto shared = p.x.clone();
     const auto other = shared;
-    REQUIRE(torch::equal(kernels::instance_norm_relu(std::move(shared), p.weight, p.bias, kEps, Backend::Fused), expected));
+    REQUIRE(
+        torch::equal(kernels::instance_norm_relu(std::move(shared), p.weight, p.bias, kEps, Backend::Fused), expected));
     REQUIRE(torch::equal(other, p.x));
   }
   {
     auto base = p.x.clone();
     auto view = base.view(base.sizes());
-    REQUIRE(torch::equal(kernels::instance_norm_relu(std::move(view), p.weight, p.bias, kEps, Backend::Fused), expected));
+    REQUIRE(
+        torch::equal(kernels::instance_norm_relu(std::move(view), p.weight, p.bias, kEps, Backend::Fused), expected));
     REQUIRE(torch::equal(base, p.x));
   }
   {

@@ -28,7 +28,7 @@ struct Sizes {
 
 /// Exact doubling, odd sizes, ratio 8, one pixel high or wide, one pixel to many, one side kept.
 std::vector<Sizes> all_sizes() {
-  return {{2, 3, 5, 4, 6, 8, 12}, {1, 17, 16, 5, 7, 9, 13}, {2, 16, 1, 3, 3, 17, 20}, {1, 4, 3, 1, 5, 1, 11},
+  return {{2, 3, 5, 4, 6, 8, 12}, {1, 17, 16, 5, 7, 9, 13}, {2, 16, 1, 3, 3, 17, 20},   {1, 4, 3, 1, 5, 1, 11},
           {1, 2, 2, 6, 1, 13, 1}, {2, 3, 4, 1, 1, 6, 5},    {1, 20, 8, 20, 20, 40, 40}, {1, 5, 2, 7, 4, 7, 9}};
 }
 
@@ -70,7 +70,8 @@ TEST_CASE("fused upsample + gate equals the float64 reference, output and gradie
       for (const auto storage : storages()) {
         CAPTURE(static_cast<int>(isa), s.h, s.w, s.height, s.width, static_cast<int>(storage));
         for (const bool identity : {true, false}) {
-          compare(gate_with(Backend::Fused, identity), gate_with(Backend::Reference, identity), problem(s, storage, true), 1e-5);
+          compare(gate_with(Backend::Fused, identity), gate_with(Backend::Reference, identity),
+                  problem(s, storage, true), 1e-5);
         }
         auto own = problem(s, storage, true);
         own.erase(own.begin() + 2);
@@ -85,8 +86,10 @@ TEST_CASE("fused upsampling on bfloat16 equals the float64 reference to bfloat16
   if (instruction_sets().empty()) PAM_SKIP("this processor has no AVX2");
   for (const auto storage : storages()) {
     const Sizes s{2, 5, 4, 5, 6, 11, 12};
-    compare(concat_with(Backend::Fused), concat_with(Backend::Reference), problem(s, storage, false, torch::kBFloat16), 6e-3);
-    compare(gate_with(Backend::Fused, true), gate_with(Backend::Reference, true), problem(s, storage, true, torch::kBFloat16), 6e-3);
+    compare(concat_with(Backend::Fused), concat_with(Backend::Reference), problem(s, storage, false, torch::kBFloat16),
+            6e-3);
+    compare(gate_with(Backend::Fused, true), gate_with(Backend::Reference, true),
+            problem(s, storage, true, torch::kBFloat16), 6e-3);
   }
 }
 
@@ -120,8 +123,9 @@ TEST_CASE("upsampling leaves equal sizes, smaller ones, zero batches and float64
   same({torch::randn({1, 2, 5, 5}), torch::randn({1, 3, 5, 5})});
   same({torch::randn({1, 2, 9, 9}), torch::randn({1, 3, 5, 5})});
   same(as_double({torch::randn({1, 2, 3, 3}), torch::randn({1, 3, 5, 5})}));
-  REQUIRE(kernels::upsample_gate(torch::randn({0, 2, 4, 4}), torch::randn({0, 2, 4, 4}), torch::randn({0, 2, 4, 4}), true,
-                                 Backend::Fused).sizes() == at::IntArrayRef({0, 2, 4, 4}));
+  REQUIRE(kernels::upsample_gate(torch::randn({0, 2, 4, 4}), torch::randn({0, 2, 4, 4}), torch::randn({0, 2, 4, 4}),
+                                 true, Backend::Fused)
+              .sizes() == at::IntArrayRef({0, 2, 4, 4}));
 }
 
 TEST_CASE("a gradient of fused upsampling's gradient is the reference's", "[kernels]") {
@@ -140,7 +144,8 @@ TEST_CASE("a gradient of fused upsampling's gradient is the reference's", "[kern
        {std::tuple{concat_with(Backend::Fused), concat_with(Backend::Reference), concat},
         std::tuple{own_gate_with(Backend::Fused), own_gate_with(Backend::Reference), own}}) {
     const auto actual = second(fused, inputs), expected = second(reference, as_double(inputs));
-    for (std::size_t i = 0; i < actual.size(); ++i) REQUIRE_THAT(actual[i], IsClose(expected[i]).rtol(1e-4).of_largest());
+    for (std::size_t i = 0; i < actual.size(); ++i)
+      REQUIRE_THAT(actual[i], IsClose(expected[i]).rtol(1e-4).of_largest());
   }
 }
 

@@ -5,6 +5,10 @@
 #include <pam/kernels/cpu/dice.hpp>
 #include <pam/kernels/dispatch.hpp>
 
+#ifdef PAM_WITH_CUDA
+#include <pam/kernels/cuda/dice.hpp>
+#endif
+
 namespace pam::kernels {
 
 namespace reference {
@@ -26,12 +30,19 @@ inline torch::Tensor dice_target(const torch::Tensor& target, const torch::Tenso
   return target.to(torch::kFloat).contiguous(cpu::layout_of(logits));
 }
 
+inline torch::Tensor dice_forward(const torch::Tensor& logits, const torch::Tensor& target) {
+  const auto x = dense(logits), t = dice_target(target, x);
+#ifdef PAM_WITH_CUDA
+  if (auto* device = cuda::launcher_of(x)) return cuda::dice_sums(*device, x, t);
+#endif
+  return cpu::dice_sums(x, t);
+}
+
 struct DiceSums : torch::autograd::Function<DiceSums> {
   static torch::Tensor forward(torch::autograd::AutogradContext* ctx, const torch::Tensor& logits,
                                const torch::Tensor& target) {
     ctx->save_for_backward({logits, target});
-    const auto x = dense(logits);
-    return cpu::dice_sums(x, dice_target(target, x));
+    return dice_forward(logits, target);
   }
 
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext* ctx,
@@ -40,8 +51,13 @@ struct DiceSums : torch::autograd::Function<DiceSums> {
     if (torch::GradMode::is_enabled()) {
       return differentiable_gradients([&] { return reference::dice_sums(saved[0], saved[1]); }, saved, grads[0]);
     }
-    const auto x = dense(saved[0]);
-    return {cpu::dice_sums_backward(x, dice_target(saved[1], x), grads[0]), {}};
+    const auto x = dense(saved[0]), t = dice_target(saved[1], x);
+#ifdef PAM_WITH_CUDA
+    if (auto* device = cuda::launcher_of(x)) {
+      return {cuda::dice_sums_backward(*device, x, t, grads[0].to(torch::kFloat).contiguous()), {}};
+    }
+#endif
+    return {cpu::dice_sums_backward(x, t, grads[0]), {}};
   }
 };
 
@@ -49,13 +65,12 @@ struct DiceSums : torch::autograd::Function<DiceSums> {
 
 /// Shapes: logits and target of one shape, target in [0, 1] -> (3). A target that needs a gradient takes the reference.
 inline torch::Tensor dice_sums(const torch::Tensor& logits, const torch::Tensor& target, Backend backend) {
-  if (!detail::fused(backend, logits) || !target.defined() || !target.device().is_cpu() ||
+  if (!detail::fused(backend, logits) || !target.defined() || target.device() != logits.device() ||
       target.sizes() != logits.sizes() || target.requires_grad() || target.scalar_type() == torch::kDouble) {
     return reference::dice_sums(logits, target);
   }
   if (detail::wants_graph(logits)) return detail::DiceSums::apply(logits, target);
-  const auto x = detail::dense(logits);
-  return cpu::dice_sums(x, detail::dice_target(target, x));
+  return detail::dice_forward(logits, target);
 }
 
 }  // namespace pam::kernels

@@ -1,15 +1,26 @@
 // SPDX-License-Identifier: MIT
-/// Where a fused kernel runs: pam's CPU loops, pam's CUDA kernels (component cuda), or nowhere, which means the reference.
+/// Where a fused kernel runs: pam's CPU loops, pam's CUDA kernels (component cuda), or nowhere, which means the
+/// reference.
 #pragma once
 
 #include <pam/kernels/autograd.hpp>
 #include <pam/kernels/backend.hpp>
 #include <pam/kernels/cpu/tensors.hpp>
 
+#ifdef PAM_WITH_CUDA
+#include <pam/kernels/cuda/gpu.hpp>
+#endif
+
 namespace pam::kernels::detail {
 
 /// True where the fused kernels may take `x`; every kernel has conditions of its own on the other tensors.
-inline bool fused(Backend backend, const torch::Tensor& x) { return backend == Backend::Fused && cpu::takes(x); }
+inline bool fused(Backend backend, const torch::Tensor& x) {
+  if (backend != Backend::Fused) return false;
+#ifdef PAM_WITH_CUDA
+  if (x.defined() && (x.is_cuda() || cuda::stand_in() != nullptr)) return cuda::takes(x);
+#endif
+  return cpu::takes(x);
+}
 
 /// `x` itself where it is dense in some layout, else a contiguous copy.
 inline torch::Tensor dense(const torch::Tensor& x) { return x.contiguous(cpu::layout_of(x)); }

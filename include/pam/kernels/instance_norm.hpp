@@ -6,6 +6,10 @@
 #include <pam/kernels/dispatch.hpp>
 #include <pam/kernels/gate.hpp>
 
+#ifdef PAM_WITH_CUDA
+#include <pam/kernels/cuda/instance_norm.hpp>
+#endif
+
 namespace pam::kernels {
 
 namespace reference {
@@ -35,22 +39,38 @@ inline cpu::NormResult norm_forward(const torch::Tensor& x, const torch::Tensor&
   const auto input = dense(x);
   const auto gate = logits.defined() ? logits.contiguous(cpu::layout_of(input)) : logits;
   if (!output.defined()) output = torch::empty_like(input);
+#ifdef PAM_WITH_CUDA
+  if (auto* device = cuda::launcher_of(input)) {
+    const auto table = cuda::instance_norm_relu(*device, input, gate, cpu::float_row(weight), cpu::float_row(bias), eps,
+                                                identity, output);
+    return {output, table};
+  }
+#endif
   return cpu::instance_norm_relu(input, gate, cpu::float_row(weight), cpu::float_row(bias), eps, identity, output);
 }
 
-inline cpu::NormGradients norm_backward(const torch::Tensor& x, const torch::Tensor& logits, const torch::Tensor& weight,
-                                        const torch::Tensor& bias, bool identity, const torch::Tensor& moments,
-                                        const torch::Tensor& dy) {
+inline cpu::NormGradients norm_backward(const torch::Tensor& x, const torch::Tensor& logits,
+                                        const torch::Tensor& weight, const torch::Tensor& bias, bool identity,
+                                        const torch::Tensor& moments, const torch::Tensor& dy) {
   const auto input = dense(x);
   const auto layout = cpu::layout_of(input);
-  auto out = cpu::instance_norm_relu_backward(input, logits.defined() ? logits.contiguous(layout) : logits,
-                                              cpu::float_row(weight), cpu::float_row(bias), identity, moments,
-                                              dy.contiguous(layout));
+  const auto gate = logits.defined() ? logits.contiguous(layout) : logits, up = dy.contiguous(layout);
+  cpu::NormGradients out;
+#ifdef PAM_WITH_CUDA
+  if (auto* device = cuda::launcher_of(input)) {
+    const auto found = cuda::instance_norm_relu_backward(*device, input, gate, identity, moments, up);
+    out = {found.x, found.weight, found.bias, found.logits};
+  }
+#endif
+  if (!out.x.defined()) {
+    out = cpu::instance_norm_relu_backward(input, gate, cpu::float_row(weight), cpu::float_row(bias), identity, moments,
+                                           up);
+  }
   out.weight = out.weight.to(weight.scalar_type()), out.bias = out.bias.to(bias.scalar_type());
   return out;
 }
 
-/// Saves x and two numbers a plane; the backward pass recomputes the rest.
+/// Saves x and a few numbers a plane; the backward pass recomputes the rest.
 struct InstanceNormRelu : torch::autograd::Function<InstanceNormRelu> {
   static torch::Tensor forward(torch::autograd::AutogradContext* ctx, const torch::Tensor& x,
                                const torch::Tensor& weight, const torch::Tensor& bias, double eps) {
@@ -65,9 +85,9 @@ struct InstanceNormRelu : torch::autograd::Function<InstanceNormRelu> {
     const auto saved = ctx->get_saved_variables();
     if (torch::GradMode::is_enabled()) {
       const auto eps = ctx->saved_data["eps"].toDouble();
-      auto result = differentiable_gradients(
-          [&] { return reference::instance_norm_relu(saved[0], saved[1], saved[2], eps); },
-          {saved[0], saved[1], saved[2]}, grads[0]);
+      auto result =
+          differentiable_gradients([&] { return reference::instance_norm_relu(saved[0], saved[1], saved[2], eps); },
+                                   {saved[0], saved[1], saved[2]}, grads[0]);
       result.emplace_back();
       return result;
     }
@@ -108,7 +128,7 @@ struct InstanceNormReluGate : torch::autograd::Function<InstanceNormReluGate> {
 /// Shapes: x (N, C, H, W), weight and bias (C) -> (N, C, H, W).
 inline torch::Tensor instance_norm_relu(const torch::Tensor& x, const torch::Tensor& weight, const torch::Tensor& bias,
                                         double eps, Backend backend) {
-  if (!detail::fused(backend, x) || !cpu::rows_of(x.size(1), weight, bias)) {
+  if (!detail::fused(backend, x) || !cpu::rows_of(x, weight, bias)) {
     return reference::instance_norm_relu(x, weight, bias, eps);
   }
   if (detail::wants_graph(x, weight, bias)) return detail::InstanceNormRelu::apply(x, weight, bias, eps);
@@ -118,7 +138,7 @@ inline torch::Tensor instance_norm_relu(const torch::Tensor& x, const torch::Ten
 /// The same for an `x` given away: without gradients the result takes its memory, which spares a tensor's traffic.
 inline torch::Tensor instance_norm_relu(torch::Tensor&& x, const torch::Tensor& weight, const torch::Tensor& bias,
                                         double eps, Backend backend) {
-  if (detail::fused(backend, x) && cpu::rows_of(x.size(1), weight, bias) && !detail::wants_graph(x, weight, bias) &&
+  if (detail::fused(backend, x) && cpu::rows_of(x, weight, bias) && !detail::wants_graph(x, weight, bias) &&
       detail::may_overwrite(x)) {
     return detail::norm_forward(x, {}, weight, bias, eps, false, x).output;
   }
@@ -129,7 +149,7 @@ inline torch::Tensor instance_norm_relu(torch::Tensor&& x, const torch::Tensor& 
 inline torch::Tensor instance_norm_relu_gate(const torch::Tensor& x, const torch::Tensor& weight,
                                              const torch::Tensor& bias, double eps, const torch::Tensor& logits,
                                              bool identity, Backend backend) {
-  if (!detail::fused(backend, x) || !cpu::rows_of(x.size(1), weight, bias) || !cpu::alike(x, logits) ||
+  if (!detail::fused(backend, x) || !cpu::rows_of(x, weight, bias) || !cpu::alike(x, logits) ||
       x.sizes() != logits.sizes()) {
     return reference::instance_norm_relu_gate(x, weight, bias, eps, logits, identity);
   }
@@ -142,7 +162,7 @@ inline torch::Tensor instance_norm_relu_gate(const torch::Tensor& x, const torch
 /// The same for an `x` given away, as above.
 inline torch::Tensor instance_norm_relu_gate(torch::Tensor&& x, const torch::Tensor& weight, const torch::Tensor& bias,
                                              double eps, const torch::Tensor& logits, bool identity, Backend backend) {
-  if (detail::fused(backend, x) && cpu::rows_of(x.size(1), weight, bias) && cpu::alike(x, logits) &&
+  if (detail::fused(backend, x) && cpu::rows_of(x, weight, bias) && cpu::alike(x, logits) &&
       x.sizes() == logits.sizes() && !detail::wants_graph(x, weight, bias, logits) && detail::may_overwrite(x)) {
     return detail::norm_forward(x, logits, weight, bias, eps, identity, x).output;
   }

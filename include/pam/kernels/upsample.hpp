@@ -6,6 +6,10 @@
 #include <pam/kernels/dispatch.hpp>
 #include <pam/kernels/gate.hpp>
 
+#ifdef PAM_WITH_CUDA
+#include <pam/kernels/cuda/upsample.hpp>
+#endif
+
 namespace pam::kernels {
 
 /// x (N, C, h, w) resized to `size`: bilinear, align_corners=true, as everywhere in the paper's networks.
@@ -30,15 +34,19 @@ inline torch::Tensor upsample_gate(const torch::Tensor& features, const torch::T
 
 namespace detail {
 
-/// True where `small` can be resized to `large` by the kernels: they enlarge or keep a side, and take one of each sample.
+/// True where `small` can be resized to `large` by the kernels: they enlarge or keep a side, and take one of each
+/// sample.
 inline bool enlarges(const torch::Tensor& small, const torch::Tensor& large) {
   return small.defined() && small.dim() == 4 && small.numel() > 0 && small.size(0) == large.size(0) &&
          small.size(2) <= large.size(2) && small.size(3) <= large.size(3);
 }
 
 inline torch::Tensor upsample_concat_forward(const torch::Tensor& x, const torch::Tensor& skip) {
-  const auto beside = dense(skip);
-  return cpu::upsample_concat(x.contiguous(cpu::layout_of(beside)), beside);
+  const auto beside = dense(skip), below = x.contiguous(cpu::layout_of(beside));
+#ifdef PAM_WITH_CUDA
+  if (auto* device = cuda::launcher_of(beside)) return cuda::upsample_concat(*device, below, beside);
+#endif
+  return cpu::upsample_concat(below, beside);
 }
 
 struct UpsampleConcat : torch::autograd::Function<UpsampleConcat> {
@@ -61,7 +69,13 @@ struct UpsampleConcat : torch::autograd::Function<UpsampleConcat> {
     }
     const auto pixels = ctx->saved_data["pixels"].toBool();
     const auto layout = pixels ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous;
-    return {cpu::upsample_concat_backward(dy.contiguous(layout), shape, pixels), skip};
+    const auto up = dy.contiguous(layout);
+#ifdef PAM_WITH_CUDA
+    if (auto* device = cuda::launcher_of(up)) {
+      return {cuda::upsample_concat_backward(*device, up, shape, pixels), skip};
+    }
+#endif
+    return {cpu::upsample_concat_backward(up, shape, pixels), skip};
   }
 };
 
@@ -78,7 +92,11 @@ struct UpsampleGate : torch::autograd::Function<UpsampleGate> {
                            bool identity) {
     const auto f = dense(features);
     const auto layout = cpu::layout_of(f);
-    return cpu::upsample_gate(f, logits.contiguous(layout), shortcut.contiguous(layout), identity);
+    const auto low = logits.contiguous(layout), added = shortcut.contiguous(layout);
+#ifdef PAM_WITH_CUDA
+    if (auto* device = cuda::launcher_of(f)) return cuda::upsample_gate(*device, f, low, added, identity);
+#endif
+    return cpu::upsample_gate(f, low, added, identity);
   }
 
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext* ctx,
@@ -94,8 +112,14 @@ struct UpsampleGate : torch::autograd::Function<UpsampleGate> {
     }
     const auto f = dense(saved[0]);
     const auto layout = cpu::layout_of(f);
-    const auto out = cpu::upsample_gate_backward(f, saved[1].contiguous(layout), saved[2].contiguous(layout), identity,
-                                                 same, grads[0].contiguous(layout));
+    const auto low = saved[1].contiguous(layout), added = saved[2].contiguous(layout), up = grads[0].contiguous(layout);
+#ifdef PAM_WITH_CUDA
+    if (auto* device = cuda::launcher_of(f)) {
+      const auto found = cuda::upsample_gate_backward(*device, f, low, added, identity, same, up);
+      return {found.features, found.logits, found.shortcut, {}};
+    }
+#endif
+    const auto out = cpu::upsample_gate_backward(f, low, added, identity, same, up);
     return {out.features, out.logits, out.shortcut, {}};
   }
 };

@@ -26,8 +26,8 @@ struct Axis {
   std::vector<float> weight;
 };
 
-/// The transpose: input i gathers outputs [first[i], first[i] + taps), each times weights[tap * inputs + i]. Padded to the
-/// same number of taps everywhere with weights of zero, so that the loops over inputs vectorise.
+/// The transpose: input i gathers outputs [first[i], first[i] + taps), each times weights[tap * inputs + i]. Padded to
+/// the same number of taps everywhere with weights of zero, so that the loops over inputs vectorise.
 struct AdjointAxis {
   AdjointAxis(const Axis& axis, std::int64_t in) : inputs(in), first(in) {
     std::vector<std::int64_t> begin(in, axis.size), end(in, 0);

@@ -22,7 +22,8 @@ class BranchWeights {
  public:
   BranchWeights(const torch::Tensor& conv1, const torch::Tensor& norm1, const torch::Tensor& conv2,
                 const torch::Tensor& norm2)
-      : taps_{conv1.data_ptr<float>(), conv2.data_ptr<float>()}, norms_{norm1.data_ptr<float>(), norm2.data_ptr<float>()} {}
+      : taps_{conv1.data_ptr<float>(), conv2.data_ptr<float>()},
+        norms_{norm1.data_ptr<float>(), norm2.data_ptr<float>()} {}
 
   [[nodiscard]] StepWeights of(int step, std::int64_t c) const {
     StepWeights w;
@@ -35,8 +36,8 @@ class BranchWeights {
   const float *taps_[2], *norms_[2];
 };
 
-/// Calls `f(i, scratch)` for every i in [0, count), in parallel. The first `zeroed` floats of a thread's scratch start as
-/// zeros and are f's to keep so.
+/// Calls `f(i, scratch)` for every i in [0, count), in parallel. The first `zeroed` floats of a thread's scratch start
+/// as zeros and are f's to keep so.
 template <typename F>
 void each_item(std::int64_t count, std::int64_t cost, std::int64_t scratch, std::int64_t zeroed, const F& f) {
   parallel(count, cost, [&](std::int64_t first, std::int64_t last) {
@@ -50,7 +51,8 @@ void each_item(std::int64_t count, std::int64_t cost, std::int64_t scratch, std:
 
 /// y = D2(D1(x)). Weights float32 and contiguous: conv (C, 9), norm (C, 2) holding weight and bias.
 /// Returns y and the moments of both norms, (N * C, 4).
-inline std::pair<torch::Tensor, torch::Tensor> dilated_branch(const torch::Tensor& x, const detail::BranchWeights& weights,
+inline std::pair<torch::Tensor, torch::Tensor> dilated_branch(const torch::Tensor& x,
+                                                              const detail::BranchWeights& weights,
                                                               std::int64_t dilation, double eps) {
   const auto channels = x.size(1);
   const PlaneShape shape(x.size(2), x.size(3), dilation);
@@ -64,10 +66,12 @@ inline std::pair<torch::Tensor, torch::Tensor> dilated_branch(const torch::Tenso
     auto* to = y.template data_ptr<T>();
     if (layout_of(x) == at::MemoryFormat::Contiguous) {
       const auto scratch = DilatedPlane<T>::scratch(shape);
-      detail::each_item(x.size(0) * channels, 20 * shape.pixels, scratch, shape.padded, [&](std::int64_t i, float* memory) {
-        vectorized<DilatedPlane<T>>(from + i * shape.pixels, to + i * shape.pixels, shape, weights.of(0, i % channels),
-                                    weights.of(1, i % channels), small_eps, memory, m + 2 * i);
-      });
+      detail::each_item(x.size(0) * channels, 20 * shape.pixels, scratch, shape.padded,
+                        [&](std::int64_t i, float* memory) {
+                          vectorized<DilatedPlane<T>>(from + i * shape.pixels, to + i * shape.pixels, shape,
+                                                      weights.of(0, i % channels), weights.of(1, i % channels),
+                                                      small_eps, memory, m + 2 * i);
+                        });
       return;
     }
     const auto scratch = DilatedPlane<float>::scratch(shape);
@@ -125,8 +129,8 @@ inline BranchGradients dilated_branch_backward(const torch::Tensor& x, const det
           for (std::int64_t c = 0; c < g.channels; ++c) {
             auto* plane = stage + c * groups.stride;
             vectorized<DilatedPlaneBackward<float>>(static_cast<const float*>(plane),
-                                                    static_cast<const float*>(stage_dy + c * groups.stride), plane, shape,
-                                                    weights.of(0, g.first + c), weights.of(1, g.first + c),
+                                                    static_cast<const float*>(stage_dy + c * groups.stride), plane,
+                                                    shape, weights.of(0, g.first + c), weights.of(1, g.first + c),
                                                     m + 2 * (g.plane + c), memory, total + 22 * (g.plane + c));
           }
           vectorized<UnstagePlanes<T>>(static_cast<const float*>(stage), groups, g.channels, to + g.offset);

@@ -2,9 +2,9 @@
 /// FPA's branch on one (sample, channel) plane: conv -> norm -> ReLU -> conv -> norm -> ReLU without leaving the cache,
 /// and its gradient, which computes all of that again from the input (design.md section 5, plane fusion).
 ///
-/// What a convolution reads lies in a padded copy: rows `pitch` apart, and right of each row a gap of zeros that is also
-/// the left margin of the next row (rows above and below the plane are left out by the loops instead). What it writes is
-/// dense, so that the norms run over one array.
+/// What a convolution reads lies in a padded copy: rows `pitch` apart, and right of each row a gap of zeros that is
+/// also the left margin of the next row (rows above and below the plane are left out by the loops instead). What it
+/// writes is dense, so that the norms run over one array.
 #pragma once
 
 #include <pam/kernels/cpu/norm_plane.hpp>
@@ -22,11 +22,15 @@ inline constexpr std::int64_t round_up(std::int64_t n, std::int64_t step) { retu
 
 struct PlaneShape {
   PlaneShape(std::int64_t height_, std::int64_t width_, std::int64_t dilation)
-      : height(height_), width(width_),
+      : height(height_),
+        width(width_),
         // A tap further away than the plane is wide reads zeros only, wherever it lies.
-        down(std::min(dilation, height_)), across(std::min(dilation, width_)),
-        pitch(round_up(width_ + std::max(across, kSpill), 16)), pixels(height_ * width_),
-        origin(round_up(across, 16)), padded(round_up(origin + height_ * pitch + across + kSpill, 16)),
+        down(std::min(dilation, height_)),
+        across(std::min(dilation, width_)),
+        pitch(round_up(width_ + std::max(across, kSpill), 16)),
+        pixels(height_ * width_),
+        origin(round_up(across, 16)),
+        padded(round_up(origin + height_ * pitch + across + kSpill, 16)),
         dense(round_up(pixels + kSpill, kStep)) {}
 
   std::int64_t height, width;
@@ -168,8 +172,8 @@ PAM_INLINE void slope_padded(const float* g, const float* x, const PlaneShape& s
   }
 }
 
-/// Masks g by relu(norm(x)) > 0 into `masked`, and returns what the norm's gradient needs; `sums` receives the gradients
-/// of the norm's weight and bias. `masked` may be g.
+/// Masks g by relu(norm(x)) > 0 into `masked`, and returns what the norm's gradient needs; `sums` receives the
+/// gradients of the norm's weight and bias. `masked` may be g.
 template <typename G>
 PAM_INLINE NormSlope mask_and_sum(const G* g, const float* x, std::int64_t n, Affine a, Moments m, float* masked,
                                   float* sums) {
@@ -187,7 +191,8 @@ PAM_INLINE NormSlope mask_and_sum(const G* g, const float* x, std::int64_t n, Af
   }
   sums[0] = static_cast<float>(total_xhat), sums[1] = static_cast<float>(total);
   const auto count = static_cast<double>(n);
-  return {a.scale, static_cast<float>(total / count), a.scale * m.rstd * static_cast<float>(total_xhat / count), m.mean};
+  return {a.scale, static_cast<float>(total / count), a.scale * m.rstd * static_cast<float>(total_xhat / count),
+          m.mean};
 }
 
 /// The nine sums of d(weights) = sum d(out) * in, over padded planes: where d(out) is padding it is zero.

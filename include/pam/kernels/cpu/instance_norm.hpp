@@ -69,8 +69,11 @@ void norm_planes_backward(const torch::Tensor& x, const torch::Tensor& logits, c
 /// Channels-last work: each sample's pixels in blocks that fit a core's cache, whatever the number of threads.
 struct PixelBlocks {
   explicit PixelBlocks(const torch::Tensor& x)
-      : samples(x.size(0)), channels(x.size(1)), pixels(x.size(2) * x.size(3)),
-        size(std::max<std::int64_t>(16, 16384 / channels)), per_sample((pixels + size - 1) / size) {}
+      : samples(x.size(0)),
+        channels(x.size(1)),
+        pixels(x.size(2) * x.size(3)),
+        size(std::max<std::int64_t>(16, 16384 / channels)),
+        per_sample((pixels + size - 1) / size) {}
 
   /// `f(sample, block, first pixel counted over all samples, pixels)` for every block, in parallel.
   template <typename F>
@@ -127,7 +130,8 @@ void norm_pixels(const torch::Tensor& x, const torch::Tensor& logits, const torc
   const auto* from = x.data_ptr<T>();
   const auto* gate = data_or_null<T>(logits);
   auto* to = result.output.data_ptr<T>();
-  std::vector<float> mean(static_cast<std::size_t>(blocks.samples * blocks.per_sample * channels)), squares(mean.size());
+  std::vector<float> mean(static_cast<std::size_t>(blocks.samples * blocks.per_sample * channels)),
+      squares(mean.size());
   blocks.each([&](std::int64_t, std::int64_t block, std::int64_t pixel, std::int64_t count) {
     vectorized<BlockMoments<T>>(from + pixel * channels, count, channels, mean.data() + block * channels,
                                 squares.data() + block * channels);
@@ -151,7 +155,8 @@ void norm_pixels_backward(const torch::Tensor& x, const torch::Tensor& logits, c
   const auto *from = x.data_ptr<T>(), *up = dy.data_ptr<T>(), *gate = data_or_null<T>(logits);
   auto *to = out.x.data_ptr<T>(), *to_logits = data_or_null<T>(out.logits);
   const PlaneConstants c(moments_data(moments), weight.data_ptr<float>(), bias.data_ptr<float>(), planes, channels);
-  std::vector<float> sum_xhat(static_cast<std::size_t>(blocks.samples * blocks.per_sample * channels)), sum(sum_xhat.size());
+  std::vector<float> sum_xhat(static_cast<std::size_t>(blocks.samples * blocks.per_sample * channels)),
+      sum(sum_xhat.size());
   const Scratch kept(Gated ? x.numel() : 0);
   blocks.each([&](std::int64_t sample, std::int64_t block, std::int64_t pixel, std::int64_t count) {
     const auto at = pixel * channels, row = sample * channels;

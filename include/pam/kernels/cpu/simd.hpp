@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /// How pam's CPU kernels become vector code: plain loops in `PAM_INLINE` bodies, compiled once for AVX2 and once for
-/// AVX-512 inside the two functions below, chosen at run time. Built for SSE2, as a header's code is by default, the same
-/// loops lose to LibTorch. (clang 14's target_clones breaks linking when a header is used in two translation units.)
+/// AVX-512 inside the two functions below, chosen at run time. Built for SSE2, as a header's code is by default, the
+/// same loops lose to LibTorch. (clang 14's target_clones breaks linking when a header is used in two translation
+/// units.)
 #pragma once
 
 #include <pam/core/torch.hpp>
@@ -15,8 +16,7 @@
 #if defined(__clang__)
 #define PAM_TARGET_AVX512 __attribute__((target("avx2,fma,avx512f,avx512vl,avx512bw,avx512dq")))
 #else
-#define PAM_TARGET_AVX512 \
-  __attribute__((target("avx2,fma,avx512f,avx512vl,avx512bw,avx512dq,prefer-vector-width=512")))
+#define PAM_TARGET_AVX512 __attribute__((target("avx2,fma,avx512f,avx512vl,avx512bw,avx512dq,prefer-vector-width=512")))
 #endif
 #else
 #define PAM_X86 0
@@ -84,7 +84,9 @@ void vectorized(Args... args) {
 // Elements: kernels compute in float32 whatever the tensors hold.
 
 PAM_INLINE float load(const float* p) { return *p; }
-PAM_INLINE float load(const at::BFloat16* p) { return __builtin_bit_cast(float, static_cast<std::uint32_t>(p->x) << 16); }
+PAM_INLINE float load(const at::BFloat16* p) {
+  return __builtin_bit_cast(float, static_cast<std::uint32_t>(p->x) << 16);
+}
 PAM_INLINE void store(float* p, float value) { *p = value; }
 PAM_INLINE void store(at::BFloat16* p, float value) {  // to nearest, ties to even; NaN stays NaN
   const auto bits = __builtin_bit_cast(std::uint32_t, value);

@@ -24,8 +24,11 @@ struct ChannelGroups {
   };
 
   ChannelGroups(std::int64_t channels_, std::int64_t pixels_)
-      : channels(channels_), pixels(pixels_), count((channels_ + kSize - 1) / kSize),
-        stride((pixels_ + 15) / 16 * 16 + 16), floats(stride * kSize) {}
+      : channels(channels_),
+        pixels(pixels_),
+        count((channels_ + kSize - 1) / kSize),
+        stride((pixels_ + 15) / 16 * 16 + 16),
+        floats(stride * kSize) {}
 
   [[nodiscard]] Group at(std::int64_t i) const {
     const auto sample = i / count, first = i % count * kSize;
@@ -53,7 +56,8 @@ PAM_INLINE void store4(at::BFloat16* p, __m128 v) {
 /// to[j * to_stride + i] = from[i * from_stride + j] for i, j < 4.
 template <typename From, typename To>
 PAM_INLINE void transpose4(const From* from, std::int64_t from_stride, To* to, std::int64_t to_stride) {
-  auto a = load4(from), b = load4(from + from_stride), c = load4(from + 2 * from_stride), d = load4(from + 3 * from_stride);
+  auto a = load4(from), b = load4(from + from_stride), c = load4(from + 2 * from_stride),
+       d = load4(from + 3 * from_stride);
   _MM_TRANSPOSE4_PS(a, b, c, d);
   store4(to, a), store4(to + to_stride, b), store4(to + 2 * to_stride, c), store4(to + 3 * to_stride, d);
 }
@@ -73,7 +77,8 @@ PAM_INLINE void transpose(const From* from, std::int64_t from_stride, std::int64
   std::int64_t r = 0;
   for (; r + 4 <= rows; r += 4) {
     std::int64_t c = 0;
-    for (; c + 4 <= columns; c += 4) transpose4(from + r * from_stride + c, from_stride, to + c * to_stride + r, to_stride);
+    for (; c + 4 <= columns; c += 4)
+      transpose4(from + r * from_stride + c, from_stride, to + c * to_stride + r, to_stride);
     for (; c < columns; ++c) {
       for (int i = 0; i < 4; ++i) store(to + c * to_stride + r + i, load(from + (r + i) * from_stride + c));
     }

@@ -25,10 +25,10 @@ bool alike(const torch::Tensor& x, const Tensors&... others) {
           ...);
 }
 
-/// True where every tensor is a row of `channels` real numbers on the CPU.
+/// True where every tensor is a row of one real number per channel of x, on x's device.
 template <typename... Tensors>
-bool rows_of(std::int64_t channels, const Tensors&... rows) {
-  return ((rows.defined() && rows.dim() == 1 && rows.size(0) == channels && rows.device().is_cpu() &&
+bool rows_of(const torch::Tensor& x, const Tensors&... rows) {
+  return ((rows.defined() && rows.dim() == 1 && rows.size(0) == x.size(1) && rows.device() == x.device() &&
            rows.is_floating_point()) &&
           ...);
 }
@@ -36,7 +36,7 @@ bool rows_of(std::int64_t channels, const Tensors&... rows) {
 /// Channels-last only where it is not plain contiguous as well (one channel, or one pixel).
 inline at::MemoryFormat layout_of(const torch::Tensor& x) {
   return !x.is_contiguous() && x.is_contiguous(at::MemoryFormat::ChannelsLast) ? at::MemoryFormat::ChannelsLast
-                                                                              : at::MemoryFormat::Contiguous;
+                                                                               : at::MemoryFormat::Contiguous;
 }
 
 /// A row of per-channel parameters as float32, whatever the module holds.

@@ -51,8 +51,9 @@ void concat_pixels(const torch::Tensor& x, const torch::Tensor& skip, const Resi
   auto* to = y.data_ptr<T>();
   parallel(x.size(0) * rows, row * (c + s), [&](std::int64_t first, std::int64_t last) {
     for (auto i = first; i < last; ++i) {
-      vectorized<UpsampleConcatRow<T>>(from + i / rows * r.rows_in * r.columns_in * c, beside + i * row * s, r.columns_in,
-                                       c, s, view(r.down), view(r.across), i % rows, to + i * row * (c + s));
+      vectorized<UpsampleConcatRow<T>>(from + i / rows * r.rows_in * r.columns_in * c, beside + i * row * s,
+                                       r.columns_in, c, s, view(r.down), view(r.across), i % rows,
+                                       to + i * row * (c + s));
     }
   });
 }
@@ -80,8 +81,8 @@ void shrink_planes(const T* dy, std::int64_t stride, const Resize& r, const torc
   parallel(dx.size(0) * c, large, [&](std::int64_t first, std::int64_t last) {
     const Scratch rows(r.across.size + r.columns_in);
     for (auto i = first; i < last; ++i) {
-      vectorized<UpsamplePlaneBackward<T>>(dy + (i / c * stride + i % c) * large, r.across.size, view(down), view(across),
-                                           to + i * small, rows.data());
+      vectorized<UpsamplePlaneBackward<T>>(dy + (i / c * stride + i % c) * large, r.across.size, view(down),
+                                           view(across), to + i * small, rows.data());
     }
   });
 }
@@ -92,8 +93,9 @@ void shrink_planes(const T* dy, std::int64_t stride, const Resize& r, const torc
 inline torch::Tensor upsample_concat(const torch::Tensor& x, const torch::Tensor& skip) {
   const detail::Resize r(x, skip.size(2), skip.size(3));
   const bool pixels = detail::channels_last(skip);
-  auto y = torch::empty({x.size(0), x.size(1) + skip.size(1), skip.size(2), skip.size(3)},
-                        x.options().memory_format(pixels ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous));
+  auto y =
+      torch::empty({x.size(0), x.size(1) + skip.size(1), skip.size(2), skip.size(3)},
+                   x.options().memory_format(pixels ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous));
   with_element(x, [&](auto* element) {
     using T = std::remove_pointer_t<decltype(element)>;
     (pixels ? detail::concat_pixels<T> : detail::concat_planes<T>)(x, skip, r, y);
@@ -103,8 +105,8 @@ inline torch::Tensor upsample_concat(const torch::Tensor& x, const torch::Tensor
 
 /// dx (N, channels, rows, columns) of `upsample_concat`; dy dense in the layout of the output.
 inline torch::Tensor upsample_concat_backward(const torch::Tensor& dy, at::IntArrayRef x_shape, bool pixels) {
-  auto dx = torch::empty(x_shape, dy.options().memory_format(pixels ? at::MemoryFormat::ChannelsLast
-                                                                     : at::MemoryFormat::Contiguous));
+  auto dx = torch::empty(
+      x_shape, dy.options().memory_format(pixels ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous));
   const detail::Resize r(dx, dy.size(2), dy.size(3));
   with_element(dy, [&](auto* element) {
     using T = std::remove_pointer_t<decltype(element)>;
@@ -142,7 +144,8 @@ inline torch::Tensor upsample_gate(const torch::Tensor& f, const torch::Tensor& 
       const Scratch wide(2 * row);
       for (auto i = first; i < last; ++i) {
         vectorized<UpsampleGatePlane<T>>(from + i * large, gate + i * small, added + i * large, r.columns_in,
-                                         detail::view(r.down), detail::view(r.across), one, to + i * large, wide.data());
+                                         detail::view(r.down), detail::view(r.across), one, to + i * large,
+                                         wide.data());
       }
     });
   });
@@ -177,7 +180,8 @@ inline UpsampleGateGradients upsample_gate_backward(const torch::Tensor& f, cons
                                        detail::view(r.down), detail::view(r.across), i % rows, one, to + at,
                                        same ? nullptr : to_added + at, da.data() + at);
           };
-          same ? run(UpsampleGateRowBackward<T, true>{}, i * row * c) : run(UpsampleGateRowBackward<T, false>{}, i * row * c);
+          same ? run(UpsampleGateRowBackward<T, true>{}, i * row * c)
+               : run(UpsampleGateRowBackward<T, false>{}, i * row * c);
         }
       });
       detail::shrink_pixels<float, T>(da.data(), c, r, out.logits);
@@ -188,11 +192,12 @@ inline UpsampleGateGradients upsample_gate_backward(const torch::Tensor& f, cons
       const Scratch wide(2 * row + r.columns_in), da(large), narrow(small);
       for (auto i = first; i < last; ++i) {
         const auto run = [&](auto body, auto at) {
-          vectorized<decltype(body)>(from + at, gate + i * small, added + at, up + at, r.columns_in, detail::view(r.down),
-                                     detail::view(r.across), one, to + at, same ? nullptr : to_added + at, da.data(),
-                                     wide.data());
+          vectorized<decltype(body)>(from + at, gate + i * small, added + at, up + at, r.columns_in,
+                                     detail::view(r.down), detail::view(r.across), one, to + at,
+                                     same ? nullptr : to_added + at, da.data(), wide.data());
         };
-        same ? run(UpsampleGatePlaneBackward<T, true>{}, i * large) : run(UpsampleGatePlaneBackward<T, false>{}, i * large);
+        same ? run(UpsampleGatePlaneBackward<T, true>{}, i * large)
+             : run(UpsampleGatePlaneBackward<T, false>{}, i * large);
         vectorized<UpsamplePlaneBackward<float>>(static_cast<const float*>(da.data()), row, detail::view(down),
                                                  detail::view(across), narrow.data(), wide.data());
         for (std::int64_t k = 0; k < small; ++k) store(to_gate + i * small + k, narrow.data()[k]);

@@ -112,8 +112,8 @@ struct UpsampleGatePlane {
   }
 };
 
-/// Gradients of UpsampleGatePlane: df, and da of what the sigmoid reads. Where the shortcut is f itself (`Same`), df holds
-/// both. da is float32: the gradient of the logits is gathered from it.
+/// Gradients of UpsampleGatePlane: df, and da of what the sigmoid reads. Where the shortcut is f itself (`Same`), df
+/// holds both. da is float32: the gradient of the logits is gathered from it.
 template <typename T, bool Same>
 struct UpsampleGatePlaneBackward {
   static PAM_INLINE void run(const T* f, const T* logits, const T* shortcut, const T* dy, std::int64_t width,

@@ -1,23 +1,30 @@
 // SPDX-License-Identifier: MIT
-/// CUDA source of FPA's depth-wise branch: one block carries one plane through conv, norm, ReLU, conv, norm, ReLU in shared
-/// memory (design.md section 5); and the plain depth-wise convolution for planes that do not fit there.
+/// CUDA source of FPA's depth-wise branch: one block carries one plane through conv, norm, ReLU, conv, norm, ReLU in
+/// shared memory (design.md section 5); and the plain depth-wise convolution for planes that do not fit there.
 #pragma once
 
 namespace pam::kernels::cuda {
 
 /// Weights: conv (C, 9), norm (C, 2) holding weight and bias. Contiguous planes only; PAM_PACK is of no concern here.
 inline constexpr const char* kBranchSource = R"PAM(
-struct Walk { int y, x, rows, columns, width; };  // pixel i, i + blockDim.x, ... without a division at each
+struct Walk {
+  int y, x, rows, columns, width;
+};  // pixel i, i + blockDim.x, ... without a division at each
 __device__ inline Walk walk_of(int width) {
   return {(int)threadIdx.x / width, (int)threadIdx.x % width, (int)blockDim.x / width, (int)blockDim.x % width, width};
 }
 __device__ inline void step(Walk& w) {
   w.y += w.rows;
   w.x += w.columns;
-  if (w.x >= w.width) { w.x -= w.width; ++w.y; }
+  if (w.x >= w.width) {
+    w.x -= w.width;
+    ++w.y;
+  }
 }
 
-struct Same { __device__ float operator()(Element e) const { return widen(e); } };
+struct Same {
+  __device__ float operator()(Element e) const { return widen(e); }
+};
 struct Activated {  // the hidden plane is kept before its norm and ReLU
   float scale, shift;
   __device__ float operator()(Element e) const { return relu(widen(e) * scale + shift); }
@@ -30,7 +37,8 @@ __device__ inline float tap(const Element* plane, int y, int x, int h, int w, co
 
 // The 3x3 convolution at (y, x); turned: with the kernel turned around, which is its gradient.
 template <bool Turned, typename Read>
-__device__ inline float convolved(const Element* plane, const float* t, int y, int x, int h, int w, int d, const Read& read) {
+__device__ inline float convolved(const Element* plane, const float* t, int y, int x, int h, int w, int d,
+                                  const Read& read) {
   float sum = 0;
   for (int k = 0; k < 9; ++k) {
     sum += t[Turned ? 8 - k : k] * tap(plane, y + (k / 3 - 1) * d, x + (k % 3 - 1) * d, h, w, read);
@@ -57,7 +65,10 @@ __device__ inline Constants conv_and_moments(const Element* in, Element* out, co
   }
   block_sums(sum);
   const float mean = sum[0] / n;
-  for (int i = threadIdx.x; i < n; i += blockDim.x) { const float v = widen(out[i]) - mean; squares[0] += v * v; }
+  for (int i = threadIdx.x; i < n; i += blockDim.x) {
+    const float v = widen(out[i]) - mean;
+    squares[0] += v * v;
+  }
   block_sums(squares);
   return constants_of(mean, squares[0] / n, norm[0], norm[1], eps);
 }
@@ -73,14 +84,19 @@ extern "C" __global__ void branch_plane(const Element* x, Element* y, const floa
   for (int i = threadIdx.x; i < n; i += blockDim.x) a[i] = x[at + i];
   __syncthreads();
   const Constants first = conv_and_moments(a, b, conv1 + 9 * c, norm1 + 2 * c, h, w, d, eps, Same());
-  const Constants second = conv_and_moments(b, a, conv2 + 9 * c, norm2 + 2 * c, h, w, d, eps, Activated{first.scale, first.shift});
-  if (threadIdx.x == 0) { table[2 * (long long)blockIdx.x] = first; table[2 * (long long)blockIdx.x + 1] = second; }
+  const Constants second =
+      conv_and_moments(b, a, conv2 + 9 * c, norm2 + 2 * c, h, w, d, eps, Activated{first.scale, first.shift});
+  if (threadIdx.x == 0) {
+    table[2 * (long long)blockIdx.x] = first;
+    table[2 * (long long)blockIdx.x + 1] = second;
+  }
   for (int i = threadIdx.x; i < n; i += blockDim.x) y[at + i] = narrow(relu(widen(a[i]) * second.scale + second.shift));
 }
 
 // The nine sums of dout * in, by all threads; sums receives them.
 template <typename Read>
-__device__ inline void tap_sums(const Element* dout, const Element* in, int h, int w, int d, const Read& read, float* sums) {
+__device__ inline void tap_sums(const Element* dout, const Element* in, int h, int w, int d, const Read& read,
+                                float* sums) {
   float s[9] = {0};
   Walk at = walk_of(w);
   for (int i = threadIdx.x; i < h * w; i += blockDim.x, step(at)) {
@@ -88,7 +104,8 @@ __device__ inline void tap_sums(const Element* dout, const Element* in, int h, i
     for (int k = 0; k < 9; ++k) s[k] += g * tap(in, at.y + (k / 3 - 1) * d, at.x + (k % 3 - 1) * d, h, w, read);
   }
   block_sums(s);
-  if (threadIdx.x == 0) for (int k = 0; k < 9; ++k) sums[k] = s[k];
+  if (threadIdx.x == 0)
+    for (int k = 0; k < 9; ++k) sums[k] = s[k];
 }
 
 __device__ inline float masked(float g, float v, const Constants& t) { return v * t.scale + t.shift > 0.f ? g : 0.f; }
@@ -96,7 +113,8 @@ __device__ inline float norm_slope(float g, float v, const Constants& t, const f
   return t.scale * (g - s[1] / n) - t.scale * t.rstd * (s[0] / n) * (v - t.mean);
 }
 
-// Shared memory: three planes. sums: 22 numbers a plane (taps, norm weight, norm bias of the first step, then the second).
+// Shared memory: three planes. sums: 22 numbers a plane (taps, norm weight, norm bias of the first step, then the
+// second).
 extern "C" __global__ void branch_plane_backward(const Element* x, const Element* dy, Element* dx, const float* conv1,
                                                  const float* conv2, const Constants* table, float* sums, int channels,
                                                  int h, int w, int d) {
@@ -113,7 +131,8 @@ extern "C" __global__ void branch_plane_backward(const Element* x, const Element
   for (int i = threadIdx.x; i < n; i += blockDim.x) input[i] = x[at + i];
   __syncthreads();
   Walk p = walk_of(w);
-  for (int i = threadIdx.x; i < n; i += blockDim.x, step(p)) hidden[i] = narrow(convolved<false>(input, t1, p.y, p.x, h, w, d, Same()));
+  for (int i = threadIdx.x; i < n; i += blockDim.x, step(p))
+    hidden[i] = narrow(convolved<false>(input, t1, p.y, p.x, h, w, d, Same()));
   __syncthreads();
   p = walk_of(w);
   for (int i = threadIdx.x; i < n; i += blockDim.x, step(p)) {
@@ -124,7 +143,10 @@ extern "C" __global__ void branch_plane_backward(const Element* x, const Element
     s[1] += g;
   }
   block_sums(s);
-  if (threadIdx.x == 0) { out[20] = s[0]; out[21] = s[1]; }
+  if (threadIdx.x == 0) {
+    out[20] = s[0];
+    out[21] = s[1];
+  }
   for (int i = threadIdx.x; i < n; i += blockDim.x) {
     const float v = widen(slope[i]);
     slope[i] = narrow(norm_slope(masked(widen(dy[at + i]), v, second), v, second, s, n));
@@ -139,7 +161,10 @@ extern "C" __global__ void branch_plane_backward(const Element* x, const Element
     s[1] += g;
   }
   block_sums(s);
-  if (threadIdx.x == 0) { out[9] = s[0]; out[10] = s[1]; }
+  if (threadIdx.x == 0) {
+    out[9] = s[0];
+    out[10] = s[1];
+  }
   p = walk_of(w);
   for (int i = threadIdx.x; i < n; i += blockDim.x, step(p)) {  // computed twice: cheaper than a fourth plane
     const float v = widen(hidden[i]), g = masked(convolved<true>(slope, t2, p.y, p.x, h, w, d, Same()), v, first);
@@ -148,12 +173,13 @@ extern "C" __global__ void branch_plane_backward(const Element* x, const Element
   __syncthreads();
   tap_sums(hidden, input, h, w, d, Same(), out);
   p = walk_of(w);
-  for (int i = threadIdx.x; i < n; i += blockDim.x, step(p)) dx[at + i] = narrow(convolved<true>(hidden, t1, p.y, p.x, h, w, d, Same()));
+  for (int i = threadIdx.x; i < n; i += blockDim.x, step(p))
+    dx[at + i] = narrow(convolved<true>(hidden, t1, p.y, p.x, h, w, d, Same()));
 }
 
 // Planes of any size: y = conv(x), or with turned != 0 its gradient. One thread a pixel.
-extern "C" __global__ void depthwise(const Element* x, const float* weights, Element* y, int channels, int h, int w, int d,
-                                     int turned, long long total) {
+extern "C" __global__ void depthwise(const Element* x, const float* weights, Element* y, int channels, int h, int w,
+                                     int d, int turned, long long total) {
   const long long i = (long long)blockIdx.x * blockDim.x + threadIdx.x;
   if (i >= total) return;
   const int n = h * w, pixel = i % n;

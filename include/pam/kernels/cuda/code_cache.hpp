@@ -28,7 +28,10 @@ class CodeCache {
  public:
   /// Empty where the environment names no home; then nothing is cached.
   static std::filesystem::path default_folder() {
-    const auto variable = [](const char* name) { const char* value = std::getenv(name); return std::string(value ? value : ""); };
+    const auto variable = [](const char* name) {
+      const char* value = std::getenv(name);
+      return std::string(value ? value : "");
+    };
     if (const auto cache = variable("XDG_CACHE_HOME"); !cache.empty()) return std::filesystem::path(cache) / "pam";
     if (const auto home = variable("HOME"); !home.empty()) return std::filesystem::path(home) / ".cache" / "pam";
     return {};
@@ -72,7 +75,8 @@ class CodeCache {
  private:
   // Two keys may share a fingerprint; the length and a second one, of the key backwards, tell them apart.
   static std::string header(const std::string& key) {
-    return "pam kernels 1\n" + std::to_string(key.size()) + " " + fingerprint(std::string(key.rbegin(), key.rend())) + "\n";
+    return "pam kernels 1\n" + std::to_string(key.size()) + " " + fingerprint(std::string(key.rbegin(), key.rend())) +
+           "\n";
   }
 
   std::filesystem::path folder_;

@@ -11,8 +11,8 @@ inline torch::Tensor dice_sums(Launcher& device, const torch::Tensor& logits, co
   const std::int64_t n = logits.numel(), chunk = std::max<std::int64_t>(1024, ceil_div(n, device.busy_blocks()));
   const auto blocks = ceil_div(n, chunk);
   const auto parts = torch::empty({blocks, 3}, target.options());
-  device.run({logits.scalar_type(), 1}, "dice_sums", {{blocks, 1, 1}, device.block(), 0}, pointer(logits), pointer(target),
-             pointer(parts), static_cast<long long>(n), static_cast<int>(chunk));
+  device.run({logits.scalar_type(), 1}, "dice_sums", {{blocks, 1, 1}, device.block(), 0}, pointer(logits),
+             pointer(target), pointer(parts), static_cast<long long>(n), static_cast<int>(chunk));
   return parts.to(torch::kDouble).sum(0).to(torch::kFloat);
 }
 
@@ -20,8 +20,8 @@ inline torch::Tensor dice_sums(Launcher& device, const torch::Tensor& logits, co
 inline torch::Tensor dice_sums_backward(Launcher& device, const torch::Tensor& logits, const torch::Tensor& target,
                                         const torch::Tensor& gradient) {
   auto out = torch::empty_like(logits);
-  device.run({logits.scalar_type(), 1}, "dice_gradient", device.threads(logits.numel()), pointer(logits), pointer(target),
-             pointer(gradient), pointer(out), static_cast<long long>(logits.numel()));
+  device.run({logits.scalar_type(), 1}, "dice_gradient", device.threads(logits.numel()), pointer(logits),
+             pointer(target), pointer(gradient), pointer(out), static_cast<long long>(logits.numel()));
   return out;
 }
 

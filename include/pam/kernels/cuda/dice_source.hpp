@@ -16,12 +16,13 @@ extern "C" __global__ void dice_sums(const Element* logits, const float* target,
     s[2] += t;
   }
   block_sums(s);
-  if (threadIdx.x == 0) for (int k = 0; k < 3; ++k) parts[3 * (long long)blockIdx.x + k] = s[k];
+  if (threadIdx.x == 0)
+    for (int k = 0; k < 3; ++k) parts[3 * (long long)blockIdx.x + k] = s[k];
 }
 
 // The gradient of the sums stays on the device: reading it here would make the host wait.
-extern "C" __global__ void dice_gradient(const Element* logits, const float* target, const float* gradient, Element* out,
-                                         long long n) {
+extern "C" __global__ void dice_gradient(const Element* logits, const float* target, const float* gradient,
+                                         Element* out, long long n) {
   const long long i = (long long)blockIdx.x * blockDim.x + threadIdx.x;
   if (i >= n) return;
   const float p = sigmoid(widen(logits[i]));

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// Host code of FPA's depth-wise branch on CUDA, for any Launcher. Contiguous planes: a block carries one in shared memory.
+/// Host code of FPA's depth-wise branch on CUDA, for any Launcher. Contiguous planes: a block carries one in shared
+/// memory.
 #pragma once
 
 #include <pam/kernels/cuda/launcher.hpp>
@@ -22,7 +23,8 @@ inline bool plane_fits(const Launcher& device, const torch::Tensor& x, int plane
 namespace detail {
 
 inline Launch plane_launch(const Launcher& device, const torch::Tensor& x, int planes) {
-  return {{x.size(0) * x.size(1), 1, 1}, device.block(),
+  return {{x.size(0) * x.size(1), 1, 1},
+          device.block(),
           planes * x.size(2) * x.size(3) * static_cast<std::int64_t>(x.element_size())};
 }
 
@@ -37,7 +39,8 @@ inline int reach(const torch::Tensor& x, std::int64_t dilation) {
 
 /// y and the table that the backward pass needs, (N * C, 2, 4). x contiguous, with plane_fits(x, 2).
 inline std::pair<torch::Tensor, torch::Tensor> dilated_branch(Launcher& device, const torch::Tensor& x,
-                                                              const BranchWeights& w, std::int64_t dilation, double eps) {
+                                                              const BranchWeights& w, std::int64_t dilation,
+                                                              double eps) {
   using detail::as_int;
   auto y = torch::empty_like(x);
   auto table = torch::empty({x.size(0) * x.size(1), 2, 4}, w.norm1.options());
@@ -50,7 +53,8 @@ inline std::pair<torch::Tensor, torch::Tensor> dilated_branch(Launcher& device, 
 /// dx, and (C, 22): for the first and the second step, nine taps', the norm's weight's and its bias's gradients.
 inline std::pair<torch::Tensor, torch::Tensor> dilated_branch_backward(Launcher& device, const torch::Tensor& x,
                                                                        const BranchWeights& w, std::int64_t dilation,
-                                                                       const torch::Tensor& table, const torch::Tensor& dy) {
+                                                                       const torch::Tensor& table,
+                                                                       const torch::Tensor& dy) {
   using detail::as_int;
   auto dx = torch::empty_like(x);
   const auto sums = torch::empty({x.size(0), x.size(1), 22}, table.options());
@@ -62,8 +66,8 @@ inline std::pair<torch::Tensor, torch::Tensor> dilated_branch_backward(Launcher&
 
 /// Depth-wise 3x3 convolution of planes of any size (stride 1, padding = dilation); `turned` gives the gradient of its
 /// input. weights float32 (C, 9).
-inline torch::Tensor depthwise(Launcher& device, const torch::Tensor& x, const torch::Tensor& weights, std::int64_t dilation,
-                               bool turned) {
+inline torch::Tensor depthwise(Launcher& device, const torch::Tensor& x, const torch::Tensor& weights,
+                               std::int64_t dilation, bool turned) {
   using detail::as_int;
   auto y = torch::empty_like(x);
   device.run({x.scalar_type(), 1}, "depthwise", device.threads(x.numel()), pointer(x), pointer(weights), pointer(y),
@@ -77,8 +81,8 @@ inline torch::Tensor depthwise_weights(Launcher& device, const torch::Tensor& dy
                                        std::int64_t dilation) {
   using detail::as_int;
   const auto sums = torch::empty({x.size(0), x.size(1), 9}, x.options().dtype(torch::kFloat));
-  device.run({x.scalar_type(), 1}, "depthwise_tap_sums", {{x.size(0) * x.size(1), 1, 1}, device.block(), 0}, pointer(dy),
-             pointer(x), pointer(sums), as_int(x.size(2)), as_int(x.size(3)), detail::reach(x, dilation));
+  device.run({x.scalar_type(), 1}, "depthwise_tap_sums", {{x.size(0) * x.size(1), 1, 1}, device.block(), 0},
+             pointer(dy), pointer(x), pointer(sums), as_int(x.size(2)), as_int(x.size(3)), detail::reach(x, dilation));
   return sums.sum(0);
 }
 

@@ -18,7 +18,8 @@ struct PixelChunks {
     const auto wanted = std::max<std::int64_t>(1, device.busy_blocks() / (samples * tiles));
     chunk = std::max<std::int64_t>(64, ceil_div(pixels, wanted));
     chunks = ceil_div(pixels, chunk);
-    sums = {{chunks, samples, tiles}, device.block(),
+    sums = {{chunks, samples, tiles},
+            device.block(),
             static_cast<std::int64_t>(device.block()) * 2 * build.pack * static_cast<std::int64_t>(sizeof(float))};
   }
   std::int64_t samples, channels, pixels, packs, chunk, chunks;
@@ -27,11 +28,11 @@ struct PixelChunks {
 
 }  // namespace detail
 
-/// relu(norm(x)), or with defined `logits` times (sigmoid(logits) + identity). `output` may be x itself. All dense in one
-/// layout; weight and bias float32. Returns the table that the backward pass needs, (N * C, 4).
+/// relu(norm(x)), or with defined `logits` times (sigmoid(logits) + identity). `output` may be x itself. All dense in
+/// one layout; weight and bias float32. Returns the table that the backward pass needs, (N * C, 4).
 inline torch::Tensor instance_norm_relu(Launcher& device, const torch::Tensor& x, const torch::Tensor& logits,
-                                        const torch::Tensor& weight, const torch::Tensor& bias, double eps, bool identity,
-                                        const torch::Tensor& output) {
+                                        const torch::Tensor& weight, const torch::Tensor& bias, double eps,
+                                        bool identity, const torch::Tensor& output) {
   const auto table = torch::empty({x.size(0) * x.size(1), 4}, weight.options());
   const auto n = static_cast<int>(x.size(2) * x.size(3)), channels = static_cast<int>(x.size(1));
   const float small = static_cast<float>(eps), one = identity ? 1.f : 0.f;
@@ -48,8 +49,8 @@ inline torch::Tensor instance_norm_relu(Launcher& device, const torch::Tensor& x
   device.run(build, "norm_pixel_table", device.threads(cut.samples * channels), pointer(x), pointer(parts),
              pointer(weight), pointer(bias), pointer(table), static_cast<int>(cut.samples), n, channels,
              static_cast<int>(cut.chunks), small);
-  device.run(build, "norm_pixel_apply", device.threads(cut.pixels * cut.packs, cut.samples), pointer(x), pointer(logits),
-             pointer(table), pointer(output), n, channels, one);
+  device.run(build, "norm_pixel_apply", device.threads(cut.pixels * cut.packs, cut.samples), pointer(x),
+             pointer(logits), pointer(table), pointer(output), n, channels, one);
   return table;
 }
 
@@ -69,7 +70,8 @@ inline NormGradients instance_norm_relu_backward(Launcher& device, const torch::
   if (!is_channels_last(x)) {
     const auto build = build_for(n, x, logits, dy, out.x, out.logits);
     device.run(build, "norm_plane_backward", {{x.size(0) * x.size(1), 1, 1}, device.block(), 0}, pointer(x),
-               pointer(logits), pointer(dy), pointer(table), pointer(out.x), pointer(out.logits), pointer(sums), n, one);
+               pointer(logits), pointer(dy), pointer(table), pointer(out.x), pointer(out.logits), pointer(sums), n,
+               one);
   } else {
     const auto build = build_for(channels, x, logits, dy, out.x, out.logits);
     const detail::PixelChunks cut(x, build, device);

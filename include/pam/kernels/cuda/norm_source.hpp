@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: MIT
-/// CUDA source of instance norm + ReLU (+ gate). Contiguous: one block carries one plane through everything. Channels-last:
-/// partial sums of chunks of pixels, a table of constants per (sample, channel), and one elementwise pass.
+/// CUDA source of instance norm + ReLU (+ gate). Contiguous: one block carries one plane through everything.
+/// Channels-last: partial sums of chunks of pixels, a table of constants per (sample, channel), and one elementwise
+/// pass.
 #pragma once
 
 namespace pam::kernels::cuda {
 
 /// `table` holds scale, shift, mean, rstd of every (sample, channel). `logits` null: no gate.
 inline constexpr const char* kNormSource = R"PAM(
-struct Constants { float scale, shift, mean, rstd; };
+struct Constants {
+  float scale, shift, mean, rstd;
+};
 
 __device__ inline Constants constants_of(float mean, float variance, float weight, float bias, float eps) {
   const float rstd = rsqrtf(variance + eps), scale = weight * rstd;
@@ -15,7 +18,8 @@ __device__ inline Constants constants_of(float mean, float variance, float weigh
 }
 
 extern "C" __global__ void norm_plane(const Element* x, const Element* logits, Element* y, const float* weight,
-                                      const float* bias, Constants* table, int n, int channels, float eps, float identity) {
+                                      const float* bias, Constants* table, int n, int channels, float eps,
+                                      float identity) {
   const long long plane = blockIdx.x;
   const int c = plane % channels, packs = n / PAM_PACK;
   const Pack* in = (const Pack*)(x + plane * n);
@@ -30,7 +34,10 @@ extern "C" __global__ void norm_plane(const Element* x, const Element* logits, E
   const float mean = sum[0] / n;
   for (int i = threadIdx.x; i < packs; i += blockDim.x) {
     const Pack p = in[i];
-    for (int k = 0; k < PAM_PACK; ++k) { const float d = widen(p.v[k]) - mean; squares[0] += d * d; }
+    for (int k = 0; k < PAM_PACK; ++k) {
+      const float d = widen(p.v[k]) - mean;
+      squares[0] += d * d;
+    }
   }
   block_sums(squares);
   const Constants t = constants_of(mean, squares[0] / n, weight[c], bias[c], eps);
@@ -61,8 +68,8 @@ __device__ inline float through_gate(float v, float dy, const Constants& t, bool
 
 // sums receives the gradients of weight and bias of each plane.
 extern "C" __global__ void norm_plane_backward(const Element* x, const Element* logits, const Element* dy,
-                                               const Constants* table, Element* dx, Element* dlogits, float* sums, int n,
-                                               float identity) {
+                                               const Constants* table, Element* dx, Element* dlogits, float* sums,
+                                               int n, float identity) {
   const long long plane = blockIdx.x, at = plane * n;
   const Constants t = table[plane];
   const int packs = n / PAM_PACK;
@@ -81,7 +88,10 @@ extern "C" __global__ void norm_plane_backward(const Element* x, const Element* 
     }
   }
   block_sums(s);
-  if (threadIdx.x == 0) { sums[2 * plane] = s[0]; sums[2 * plane + 1] = s[1]; }
+  if (threadIdx.x == 0) {
+    sums[2 * plane] = s[0];
+    sums[2 * plane + 1] = s[1];
+  }
   const float mean_g = s[1] / n, slope = t.scale * t.rstd * (s[0] / n);
   for (int i = threadIdx.x; i < packs; i += blockDim.x) {
     const Pack p = in[i], u = up[i];
@@ -121,8 +131,9 @@ extern "C" __global__ void norm_pixel_sums(const Element* x, float* parts, int p
   lane_sums<2>(v, l, parts + ((long long)blockIdx.y * gridDim.x + blockIdx.x) * 2 * channels, channels);
 }
 
-extern "C" __global__ void norm_pixel_table(const Element* x, const float* parts, const float* weight, const float* bias,
-                                            Constants* table, int samples, int pixels, int channels, int chunks, float eps) {
+extern "C" __global__ void norm_pixel_table(const Element* x, const float* parts, const float* weight,
+                                            const float* bias, Constants* table, int samples, int pixels, int channels,
+                                            int chunks, float eps) {
   const int i = blockIdx.x * blockDim.x + threadIdx.x;
   if (i >= samples * channels) return;
   const int sample = i / channels, c = i % channels;
@@ -156,8 +167,8 @@ extern "C" __global__ void norm_pixel_apply(const Element* x, const Element* log
 
 // parts: (sample, chunk, 2, channel), sums of g * xhat and of g.
 extern "C" __global__ void norm_pixel_grad_sums(const Element* x, const Element* logits, const Element* dy,
-                                                const Constants* table, float* parts, int pixels, int channels, int chunk,
-                                                float identity) {
+                                                const Constants* table, float* parts, int pixels, int channels,
+                                                int chunk, float identity) {
   const int packs = channels / PAM_PACK, first = blockIdx.x * chunk;
   const int last = first + chunk < pixels ? first + chunk : pixels;
   const Lanes l = lanes_of(packs);
@@ -171,7 +182,8 @@ extern "C" __global__ void norm_pixel_grad_sums(const Element* x, const Element*
       if (logits) q = ((const Pack*)logits)[at];
       for (int k = 0; k < PAM_PACK; ++k) {
         const float value = widen(e.v[k]);
-        const float g = through_gate(value, widen(u.v[k]), t[k], logits, logits ? widen(q.v[k]) : 0.f, identity, &unused);
+        const float g =
+            through_gate(value, widen(u.v[k]), t[k], logits, logits ? widen(q.v[k]) : 0.f, identity, &unused);
         v[k] += g * ((value - t[k].mean) * t[k].rstd);
         v[PAM_PACK + k] += g;
       }
@@ -180,7 +192,8 @@ extern "C" __global__ void norm_pixel_grad_sums(const Element* x, const Element*
   lane_sums<2>(v, l, parts + ((long long)blockIdx.y * gridDim.x + blockIdx.x) * 2 * channels, channels);
 }
 
-extern "C" __global__ void norm_pixel_grad_table(const float* parts, float* sums, int samples, int channels, int chunks) {
+extern "C" __global__ void norm_pixel_grad_table(const float* parts, float* sums, int samples, int channels,
+                                                 int chunks) {
   const int i = blockIdx.x * blockDim.x + threadIdx.x;
   if (i >= samples * channels) return;
   const int sample = i / channels, c = i % channels;
@@ -195,12 +208,13 @@ extern "C" __global__ void norm_pixel_grad_table(const float* parts, float* sums
 }
 
 extern "C" __global__ void norm_pixel_grad_apply(const Element* x, const Element* logits, const Element* dy,
-                                                 const Constants* table, const float* sums, Element* dx, Element* dlogits,
-                                                 int pixels, int channels, float identity) {
+                                                 const Constants* table, const float* sums, Element* dx,
+                                                 Element* dlogits, int pixels, int channels, float identity) {
   const int packs = channels / PAM_PACK, per_sample = pixels * packs;
   const int i = blockIdx.x * blockDim.x + threadIdx.x;
   if (i >= per_sample) return;
-  const long long at = (long long)blockIdx.y * per_sample + i, row = (long long)blockIdx.y * channels + i % packs * PAM_PACK;
+  const long long at = (long long)blockIdx.y * per_sample + i,
+                  row = (long long)blockIdx.y * channels + i % packs * PAM_PACK;
   const Pack p = ((const Pack*)x)[at], u = ((const Pack*)dy)[at];
   Pack l, out;
   if (logits) l = ((const Pack*)logits)[at];

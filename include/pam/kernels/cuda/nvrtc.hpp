@@ -20,7 +20,8 @@ struct Compiled {
 
 class Nvrtc {
  public:
-  /// Looks under the usual names, and in `folders` (where LibTorch's own CUDA libraries lie). Empty where there is none.
+  /// Looks under the usual names, and in `folders` (where LibTorch's own CUDA libraries lie). Empty where there is
+  /// none.
   static std::optional<Nvrtc> find(const std::vector<std::string>& folders = {}) {
     const std::vector<std::string> names{"libnvrtc.so.13", "libnvrtc.so.12", "libnvrtc.so"};
     auto places = names;

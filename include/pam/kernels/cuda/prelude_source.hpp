@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// CUDA source in front of every kernel: element types, packs, and the one reduction helper. The strings are compiled by
-/// NVRTC for a GPU, and by the host's compiler for the tests, which put a shim of CUDA's names before them.
+/// CUDA source in front of every kernel: element types, packs, and the one reduction helper. The strings are compiled
+/// by NVRTC for a GPU, and by the host's compiler for the tests, which put a shim of CUDA's names before them.
 #pragma once
 
 namespace pam::kernels::cuda {
@@ -13,26 +13,46 @@ typedef float Element;
 __device__ inline float widen(Element e) { return e; }
 __device__ inline Element narrow(float f) { return f; }
 #else
-struct Element { Bits16 bits; };
+struct Element {
+  Bits16 bits;
+};
 #if PAM_ELEMENT == 1
 __device__ inline float widen(Element e) { return __uint_as_float((unsigned)e.bits << 16); }
 #endif
 #ifndef PAM_SHIM
 #if PAM_ELEMENT == 1
-__device__ inline Element narrow(float f) { Element e; asm("cvt.rn.bf16.f32 %0, %1;" : "=h"(e.bits) : "f"(f)); return e; }
+__device__ inline Element narrow(float f) {
+  Element e;
+  asm("cvt.rn.bf16.f32 %0, %1;" : "=h"(e.bits) : "f"(f));
+  return e;
+}
 #else
-__device__ inline float widen(Element e) { float f; asm("cvt.f32.f16 %0, %1;" : "=f"(f) : "h"(e.bits)); return f; }
-__device__ inline Element narrow(float f) { Element e; asm("cvt.rn.f16.f32 %0, %1;" : "=h"(e.bits) : "f"(f)); return e; }
+__device__ inline float widen(Element e) {
+  float f;
+  asm("cvt.f32.f16 %0, %1;" : "=f"(f) : "h"(e.bits));
+  return f;
+}
+__device__ inline Element narrow(float f) {
+  Element e;
+  asm("cvt.rn.f16.f32 %0, %1;" : "=h"(e.bits) : "f"(f));
+  return e;
+}
 #endif
 #else
 #if PAM_ELEMENT == 2
 __device__ inline float widen(Element e) { return shim_half_to_float(e.bits); }
 #endif
-__device__ inline Element narrow(float f) { Element e; e.bits = shim_narrow(f, PAM_ELEMENT); return e; }
+__device__ inline Element narrow(float f) {
+  Element e;
+  e.bits = shim_narrow(f, PAM_ELEMENT);
+  return e;
+}
 #endif
 #endif
 
-struct alignas(sizeof(Element) * PAM_PACK) Pack { Element v[PAM_PACK]; };
+struct alignas(sizeof(Element) * PAM_PACK) Pack {
+  Element v[PAM_PACK];
+};
 
 __device__ inline float relu(float x) { return x < 0.f ? 0.f : x; }  // NaN passes
 __device__ inline float sigmoid(float x) { return 1.f / (1.f + __expf(-x)); }
@@ -65,7 +85,9 @@ __device__ inline void block_sums(float (&v)[N]) {
 }
 
 // A block of a channels-last kernel: `tile` packs of channels beside each other, `lanes` pixels at a time.
-struct Lanes { int tile, lanes, pack, lane; };
+struct Lanes {
+  int tile, lanes, pack, lane;
+};
 __device__ inline Lanes lanes_of(int packs) {
   Lanes l;
   const int first = blockIdx.z * 32;
@@ -95,7 +117,9 @@ __device__ inline void lane_sums(const float (&v)[K * PAM_PACK], const Lanes& l,
 
 /// What NVRTC needs besides: the shim of the tests defines it differently.
 inline constexpr const char* kDeviceSource = R"PAM(
-#define PAM_DYNAMIC_SHARED(type, name) extern __shared__ float4 pam_shared[]; type* name = reinterpret_cast<type*>(pam_shared)
+#define PAM_DYNAMIC_SHARED(type, name)   \
+  extern __shared__ float4 pam_shared[]; \
+  type* name = reinterpret_cast<type*>(pam_shared)
 )PAM";
 
 }  // namespace pam::kernels::cuda

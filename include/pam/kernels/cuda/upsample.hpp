@@ -11,8 +11,12 @@ namespace detail {
 /// The kernels' Grid, of the same layout in memory.
 struct ResizeGrid {
   ResizeGrid(const torch::Tensor& small, std::int64_t height_, std::int64_t width_, bool last_, const Build& build)
-      : channels(static_cast<int>(small.size(1)) / (last_ ? build.pack : 1)), h(static_cast<int>(small.size(2))),
-        w(static_cast<int>(small.size(3))), height(static_cast<int>(height_)), width(static_cast<int>(width_)), last(last_) {}
+      : channels(static_cast<int>(small.size(1)) / (last_ ? build.pack : 1)),
+        h(static_cast<int>(small.size(2))),
+        w(static_cast<int>(small.size(3))),
+        height(static_cast<int>(height_)),
+        width(static_cast<int>(width_)),
+        last(last_) {}
   int channels, h, w, height, width, last;
 };
 
@@ -44,7 +48,8 @@ inline torch::Tensor upsample_concat(Launcher& device, const torch::Tensor& x, c
 }
 
 /// dx of `upsample_concat` from dy, dense in the layout of the output.
-inline torch::Tensor upsample_concat_backward(Launcher& device, const torch::Tensor& dy, at::IntArrayRef x_shape, bool last) {
+inline torch::Tensor upsample_concat_backward(Launcher& device, const torch::Tensor& dy, at::IntArrayRef x_shape,
+                                              bool last) {
   auto dx = torch::empty(x_shape, dy.options().memory_format(detail::format(last)));
   const auto one = detail::resize_build(last, dx.size(1), dy, dx), two = detail::resize_build(last, dy.size(1), dy);
   const auto build = one.pack < two.pack ? one : two;
@@ -72,9 +77,9 @@ struct UpsampleGateGradients {
   torch::Tensor features, logits, shortcut;  ///< shortcut undefined where it is the features
 };
 
-inline UpsampleGateGradients upsample_gate_backward(Launcher& device, const torch::Tensor& f, const torch::Tensor& logits,
-                                                    const torch::Tensor& shortcut, bool identity, bool same,
-                                                    const torch::Tensor& dy) {
+inline UpsampleGateGradients upsample_gate_backward(Launcher& device, const torch::Tensor& f,
+                                                    const torch::Tensor& logits, const torch::Tensor& shortcut,
+                                                    bool identity, bool same, const torch::Tensor& dy) {
   const bool last = is_channels_last(f);
   UpsampleGateGradients out;
   out.features = torch::empty_like(f);
@@ -86,8 +91,8 @@ inline UpsampleGateGradients upsample_gate_backward(Launcher& device, const torc
   const std::int64_t large = f.numel() / build.pack, small = logits.numel() / build.pack;
   device.run(build, "upsample_gate_backward", device.threads(large), pointer(f), pointer(logits), pointer(shortcut),
              pointer(dy), pointer(out.features), pointer(out.shortcut), pointer(da), grid, identity ? 1.f : 0.f, large);
-  device.run(build, "upsample_backward_float", device.threads(small), pointer(da), grid.channels, pointer(out.logits), grid,
-             small);
+  device.run(build, "upsample_backward_float", device.threads(small), pointer(da), grid.channels, pointer(out.logits),
+             grid, small);
   return out;
 }
 

@@ -6,7 +6,9 @@
 namespace pam::kernels::cuda {
 
 inline constexpr const char* kUpsampleSource = R"PAM(
-struct Grid { int channels, h, w, height, width, last; };  // channels counted in packs
+struct Grid {
+  int channels, h, w, height, width, last;
+};  // channels counted in packs
 
 __device__ inline float axis_scale(int in, int out) { return out > 1 ? (float)(in - 1) / (float)(out - 1) : 0.f; }
 
@@ -15,13 +17,24 @@ __device__ inline long long index_of(int last, long long sample, int c, int y, i
   return last ? ((sample * h + y) * w + x) * channels + c : ((sample * channels + c) * h + y) * w + x;
 }
 
-struct Place { long long sample; int c, y, x; };
+struct Place {
+  long long sample;
+  int c, y, x;
+};
 __device__ inline Place place_of(long long i, int last, int channels, int h, int w) {
   Place p;
-  if (last) { p.c = i % channels; i /= channels; }
-  p.x = i % w; i /= w;
-  p.y = i % h; i /= h;
-  if (!last) { p.c = i % channels; i /= channels; }
+  if (last) {
+    p.c = i % channels;
+    i /= channels;
+  }
+  p.x = i % w;
+  i /= w;
+  p.y = i % h;
+  i /= h;
+  if (!last) {
+    p.c = i % channels;
+    i /= channels;
+  }
   p.sample = i;
   return p;
 }
@@ -36,7 +49,8 @@ __device__ inline void upsampled(const Pack* x, const Grid& s, const Place& p, f
   const Pack c = x[index_of(s.last, p.sample, p.c, y1, x0, s.channels, s.h, s.w)];
   const Pack d = x[index_of(s.last, p.sample, p.c, y1, x1, s.channels, s.h, s.w)];
   for (int k = 0; k < PAM_PACK; ++k) {
-    out[k] = (1 - v) * ((1 - u) * widen(a.v[k]) + u * widen(b.v[k])) + v * ((1 - u) * widen(c.v[k]) + u * widen(d.v[k]));
+    out[k] =
+        (1 - v) * ((1 - u) * widen(a.v[k]) + u * widen(b.v[k])) + v * ((1 - u) * widen(c.v[k]) + u * widen(d.v[k]));
   }
 }
 
@@ -58,7 +72,11 @@ extern "C" __global__ void upsample_concat(const Element* x, const Element* skip
 
 // The outputs that read input i along an axis lie in [first, last]: |output * scale - i| < 1.
 __device__ inline void readers_of(int i, float scale, int outputs, int* first, int* last) {
-  if (scale == 0.f) { *first = 0; *last = outputs - 1; return; }
+  if (scale == 0.f) {
+    *first = 0;
+    *last = outputs - 1;
+    return;
+  }
   const int low = (int)((i - 1) / scale) - 1, high = (int)((i + 1) / scale) + 1;
   *first = low > 0 ? low : 0;
   *last = high < outputs - 1 ? high : outputs - 1;
@@ -68,10 +86,11 @@ __device__ inline float tent(int output, float scale, int i) {
   return d > 0.f ? d : 0.f;
 }
 
-// dx from dy, which has `stride` packs of channels and whose first s.channels are read. Float: dy is float32 in packs of
-// PAM_PACK (the gate's da).
+// dx from dy, which has `stride` packs of channels and whose first s.channels are read. Float: dy is float32 in packs
+// of PAM_PACK (the gate's da).
 template <typename G, typename GPack>
-__device__ inline void shrink(const GPack* dy, int stride, Element* dx, const Grid& s, long long total, float (*get)(G)) {
+__device__ inline void shrink(const GPack* dy, int stride, Element* dx, const Grid& s, long long total,
+                              float (*get)(G)) {
   const long long i = (long long)blockIdx.x * blockDim.x + threadIdx.x;
   if (i >= total) return;
   const Place p = place_of(i, s.last, s.channels, s.h, s.w);
@@ -95,7 +114,9 @@ __device__ inline void shrink(const GPack* dy, int stride, Element* dx, const Gr
   ((Pack*)dx)[i] = out;
 }
 
-struct alignas(4 * PAM_PACK < 16 ? 4 * PAM_PACK : 16) FloatPack { float v[PAM_PACK]; };
+struct alignas(4 * PAM_PACK < 16 ? 4 * PAM_PACK : 16) FloatPack {
+  float v[PAM_PACK];
+};
 __device__ inline float same(float f) { return f; }
 
 extern "C" __global__ void upsample_backward(const Element* dy, int stride, Element* dx, Grid s, long long total) {
