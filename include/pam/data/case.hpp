@@ -27,6 +27,12 @@ struct CaseFiles {
   CasePart part = CasePart::Whole;
 };
 
+/// What a finder of an official layout (data/find_brats.hpp …) found.
+struct FoundCases {
+  std::vector<CaseFiles> cases;      ///< sorted by name
+  std::vector<std::string> notices;  ///< what the user should know: cases left out and why, no grades known …
+};
+
 /// Height and width of a plane in pixels; 0 × 0 = not given.
 struct PlaneSize {
   std::int64_t height = 0, width = 0;
