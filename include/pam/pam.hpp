@@ -16,6 +16,7 @@
 #include <pam/attention/reverse_false_negative_attention.hpp>
 #include <pam/attention/spatial_channel_squeeze_excite.hpp>
 #include <pam/attention/squeeze_excite.hpp>
+#include <pam/core/autocast.hpp>
 #include <pam/core/clone.hpp>
 #include <pam/core/error.hpp>
 #include <pam/core/inspect.hpp>
@@ -57,6 +58,7 @@
 #include <pam/nets/gated_skip.hpp>
 #include <pam/nets/network.hpp>
 #include <pam/nets/network_json.hpp>
+#include <pam/nets/predict.hpp>
 #include <pam/nets/receptive_field.hpp>
 #include <pam/nets/unet.hpp>
 #include <pam/train/checkpoint.hpp>

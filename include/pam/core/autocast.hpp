@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: MIT
+/// `AutocastScope`: LibTorch's autocast, whose functions changed names in 2.4, as a scope.
+#pragma once
+
+#include <pam/core/error.hpp>
+
+#include <ATen/autocast_mode.h>
+
+namespace pam {
+
+/// While it lives, LibTorch computes convolutions and matrix products on `device`'s kind of device in `type` (bf16 or
+/// fp16; the weights stay as they are). `enabled` false: switches autocast off for its lifetime. What was set before is
+/// back afterwards. Scopes nest. Throws `Error` for other types, and for fp16 on a CPU, which LibTorch 1.13 lacks.
+class AutocastScope {
+ public:
+  explicit AutocastScope(torch::Device device, torch::ScalarType type = torch::kBFloat16, bool enabled = true)
+      : device_(device.type()), was_enabled_(is_enabled()), was_type_(get_type()) {
+    check(type == torch::kBFloat16 || (type == torch::kHalf && device_ != torch::kCPU),
+          "autocast: {} on {} is not supported; use bfloat16, or float16 on a GPU", c10::toString(type),
+          c10::DeviceTypeName(device_, true));
+    at::autocast::increment_nesting();
+    set(enabled, type);
+  }
+  AutocastScope(const AutocastScope&) = delete;
+  AutocastScope& operator=(const AutocastScope&) = delete;
+  ~AutocastScope() {
+    if (at::autocast::decrement_nesting() == 0) at::autocast::clear_cache();  // casts of the weights
+    set(was_enabled_, was_type_);
+  }
+
+ private:
+#if PAM_TORCH_AT_LEAST(2, 4)
+  [[nodiscard]] bool is_enabled() const { return at::autocast::is_autocast_enabled(device_); }
+  [[nodiscard]] torch::ScalarType get_type() const { return at::autocast::get_autocast_dtype(device_); }
+  void set(bool enabled, torch::ScalarType type) const {
+    at::autocast::set_autocast_enabled(device_, enabled);
+    at::autocast::set_autocast_dtype(device_, type);
+  }
+#else
+  [[nodiscard]] bool on_cpu() const { return device_ == torch::kCPU; }
+  [[nodiscard]] bool is_enabled() const {
+    return on_cpu() ? at::autocast::is_cpu_enabled() : at::autocast::is_enabled();
+  }
+  [[nodiscard]] torch::ScalarType get_type() const {
+    return on_cpu() ? at::autocast::get_autocast_cpu_dtype() : at::autocast::get_autocast_gpu_dtype();
+  }
+  void set(bool enabled, torch::ScalarType type) const {
+    if (on_cpu()) {
+      at::autocast::set_cpu_enabled(enabled);
+      at::autocast::set_autocast_cpu_dtype(type);
+    } else {
+      at::autocast::set_enabled(enabled);
+      at::autocast::set_autocast_gpu_dtype(type);
+    }
+  }
+#endif
+
+  torch::DeviceType device_;
+  bool was_enabled_;
+  torch::ScalarType was_type_;
+};
+
+}  // namespace pam
