@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: MIT
+#include "programs/comparison_options.hpp"
+
+#include "programs/comparison.hpp"
+#include "programs/networks.hpp"
+#include "programs/paper_figures.hpp"
+
+#include <pam/core/nearest.hpp>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+
+namespace pam::programs {
+namespace {
+
+/// The networks of the paper's table 5.
+const std::vector<std::string> kPaperNets{"unet",    "d6unet",   "d9unet",  "wunet", "aunet",
+                                          "cscunet", "cbamunet", "gcnunet", "fpa",   "rfna"};
+
+std::vector<std::string> keys_of(const nlohmann::json& json) {
+  std::vector<std::string> keys;
+  for (const auto& item : json.items()) keys.push_back(item.key());
+  return keys;
+}
+
+/// {"a": {"b": value}} from "a.b".
+nlohmann::json nested(const std::string& key, nlohmann::json value) {
+  const auto dot = key.find('.');
+  if (dot == std::string::npos) return {{key, std::move(value)}};
+  return {{key.substr(0, dot), nested(key.substr(dot + 1), std::move(value))}};
+}
+
+nlohmann::json load_config(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  check(in.is_open(), "{}: cannot be opened: {}; --config names a JSON file", path, std::strerror(errno));
+  auto json = nlohmann::json::parse(in, nullptr, /*allow_exceptions=*/false, /*ignore_comments=*/true);
+  check(json.is_object(), "{}: is not a JSON object of options; --print-config shows what one looks like", path);
+  return json;
+}
+
+/// Objects are merged, everything else is replaced.
+void merge(nlohmann::json& into, const nlohmann::json& from) {
+  for (const auto& [key, value] : from.items()) {
+    const auto found = into.find(key);
+    if (found != into.end() && found->is_object() && value.is_object()) {
+      merge(*found, value);
+    } else {
+      into[key] = value;
+    }
+  }
+}
+
+/// Sets what `from` names; throws on options that are not in `config`.
+void merge_known(nlohmann::json& config, const nlohmann::json& from, const std::string& where) {
+  for (const auto& item : from.items()) {
+    check(config.contains(item.key()), "{}: there is no option \"{}\"; did you mean {}?", where, item.key(),
+          fmt::join(nearest_names(item.key(), keys_of(config), 3), ", "));
+  }
+  merge(config, from);
+}
+
+std::string text_of(const nlohmann::json& json, const char* key) {
+  const auto found = json.find(key);
+  return found != json.end() && found->is_string() ? found->get<std::string>() : std::string();
+}
+
+std::int64_t fold_count(const nlohmann::json& recipe_options) {
+  const auto folds = recipe_options.find("folds");
+  return folds != recipe_options.end() && folds->is_number_integer() ? folds->get<std::int64_t>() : 0;
+}
+
+void check_setup(const CompareSetup& setup) {
+  check_experiment(setup.experiment);
+  const auto& nets = setup.experiment.nets;
+  const auto& baseline = setup.options.baseline;
+  check(baseline == "best" || std::find(nets.begin(), nets.end(), baseline) != nets.end(),
+        "--baseline {}: is not among the networks compared ({}); name one of them, or best", baseline,
+        fmt::join(nets, ", "));
+  check(setup.options.repeats >= 1 && setup.options.repeats <= 1000, "--repeats: must be 1 to 1000, got {}",
+        setup.options.repeats);
+  const auto fold = setup.recipe_options.value("fold", nlohmann::json());
+  check(fold == setup.recipe.defaults.value("fold", nlohmann::json()),
+        "fold is {}: compare runs several; say which with --folds {}", fold.dump(), fold.dump());
+  if (!setup.options.paper_figures.empty()) {
+    static_cast<void>(read_paper_figures(setup.options.paper_figures, setup.options.task));
+  }
+}
+
+}  // namespace
+
+nlohmann::json CompareSetup::config() const {
+  auto all = recipe_options;
+  merge(all, options_to_json(options));
+  return all;
+}
+
+nlohmann::json CompareSetup::fold_options(std::int64_t fold) const {
+  auto all = recipe_options;
+  if (all.contains("fold")) all["fold"] = fold;
+  return all;
+}
+
+std::vector<std::int64_t> parse_folds(const std::string& test_folds, std::int64_t count) {
+  std::vector<std::int64_t> folds;
+  const auto last = std::max<std::int64_t>(count, 1) - 1;
+  if (test_folds == "all") {
+    for (std::int64_t fold = 0; fold <= last; ++fold) folds.push_back(fold);
+    return folds;
+  }
+  for (std::size_t at = 0; at <= test_folds.size();) {
+    const auto end = std::min(test_folds.find(',', at), test_folds.size());
+    const auto word = test_folds.substr(at, end - at);
+    const bool number = !word.empty() && word.size() < 10 && word.find_first_not_of("0123456789") == std::string::npos;
+    check(number, "--folds {}: must be all, or numbers such as 0,2", test_folds);
+    folds.push_back(std::stoll(word));
+    check(folds.back() <= last, "--folds {}: there is no fold {}; they are 0 to {}", test_folds, word, last);
+    check(std::count(folds.begin(), folds.end(), folds.back()) == 1, "--folds {}: {} is there twice", test_folds, word);
+    at = end + 1;
+  }
+  std::sort(folds.begin(), folds.end());
+  return folds;
+}
+
+CompareReader::CompareReader(CLI::App& app) : app_(&app) {
+  add("--task", "task", "cityscapes, brats, isles or folder", true);
+  add("--data", "data", "the task's folder, as downloaded", true);
+  app.add_option_function<std::vector<std::string>>(
+      "--nets,--net",
+      [this](const auto& nets) {
+        given_.emplace_back("--nets", nlohmann::json{{"nets", nets}});
+      },
+      "networks by name (the ten of the paper's table 5); see --list-nets");
+  add("--folds", "test_folds", "all, or numbers from 0 such as 0,2", true);
+  add("--repeats", "repeats", "trainings of each network on each fold, with seeds seed, seed + 1, ... (3)");
+  add("--baseline", "baseline", "network that the tests are against, or best: the best of all but fpa and rfna", true);
+  add("--out", "out", "folder of the comparison", true);
+  for (const auto& [flag, key, help] : {std::array{"--epochs", "epochs", "passes over the training slices"},
+                                        {"--batch", "batch", "slices or pictures per step"},
+                                        {"--lr", "optimizer.learning_rate", "learning rate of AdamW"},
+                                        {"--width", "width", "channels of level 0 (0: the network's own, mostly 32)"},
+                                        {"--seed", "seed", "of the split, and of repeat 0"},
+                                        {"--threads", "threads", "threads that compute (0: one a core)"}}) {
+    add(flag, key, help);
+  }
+  add("--device", "device", "auto, cpu, cuda or cuda:N", true);
+  add("--paper-figures", "paper_figures", "JSON file with the paper's scores, for --paper", true);
+  for (const auto& [flag, key, help] : {std::array{"--paper", "paper", "the paper's own figures as columns"},
+                                        {"--resume", "resume", "go on in --out; finished cells are not run again"},
+                                        {"--overwrite", "overwrite", "begin afresh although --out holds a run"}}) {
+    const std::string name = flag, option = key;
+    app.add_flag_function(
+        flag, [this, name, option](std::int64_t) { given_.emplace_back(name, nested(option, true)); }, help);
+  }
+  app.add_option("--config", config_, "JSON file with any of the options (--print-config shows all)");
+  app.add_option_function<std::vector<std::string>>(
+         "--set",
+         [this](const std::vector<std::string>& assignments) {
+           for (const auto& text : assignments) {
+             const auto equals = text.find('=');
+             check(equals != std::string::npos && equals > 0,
+                   "--set {}: must be KEY=VALUE, such as --set optimizer.weight_decay=1e-4", text);
+             take(text.substr(0, equals), text.substr(equals + 1), "--set", /*text=*/false);
+           }
+         },
+         "KEY=VALUE: any option of the task or of compare")
+      ->take_all();
+  app.add_flag("--print-config", print_, "print all options as JSON and end");
+}
+
+void CompareReader::add(const std::string& flag, const std::string& key, const std::string& help, bool text) {
+  app_->add_option_function<std::string>(
+          flag, [this, flag, key, text](const std::string& value) { take(key, value, flag, text); }, help)
+      ->take_last();
+}
+
+void CompareReader::take(const std::string& key, const std::string& value, const std::string& where, bool text) {
+  auto json = text ? nlohmann::json(value) : nlohmann::json::parse(value, nullptr, /*allow_exceptions=*/false);
+  if (json.is_discarded()) json = value;  // a word without quotes
+  given_.emplace_back(where, nested(key, std::move(json)));
+}
+
+std::vector<std::pair<std::string, nlohmann::json>> CompareReader::given() const {
+  std::vector<std::pair<std::string, nlohmann::json>> all;
+  if (!config_.empty()) all.emplace_back(config_, load_config(config_));
+  all.insert(all.end(), given_.begin(), given_.end());
+  return all;
+}
+
+CompareSetup CompareReader::read() const {
+  auto all = given();
+  std::string out, task;
+  bool resume = false;
+  for (const auto& [where, json] : all) {
+    if (const auto word = text_of(json, "out"); !word.empty()) out = word;
+    resume = resume || json.value("resume", nlohmann::json()) == true;
+  }
+  if (auto before = resume ? options_of_run(out) : nlohmann::json(); !before.is_null()) {
+    for (const char* key : {"resume", "overwrite"}) before.erase(key);
+    all.insert(all.begin(), {config_path(out).string(), std::move(before)});
+  }
+  for (const auto& [where, json] : all) {
+    if (const auto word = text_of(json, "task"); !word.empty()) task = word;
+  }
+  check(!task.empty(), "--task: name one of {}", fmt::join(recipe_names(), ", "));
+
+  CompareSetup setup;
+  setup.recipe = find_recipe(task);
+  auto config = setup.recipe.defaults;
+  config["nets"] = kPaperNets;
+  merge(config, options_to_json(CompareOptions()));
+  for (const auto& [where, json] : all) merge_known(config, json, where);
+  auto own = nlohmann::json::object();
+  for (const auto& key : keys_of(options_to_json(CompareOptions()))) {
+    own[key] = config[key];
+    config.erase(key);
+  }
+  options_from_json(own, setup.options, "compare");
+  setup.experiment = setup.recipe.experiment(config);
+  setup.recipe_options = std::move(config);
+  setup.folds = parse_folds(setup.options.test_folds, fold_count(setup.recipe_options));
+  if (!print_) check_setup(setup);
+  return setup;
+}
+
+}  // namespace pam::programs

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: MIT
+/// What a finished comparison leaves in its folder.
+#pragma once
+
+#include "programs/comparison.hpp"
+#include "programs/comparison_options.hpp"
+#include "programs/comparison_run.hpp"
+#include "programs/comparison_tables.hpp"
+
+#include <pam/report/run_record.hpp>
+
+#include <string>
+#include <vector>
+
+namespace pam::programs {
+
+/// The settings that the paper's tables 1 and 2 give: data set sizes, epochs, batch, learning rate, crop; and what else
+/// decides about the scores.
+std::vector<Setting> comparison_settings(const CompareSetup& setup, const std::vector<FoldFacts>& facts);
+
+/// Writes comparison.md, .csv and .json, cases.csv, ablation.svg and .png, run.json and report.html, and prints the
+/// tables.
+void write_comparison(const CompareSetup& setup, const Comparison& comparison, const std::vector<FoldFacts>& facts,
+                      RunRecord& record, const std::string& command);
+
+}  // namespace pam::programs
