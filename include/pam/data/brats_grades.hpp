@@ -115,4 +115,72 @@ inline BratsGrades find_brats_grades(const std::vector<std::filesystem::path>& f
   return {};
 }
 
+/// A case folder, and its grade where the folder above is called HGG or LGG.
+struct BratsFolder {
+  std::filesystem::path folder;
+  BratsGrade grade = BratsGrade::Unknown;
+};
+
+inline BratsGrade grade_of_folder(const std::filesystem::path& folder) {
+  const auto name = lower(folder.filename().string());
+  return name == "hgg" ? BratsGrade::High : name == "lgg" ? BratsGrade::Low : BratsGrade::Unknown;
+}
+
+/// Grades from the table that is given, else from HGG and LGG folders, else from a table beside the cases.
+inline std::string grade_cases(std::vector<BratsFolder>& cases, const std::filesystem::path& table,
+                               const std::vector<std::filesystem::path>& roots) {
+  std::vector<std::string> names;
+  for (const auto& item : cases) names.push_back(item.folder.filename().string());
+  BratsGrades grades;
+  if (!table.empty()) {
+    grades = read_brats_grades(table, names);
+  } else {
+    const bool known = std::any_of(cases.begin(), cases.end(),
+                                   [](const BratsFolder& item) { return item.grade != BratsGrade::Unknown; });
+    if (known) return "the HGG and LGG folders";
+    grades = find_brats_grades(roots, names);
+    if (grades.of.empty()) return "";
+  }
+  for (std::size_t i = 0; i < cases.size(); ++i) {
+    const auto place = grades.of.find(names[i]);
+    cases[i].grade = place == grades.of.end() ? BratsGrade::Unknown : place->second;
+  }
+  return grades.table.string();
+}
+
+/// Leaves the high-grade cases; all where nothing tells them.
+inline void keep_high_grade(std::vector<BratsFolder>& cases, const std::filesystem::path& table,
+                            const std::vector<std::filesystem::path>& roots, std::vector<std::string>& notices) {
+  const auto source = grade_cases(cases, table, roots);
+  if (source.empty()) {
+    notices.push_back(
+        fmt::format("no HGG folder and no grade table (a CSV with a column Grade, beside the cases or given): all {} "
+                    "cases are taken, "
+                    "low-grade ones too, if there are any",
+                    cases.size()));
+    return;
+  }
+  std::vector<std::string> low, unknown;
+  for (const auto& item : cases) {
+    if (item.grade == BratsGrade::Low) low.push_back(item.folder.filename().string());
+    if (item.grade == BratsGrade::Unknown) unknown.push_back(item.folder.filename().string());
+  }
+  const auto left = low.size() + unknown.size();
+  check(left < cases.size(),
+        "{}: no case is high-grade according to {}; the enhancing tumour of high-grade cases is "
+        "the task, so give the folder of those, or another table of grades",
+        roots.front().string(), source);
+  cases.erase(std::remove_if(cases.begin(), cases.end(),
+                             [](const BratsFolder& item) { return item.grade != BratsGrade::High; }),
+              cases.end());
+  if (left > 0) {
+    notices.push_back(
+        fmt::format("{}: {} high-grade cases are taken, {} low-grade ones left out", source, cases.size(), low.size()));
+  }
+  if (!unknown.empty()) {
+    notices.push_back(
+        fmt::format("{}: {} cases are of no known grade and left out: {}", source, unknown.size(), some_of(unknown)));
+  }
+}
+
 }  // namespace pam::detail

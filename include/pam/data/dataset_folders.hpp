@@ -55,13 +55,14 @@ inline std::vector<std::filesystem::path> folders_in(const std::filesystem::path
   return entries;
 }
 
-/// Refuses a root that is not a folder with something in it.
-inline void check_data_root(const std::filesystem::path& root, const DataSetHelp& help) {
+/// The root without a slash at its end; refuses one that is not a folder with something in it.
+inline std::filesystem::path checked_root(const std::filesystem::path& root, const DataSetHelp& help) {
   std::error_code ignored;
   check(!root.empty(), "no folder of the data set is given. {}", help_text(help));
   check(std::filesystem::exists(root, ignored), "{}: no such folder. {}", root.string(), help_text(help));
   check(is_folder(root), "{}: is a file, not the folder of the data set. {}", root.string(), help_text(help));
   check(!entries_in(root).empty(), "{}: the folder is empty. {}", root.string(), help_text(help));
+  return root.has_filename() ? root : root.parent_path();
 }
 
 /// `folder` if it `is_wanted`, else those of its subfolders that are, `depth` levels down: archives unpack into wrapper

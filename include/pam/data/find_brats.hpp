@@ -10,7 +10,6 @@
 #include <pam/io/nifti.hpp>
 
 #include <algorithm>
-#include <cstddef>
 #include <filesystem>
 #include <map>
 #include <string>
@@ -51,19 +50,9 @@ inline std::vector<NamedFile> brats_files(const std::filesystem::path& folder, b
   return case_files(folder, is_nifti_name, must);
 }
 
-struct BratsFolder {
-  std::filesystem::path folder;
-  BratsGrade grade = BratsGrade::Unknown;
-};
-
-inline BratsGrade grade_of_folder(const std::filesystem::path& folder) {
-  const auto name = lower(folder.filename().string());
-  return name == "hgg" ? BratsGrade::High : name == "lgg" ? BratsGrade::Low : BratsGrade::Unknown;
-}
-
 /// The folder that holds case folders, or HGG and LGG.
-inline std::filesystem::path brats_root(const std::filesystem::path& root) {
-  check_data_root(root, kBratsHelp);
+inline std::filesystem::path brats_root(const std::filesystem::path& given) {
+  const auto root = checked_root(given, kBratsHelp);
   const auto is_layout = [](const std::filesystem::path& folder) {
     const auto below = folders_in(folder, false);
     return std::any_of(below.begin(), below.end(), [](const auto& entry) {
@@ -101,8 +90,7 @@ inline std::vector<BratsFolder> brats_folders(const std::filesystem::path& root,
   }
   check(!cases.empty(), "{}: its case folders hold no NIfTI files. {}", root.string(), help_text(kBratsHelp));
   if (!empty.empty()) {
-    notices.push_back(
-        fmt::format("passed over, for they hold no NIfTI files ({}): {}", empty.size(), some_of(empty)));
+    notices.push_back(fmt::format("passed over, for they hold no NIfTI files ({}): {}", empty.size(), some_of(empty)));
   }
   return cases;
 }
@@ -117,63 +105,6 @@ inline std::filesystem::path brats_labels(const std::vector<NamedFile>& files, c
   if (!odd.empty())
     notices.push_back(fmt::format("case {}: its label file is named {}", name, odd.filename().string()));
   return odd.empty() && need_labels ? required_file(files, {"seg"}, name, folder, kBratsHelp) : odd;
-}
-
-/// Grades from the table that is given, else from HGG and LGG folders, else from a table beside the cases.
-inline std::string grade_cases(std::vector<BratsFolder>& cases, const BratsOptions& options,
-                               const std::filesystem::path& root) {
-  std::vector<std::string> names;
-  for (const auto& item : cases) names.push_back(item.folder.filename().string());
-  BratsGrades grades;
-  if (!options.grades.empty()) {
-    grades = read_brats_grades(options.grades, names);
-  } else {
-    const bool known = std::any_of(cases.begin(), cases.end(),
-                                   [](const BratsFolder& item) { return item.grade != BratsGrade::Unknown; });
-    if (known) return "the HGG and LGG folders";
-    grades = find_brats_grades({root, options.root}, names);
-    if (grades.of.empty()) return "";
-  }
-  for (std::size_t i = 0; i < cases.size(); ++i) {
-    const auto place = grades.of.find(names[i]);
-    cases[i].grade = place == grades.of.end() ? BratsGrade::Unknown : place->second;
-  }
-  return grades.table.string();
-}
-
-/// Leaves the high-grade cases; all where nothing tells them.
-inline void keep_high_grade(std::vector<BratsFolder>& cases, const BratsOptions& options,
-                            const std::filesystem::path& root, std::vector<std::string>& notices) {
-  const auto source = grade_cases(cases, options, root);
-  if (source.empty()) {
-    notices.push_back(
-        fmt::format("no HGG folder and no grade table (a CSV with a column Grade, beside the cases or given): all {} "
-                    "cases are taken, "
-                    "low-grade ones too, if there are any",
-                    cases.size()));
-    return;
-  }
-  std::vector<std::string> low, unknown;
-  for (const auto& item : cases) {
-    if (item.grade == BratsGrade::Low) low.push_back(item.folder.filename().string());
-    if (item.grade == BratsGrade::Unknown) unknown.push_back(item.folder.filename().string());
-  }
-  const auto left = low.size() + unknown.size();
-  check(left < cases.size(),
-        "{}: no case is high-grade according to {}; the enhancing tumour of high-grade cases is "
-        "the task, so give the folder of those, or another table of grades",
-        root.string(), source);
-  cases.erase(std::remove_if(cases.begin(), cases.end(),
-                             [](const BratsFolder& item) { return item.grade != BratsGrade::High; }),
-              cases.end());
-  if (left > 0) {
-    notices.push_back(
-        fmt::format("{}: {} high-grade cases are taken, {} low-grade ones left out", source, cases.size(), low.size()));
-  }
-  if (!unknown.empty()) {
-    notices.push_back(
-        fmt::format("{}: {} cases are of no known grade and left out: {}", source, unknown.size(), some_of(unknown)));
-  }
 }
 
 }  // namespace detail
@@ -192,7 +123,7 @@ inline FoundCases find_brats(const BratsOptions& options) {
   const auto root = detail::brats_root(options.root);
   FoundCases found;
   auto folders = detail::brats_folders(root, found.notices);
-  detail::keep_high_grade(folders, options, root, found.notices);
+  detail::keep_high_grade(folders, options.grades, {root, options.root}, found.notices);
   bool is_later = false;
   for (const auto& [folder, grade] : folders) {
     CaseFiles item;

@@ -104,13 +104,13 @@ inline std::string held_out_city(const std::vector<std::string>& cities, const s
 
 }  // namespace detail
 
-/// The fine-labelled pictures below `root`, sorted by name; the name is the file's without _leftImg8bit.png. `split` is
-/// "val" for the training city `val_city` (default: the last by name; "none": no city), "train" for the other training
-/// cities, and "test" for the official val/. Official test/ has no labels and is left alone, with a notice.
-/// `root` may also hold the two archives' folders. Throws `Error`: an absent data set (where to register, and the
+/// The fine-labelled pictures below `given`, sorted by name; the name is the file's without _leftImg8bit.png. `split`
+/// is "val" for the training city `val_city` (default: the last by name; "none": no city), "train" for the other
+/// training cities, and "test" for the official val/. Official test/ has no labels and is left alone, with a notice.
+/// `given` may also hold the two archives' folders. Throws `Error`: an absent data set (where to register, and the
 /// layout), a picture without its label file (naming it), a city that is not there (naming the nearest).
-inline FoundCases find_cityscapes(const std::filesystem::path& root, const std::string& val_city = "") {
-  detail::check_data_root(root, detail::kCityscapesHelp);
+inline FoundCases find_cityscapes(const std::filesystem::path& given, const std::string& val_city = "") {
+  const auto root = detail::checked_root(given, detail::kCityscapesHelp);
   const auto images = detail::cityscapes_part(root, "leftImg8bit"), labels = detail::cityscapes_part(root, "gtFine");
   FoundCases found;
   for (const std::string split : {"train", "val"}) {

@@ -7,6 +7,7 @@
 #include <pam/data/dataset_folders.hpp>
 
 #include <algorithm>
+#include <cstddef>
 #include <filesystem>
 #include <map>
 #include <string>
@@ -92,7 +93,8 @@ inline std::filesystem::path isles22_folder(const std::filesystem::path& root) {
   const auto found = folders_where(
       root,
       [](const auto& folder) {
-        return folder.filename() != "derivatives" && !folders_named(folder, "sub-", false).empty();
+        const bool is_derived = folder.filename() == "derivatives" || folder.parent_path().filename() == "derivatives";
+        return !is_derived && !folders_named(folder, "sub-", false).empty();
       },
       2);
   check(found.size() <= 1, "{}: sub-* folders lie in several places: {}; give one of them", root.string(),
@@ -115,6 +117,23 @@ inline std::map<std::string, std::filesystem::path> isles22_masks(const std::fil
   return masks;
 }
 
+/// The third channel, where every case has it; else a notice. `flairs`: one a case, empty where it has none.
+inline void add_flair(IslesCases& result, const std::vector<std::filesystem::path>& flairs) {
+  std::vector<std::string> without;
+  for (std::size_t i = 0; i < flairs.size(); ++i) {
+    if (flairs[i].empty()) without.push_back(result.cases[i].name);
+  }
+  if (!without.empty()) {
+    result.notices.push_back(
+        fmt::format("channels of every case: DWI and ADC; FLAIR is left out, for {} of {} cases have none ({}); remove "
+                    "those cases to have it as the third channel",
+                    without.size(), result.cases.size(), some_of(without)));
+    return;
+  }
+  result.modalities.emplace_back("FLAIR");
+  for (std::size_t i = 0; i < flairs.size(); ++i) result.cases[i].images.push_back(flairs[i]);
+}
+
 inline void add_isles22(IslesCases& result, const std::filesystem::path& folder, bool need_labels) {
   result.edition = IslesEdition::Isles22;
   result.modalities = {"DWI", "ADC"};
@@ -125,7 +144,6 @@ inline void add_isles22(IslesCases& result, const std::filesystem::path& folder,
   }
   auto masks = isles22_masks(derivatives);
   std::vector<std::filesystem::path> flairs;
-  std::vector<std::string> without;
   for (const auto& place : folders_named(folder, "sub-")) {
     CaseFiles item;
     item.name = place.filename().string();
@@ -135,7 +153,6 @@ inline void add_isles22(IslesCases& result, const std::filesystem::path& folder,
       item.images.push_back(required_file(files, {modality}, item.name, place, kIslesHelp));
     }
     flairs.push_back(one_named(files, {"flair"}, item.name));
-    if (flairs.back().empty()) without.push_back(item.name);
     const auto mask = masks.find(item.name);
     check(mask != masks.end() || !need_labels, "case {}: no label file {}. {}", item.name,
           (derivatives / item.name / "ses-0001" / (item.name + "_ses-0001_msk.nii.gz")).string(),
@@ -146,15 +163,7 @@ inline void add_isles22(IslesCases& result, const std::filesystem::path& folder,
     }
     result.cases.push_back(std::move(item));
   }
-  if (without.empty()) {
-    result.modalities.emplace_back("FLAIR");
-    for (std::size_t i = 0; i < flairs.size(); ++i) result.cases[i].images.push_back(flairs[i]);
-  } else {
-    result.notices.push_back(
-        fmt::format("channels of every case: DWI and ADC; FLAIR is left out, for {} of {} cases "
-                    "have none ({}); remove those cases to have it as the third channel",
-                    without.size(), result.cases.size(), some_of(without)));
-  }
+  add_flair(result, flairs);
   std::vector<std::string> left;
   for (const auto& mask : masks) left.push_back(mask.first);
   if (!left.empty()) {
@@ -165,15 +174,15 @@ inline void add_isles22(IslesCases& result, const std::filesystem::path& folder,
 
 }  // namespace detail
 
-/// The cases of ISLES 2018 or ISLES'22 below `root` (up to two wrapper folders down), sorted by name. Channels: CBF,
+/// The cases of ISLES 2018 or ISLES'22 below `given` (up to two wrapper folders down), sorted by name. Channels: CBF,
 /// CBV, MTT, Tmax; or DWI, ADC, FLAIR, where FLAIR is left out of every case, with a notice, if one case has none.
 /// ISLES 2018's CT and 4DPWI, and TESTING beside TRAINING, are left alone (give TESTING itself to predict on it).
 /// Without `need_labels`, cases without labels are taken too. Beware: 94 cases of ISLES 2018 come from 63 patients (two
 /// slabs of a brain are two cases), and the download does not say which belong together. Throws `Error`: an absent data
 /// set (where to register, and the layout), a missing modality or label (naming the case and what is there), two files
 /// for one.
-inline IslesCases find_isles(const std::filesystem::path& root, bool need_labels = true) {
-  detail::check_data_root(root, detail::kIslesHelp);
+inline IslesCases find_isles(const std::filesystem::path& given, bool need_labels = true) {
+  const auto root = detail::checked_root(given, detail::kIslesHelp);
   IslesCases result;
   const auto smir = detail::isles2018_folder(root, result.notices), bids = detail::isles22_folder(root);
   check(smir.empty() || bids.empty(), "{}: holds both ISLES 2018 ({}) and ISLES'22 ({}); give one of them",
