@@ -3,6 +3,8 @@
 
 #include "programs/networks.hpp"
 #include "programs/predict_case.hpp"
+#include "programs/processes.hpp"
+#include "programs/robustness.hpp"
 #include "programs/run_report.hpp"
 
 #include <pam/io/weights.hpp>
@@ -37,7 +39,8 @@ class Cell {
       : task_(task),
         options_(options),
         folder_(std::move(folder)),
-        device_(find_device(options.device)),
+        processes_(programs::processes()),
+        device_(processes_.device(options.device)),
         net_(make_network(net, task.in_channels, task.classes, options.width, options.net_options, options.seed)),
         record_(std::move(command), options_to_json(options), static_cast<std::uint64_t>(options.seed)) {
     result_.network.name = std::move(net);
@@ -47,21 +50,41 @@ class Cell {
   }
 
   CellResult run() {
-    std::filesystem::create_directories(folder_);
-    if (options_.resume && std::filesystem::exists(folder_ / "scores.json")) {
-      read_scores();
+    // The first process looks at the files, so that all go the same way whatever it writes meanwhile.
+    const bool scored = from_first([&] { return options_.resume && exists("scores.json"); });
+    const bool perturbed = from_first([&] { return scored && read_robustness(); });
+    if (processes_.first() && scored) read_scores();
+    if (perturbed) {
       std::cout << result_.network.name << ": done already (" << (folder_ / "scores.json").string() << ")\n";
+      result_.done = true;
       return result_;
     }
-    std::filesystem::remove(folder_ / "scores.json");
-    write_text(folder_ / "config.json", options_to_json(own_options()).dump(2) + "\n");
-    std::cout << fmt::format("{}: {} parameters", result_.network.name, parameters_text()) << std::endl;
-    if (!train() || !score()) return result_;
-    finish();
+    if (processes_.first()) begin(scored);
+    if (!scored && (!train() || !score())) return result_;
+    if (!perturb()) return result_;
+    result_.done = true;
+    if (processes_.first()) finish();
     return result_;
   }
 
  private:
+  [[nodiscard]] bool exists(const char* name) const { return std::filesystem::exists(folder_ / name); }
+
+  /// What `ask` answers in the first process.
+  template <typename Ask>
+  bool from_first(const Ask& ask) {
+    return processes_.any(processes_.first() && ask());
+  }
+
+  /// The folder before anything is computed; `scored`: the clean scores are there.
+  void begin(bool scored) {
+    std::filesystem::create_directories(folder_);
+    if (scored) return;
+    for (const char* name : {"scores.json", "robustness.json"}) std::filesystem::remove(folder_ / name);
+    write_text(folder_ / "config.json", options_to_json(own_options()).dump(2) + "\n");
+    std::cout << fmt::format("{}: {} parameters", result_.network.name, parameters_text()) << std::endl;
+  }
+
   [[nodiscard]] ExperimentOptions own_options() const {
     auto own = options_;
     own.nets = {result_.network.name};
@@ -96,22 +119,45 @@ class Cell {
   /// False where Ctrl-C stopped it.
   bool train() {
     net_->to(device_);
-    auto loader = task_.make_loader(
-        {options_.batch, options_.seed, options_.workers, net_.min_size(), options_.flip, options_.noise});
+    auto loader = task_.make_loader({options_.batch, options_.seed, options_.workers, net_.min_size(), options_.flip,
+                                     options_.noise, processes_.rank(), processes_.world()});
+    check(loader.world() == processes_.world(),
+          "the task's loader shares the cases among {} processes, but there are {}; make it with loader_options",
+          loader.world(), processes_.world());
+    if (processes_.world() > 1) tell_shares(loader);
+    SegmentationLoss loss(options_.loss, options_.loss_options);
+    if (processes_.world() > 1) {
+      loss.options().reduce_sums = [this](const torch::Tensor& sums) { return processes_.sum(sums); };
+    }
     auto optimizer = make_adamw(net_, options_.optimizer);
-    const auto outcome = fit(net_, loader, SegmentationLoss(options_.loss, options_.loss_options), optimizer,
-                             fit_options(), combine({ProgressBar(), MetricsLog(folder_)}));
+    const auto outcome =
+        fit(net_, loader, loss, optimizer, fit_options(), combine({ProgressBar(), MetricsLog(folder_)}), processes_);
     return outcome.reason != StopReason::kInterrupted && outcome.reason != StopReason::kStopRequested;
   }
 
-  /// The mean Dice of the foreground over the validation cases that have some.
+  void tell_shares(const AnyLoader& loader) {
+    const auto repeated =
+        fmt::format("{} samples an epoch are repeated, so that all processes have equally many", loader.repeated());
+    std::cout << fmt::format("{} processes train together, each on cases of its own; {}", processes_.world(), repeated)
+              << std::endl;
+    record_.set("processes", processes_.world()).set("repeated_samples", loader.repeated());
+  }
+
+  /// The mean Dice of the foreground over the validation cases that have some. Each process counts the pixels of its
+  /// share of the cases; all keep step, so that none waits longer than one case takes.
   Validation validate() {
+    const auto count = static_cast<std::int64_t>(task_.validation->names().size());
+    auto counts = torch::zeros({count, 4}, torch::kLong);
+    for (std::int64_t i = 0; i < count; ++i) {
+      if (i % processes_.world() == processes_.rank()) count_pixels(static_cast<std::size_t>(i), counts[i]);
+      if ((i + 1) % processes_.world() == 0) processes_.barrier();
+    }
+    counts = processes_.sum(counts);
     std::vector<CaseScores> cases;
-    for (std::size_t i = 0; i < task_.validation->names().size(); ++i) {
-      const auto each = task_.validation->load_for_validation(i);
+    for (std::int64_t i = 0; i < count; ++i) {
+      const auto* row = counts.data_ptr<std::int64_t>() + 4 * i;
       CaseScores scores;
-      scores.confusion =
-          confusion(merged(predict_case(net_, each.images, options_.batch, device_)), merged(each.labels));
+      scores.confusion = {row[0], row[1], row[2], row[3]};
       scores.dice = dice(scores.confusion);
       scores.iou = iou(scores.confusion);
       cases.push_back(std::move(scores));
@@ -121,23 +167,47 @@ class Cell {
     return {value("dice"), {{"val_dice", value("dice")}, {"val_iou", value("iou")}}};
   }
 
+  /// Pixels of validation case `index` into a row: right foreground, invented, missed, right background.
+  void count_pixels(std::size_t index, const torch::Tensor& row) {
+    const auto each = task_.validation->load_for_validation(index);
+    const auto found = confusion(merged(predict_case(net_, each.images, options_.batch, device_)), merged(each.labels));
+    row.copy_(torch::tensor({found.tp, found.fp, found.fn, found.tn}, torch::kLong));
+  }
+
   [[nodiscard]] std::filesystem::path scored_weights() const {
     const CheckpointPaths paths(folder_);
     return task_.validation && std::filesystem::exists(paths.best) ? paths.best : paths.last;
   }
 
+  /// Calls `act(case)` for every test case in the first process; the others keep step, so that they wait for one case
+  /// at most. False where Ctrl-C stopped it.
+  template <typename Act>
+  bool each_test_case(const Act& act) {
+    for (std::size_t i = 0; i < task_.test->names().size(); ++i) {
+      if (processes_.any(interrupted() != 0)) return false;
+      if (processes_.first()) act(task_.test->load(i));
+    }
+    return true;
+  }
+
+  [[nodiscard]] torch::Tensor predicted(const EvalCase& each, const torch::Tensor& images) const {
+    return each.to_input_grid(predict_case(net_, images, options_.batch, device_));
+  }
+  static CaseScores foreground_scores(const EvalCase& each, const torch::Tensor& labels) {
+    return score_case(merged(labels), merged(each.truth), each.spacing(), each.name);
+  }
+
   /// Predicts and scores every test case. False where Ctrl-C stopped it.
   bool score() {
-    load_weights(*net_, scored_weights());
-    for (const char* name : {"predictions", "overlays"}) std::filesystem::create_directories(folder_ / name);
+    if (processes_.first()) {
+      load_weights(*net_, scored_weights());
+      for (const char* name : {"predictions", "overlays"}) std::filesystem::create_directories(folder_ / name);
+    }
     if (task_.classes > 1) result_.classes.resize(static_cast<std::size_t>(task_.classes) - 1);
-    const auto names = task_.test->names();
-    for (std::size_t i = 0; i < names.size(); ++i) {
-      if (interrupted() != 0) return false;
-      const auto each = task_.test->load(i);
-      const auto labels = each.to_input_grid(predict_case(net_, each.images, options_.batch, device_));
+    return each_test_case([this](const EvalCase& each) {
+      const auto labels = predicted(each, each.images);
       save_prediction(each, labels, folder_ / "predictions");
-      result_.network.cases.push_back(score_case(merged(labels), merged(each.truth), each.spacing(), each.name));
+      result_.network.cases.push_back(foreground_scores(each, labels));
       for (std::size_t c = 0; c < result_.classes.size(); ++c) {
         ScoreOptions one_class;
         one_class.class_index = static_cast<std::int64_t>(c) + 1;
@@ -145,8 +215,35 @@ class Cell {
         result_.classes[c].push_back(score_case(labels, each.truth, each.spacing(), each.name, one_class));
       }
       write_png(folder_ / "overlays" / (each.name + ".png"), overlay_sheet(each, {labels}));
-    }
-    return true;
+    });
+  }
+
+  /// Scores every test case again for each ε of `fgsm`, with FGSM's perturbation. False where Ctrl-C stopped it.
+  bool perturb() {
+    if (options_.fgsm.empty()) return true;
+    if (processes_.first()) load_weights(*net_, scored_weights());
+    const SegmentationLoss loss(options_.loss, options_.loss_options);
+    result_.robustness.clear();
+    for (const double epsilon : options_.fgsm) result_.robustness.push_back({epsilon, {}});
+    return each_test_case([&](const EvalCase& each) {
+      const auto direction = fgsm_direction_of_case(net_, loss, each.images, each.labels, options_.batch, device_);
+      for (auto& scored : result_.robustness) {
+        const auto labels = predicted(each, each.images + scored.epsilon * direction);
+        scored.cases.push_back(foreground_scores(each, labels));
+      }
+    });
+  }
+
+  /// False where robustness.json must be made, true where it is there for the same ε, or not asked for.
+  bool read_robustness() {
+    const auto path = folder_ / "robustness.json";
+    if (options_.fgsm.empty()) return true;
+    if (!exists("robustness.json")) return false;
+    result_.robustness =
+        robustness_from_json(Json::parse(std::ifstream(path), nullptr, /*allow_exceptions=*/false), path.string());
+    std::vector<double> epsilons;
+    for (const auto& each : result_.robustness) epsilons.push_back(each.epsilon);
+    return epsilons == options_.fgsm;
   }
 
   /// The records of a finished cell; scores.json is last and says that the cell is done.
@@ -158,7 +255,7 @@ class Cell {
     record_.data(task_.files, task_.data).set("network", net_.options()).set("parameters", network.parameters);
     record_.set("scored_weights", scored_weights().filename().string());
     record_.write(folder_ / "run.json");
-    result_.done = true;
+    if (!result_.robustness.empty()) write_robustness({result_}, folder_);
     write_report(task_, options_, {result_}, {folder_}, folder_ / "report.html", record_.json());
     write_text(folder_ / "scores.json", scores_json().dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
   }
@@ -198,12 +295,12 @@ class Cell {
       result_.classes.push_back(read(json["classes"].value(std::to_string(c), Json())));
     }
     result_.network.epochs = read_epochs(folder_);
-    result_.done = true;
   }
 
   const Task& task_;
   const ExperimentOptions& options_;
   std::filesystem::path folder_;
+  Processes& processes_;
   torch::Device device_;
   Network net_;
   RunRecord record_;

@@ -6,8 +6,11 @@
 ///   last.safetensors, last.state…, best.safetensors   checkpoints (train/checkpoint.hpp)
 ///   predictions/CASE.nii.gz or .png    on the grid of the input, with its affine
 ///   overlays/CASE.png                  image beside prediction against truth
+///   robustness.json, .csv, .md         the same under FGSM perturbations, where asked for (robustness.hpp)
 ///   scores.json, scores.csv            every case, and the aggregate; written last: it is there where the cell is done
 ///   curves.svg, run.json, report.html
+/// Several processes (processes.hpp) train one network together, each on batches of its own cases. All of them must see
+/// the folder; the first one writes it, scores and prints.
 #pragma once
 
 #include "programs/experiment_options.hpp"
@@ -22,16 +25,24 @@
 
 namespace pam::programs {
 
+/// The scores under FGSM's perturbation of size ε, in units of the normalised input.
+struct PerturbedScores {
+  double epsilon = 0;
+  std::vector<CaseScores> cases;
+};
+
 /// A cell's scores, and those of each class where there is more than one.
 struct CellResult {
   NetworkResult network;
   std::vector<std::vector<CaseScores>> classes;  ///< [class - 1][case]; empty for binary tasks
+  std::vector<PerturbedScores> robustness;       ///< one for each ε of the options
   bool reversed = false;                         ///< trained on 1 - label: its training loss is that of the background
   bool done = false;                             ///< false: stopped by Ctrl-C; all that was learnt is saved
 };
 
 /// Trains and scores `net` in `folder`, or reads the result where the cell is done and `options.resume` is set.
-/// `command` is the command line, for the records.
+/// `command` is the command line, for the records. With several processes all call it, and the others than the first
+/// learn only whether the cell is done.
 CellResult run_cell(const Task& task, const ExperimentOptions& options, const std::string& net,
                     const std::filesystem::path& folder, const std::string& command);
 

@@ -16,7 +16,7 @@ void add_experiment_flags(OptionReader& reader) {
   reader.add<std::int64_t>("--width", "width", "channels of level 0 (0: the network's own, mostly 32)");
   reader.add<std::string>("--loss", "loss", "dice, bce, dice_bce, focal or tversky");
   reader.add<std::int64_t>("--epochs", "epochs", "passes over the training slices");
-  reader.add<std::int64_t>("--batch", "batch", "slices or pictures per step");
+  reader.add<std::int64_t>("--batch", "batch", "slices or pictures per step (of each process, where several train)");
   reader.add<double>("--lr", "optimizer.learning_rate", "learning rate of AdamW");
   reader.add<double>("--weight-decay", "optimizer.weight_decay", "weight decay of AdamW");
   reader.add<std::string>("--schedule", "schedule.kind", "constant, multi_step, cosine or poly");
@@ -26,6 +26,9 @@ void add_experiment_flags(OptionReader& reader) {
   reader.add<std::int64_t>("--workers", "workers", "threads that prepare batches");
   reader.add<std::string>("--device", "device", "auto, cpu, cuda or cuda:N");
   reader.add<std::int64_t>("--threads", "threads", "threads that compute (0: one a core)");
+  reader.add<double>("--timeout", "timeout", "seconds that one of several processes waits for the others");
+  reader.add<std::vector<double>>("--fgsm", "fgsm",
+                                  "score also under FGSM perturbations of these sizes, in units of the input");
   reader.add<std::string>("--out", "out", "folder of the run: made where it does not exist");
   reader.add_switch("--resume", "resume", "go on with the run in --out; finished networks are not run again");
   reader.add_switch("--overwrite", "overwrite", "begin afresh although --out holds a run");
@@ -63,6 +66,9 @@ void check_experiment(const ExperimentOptions& options) {
   at_least("seed", options.seed, 0);
   at_least("noise", options.noise, 0);
   at_least("worst", options.worst, 0);
+  at_least("timeout", options.timeout, 1);
+  check(options.timeout <= 1e6, "--timeout: at most 1000000 seconds, got {}", options.timeout);
+  for (const double epsilon : options.fgsm) at_least("fgsm", epsilon, 0);
   check(options.workers <= 256, "--workers: at most 256, got {}", options.workers);
   check(!options.out.empty(), "--out: name the folder of the run");
   static_cast<void>(find_device(options.device));

@@ -23,7 +23,7 @@ struct ExperimentOptions {
   std::string loss = "dice";
   SegmentationLossOptions loss_options;
   std::int64_t epochs = 20;
-  std::int64_t batch = 4;
+  std::int64_t batch = 4;  ///< of each process, where several train together
   OptimizerOptions optimizer;
   Schedule schedule;
   double clip_norm = 0;         ///< 0 = no clipping
@@ -39,7 +39,9 @@ struct ExperimentOptions {
   std::string out;              ///< the run's folder
   bool resume = false;
   bool overwrite = false;
-  std::int64_t worst = 5;  ///< cases with pictures in the report
+  double timeout = 300;      ///< seconds that a process waits for the others, where several train together
+  std::vector<double> fgsm;  ///< sizes of FGSM perturbations under which test cases are scored too, in input units
+  std::int64_t worst = 5;    ///< cases with pictures in the report
 
   template <typename Self, typename Visitor>
   static void visit(Self& self, Visitor&& field) {
@@ -65,6 +67,8 @@ struct ExperimentOptions {
     field("out", self.out);
     field("resume", self.resume);
     field("overwrite", self.overwrite);
+    field("timeout", self.timeout);
+    field("fgsm", self.fgsm);
     field("worst", self.worst);
   }
 };

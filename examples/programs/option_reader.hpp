@@ -35,7 +35,7 @@ class OptionReader {
     auto* option = app_->add_option_function<T>(
         flag, [this, key, flag](const T& value) { take(key, value, flag); }, help);
     // A flag given twice: the later one counts, as in most programs. Lists take all the words they are given.
-    if constexpr (!std::is_same_v<T, std::vector<std::string>>) option->take_last();
+    if constexpr (!pam::detail::is_vector<T>::value) option->take_last();
     return option;
   }
   /// A flag without a value that sets `key` to true.

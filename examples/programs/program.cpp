@@ -3,6 +3,7 @@
 
 #include <pam/core/error.hpp>
 #include <pam/core/nearest.hpp>
+#include <pam/train/process_environment.hpp>
 
 #include <cstdio>
 #include <exception>
@@ -72,7 +73,8 @@ int run_program(CLI::App& app, int argc, char** argv, const std::function<int()>
 void tune_process(std::int64_t threads) {
   check(threads >= 0 && threads <= 4096, "--threads must be between 0 (one a core) and 4096, got {}", threads);
   const auto cores = static_cast<std::int64_t>(std::thread::hardware_concurrency());
-  at::set_num_threads(static_cast<int>(threads > 0 ? threads : std::max<std::int64_t>(1, cores)));
+  const auto own_cores = std::max<std::int64_t>(1, cores / process_environment().local_world);
+  at::set_num_threads(static_cast<int>(threads > 0 ? threads : own_cores));
 #if defined(__GLIBC__)
   mallopt(M_MMAP_THRESHOLD, 1 << 30);
   mallopt(M_TRIM_THRESHOLD, 2000 << 20);

@@ -18,8 +18,9 @@ constexpr int kDone = 0, kBadInput = 2, kInterrupted = 130;
 /// standard error and `kBadInput`; `--help` prints and returns 0.
 int run_program(CLI::App& app, int argc, char** argv, const std::function<int()>& body);
 
-/// Tells LibTorch to use `threads` threads (0: one a core) and glibc to keep large blocks: an activation that is
-/// unmapped after each use costs a page fault for each of its pages at the next.
+/// Tells LibTorch to use `threads` threads (0: one a core, shared among the processes that train together) and glibc to
+/// keep large blocks: an activation that is unmapped after each use costs a page fault for each of its pages at the
+/// next.
 void tune_process(std::int64_t threads);
 
 }  // namespace pam::programs

@@ -4,7 +4,9 @@
 #include "programs/cell.hpp"
 #include "programs/networks.hpp"
 #include "programs/option_reader.hpp"
+#include "programs/processes.hpp"
 #include "programs/program.hpp"
+#include "programs/robustness.hpp"
 #include "programs/run_report.hpp"
 
 #include <pam/io/atomic_file.hpp>
@@ -25,7 +27,8 @@ namespace pam::programs {
 namespace {
 
 /// What may differ between a run and its continuation: none of it changes what is learnt.
-constexpr std::array kFreeOptions{"resume", "overwrite", "out", "device", "threads", "workers", "worst", "nets"};
+constexpr std::array kFreeOptions{"resume",  "overwrite", "out",  "device",  "threads",
+                                  "workers", "worst",     "nets", "timeout", "fgsm"};
 
 /// Throws unless `folder` could be made and written to; makes nothing.
 void check_writable(const std::filesystem::path& folder) {
@@ -92,6 +95,7 @@ int run_experiment(const ExperimentOptions& options, const nlohmann::json& confi
                    const std::function<Task()>& make_task) {
   const InterruptScope signals;
   check_experiment(options);
+  const ProcessScope together(options.timeout);
   check_folder(options, config);
   RunRecord record(command, config, static_cast<std::uint64_t>(options.seed));
   const auto task = make_task();
@@ -99,8 +103,11 @@ int run_experiment(const ExperimentOptions& options, const nlohmann::json& confi
     static_cast<void>(make_network(net, task.in_channels, task.classes, options.width, options.net_options, 0));
   }
   const std::filesystem::path out = options.out;
-  std::filesystem::create_directories(out);
-  write_text(config_path(out), config.dump(2) + "\n");
+  processes().barrier();  // nothing is written before every process has looked at the folder
+  if (processes().first()) {
+    std::filesystem::create_directories(out);
+    write_text(config_path(out), config.dump(2) + "\n");
+  }
 
   std::vector<std::filesystem::path> folders;
   const auto cells = run_cells(task, options, command, folders);
@@ -108,12 +115,14 @@ int run_experiment(const ExperimentOptions& options, const nlohmann::json& confi
     std::cout << fmt::format("Stopped, and all is saved. Go on with: --out {} --resume", options.out) << std::endl;
     return kInterrupted;
   }
+  if (!processes().first()) return kDone;
   std::vector<NetworkResult> networks;
   for (const auto& cell : cells) networks.push_back(cell.network);
   auto table = network_table(networks, task.title);
   for (const auto& caveat : task.caveats) table.note(caveat);
   write_text(out / "table.md", table.markdown());
   write_text(out / "table.csv", table.csv());
+  const auto robustness = write_robustness(cells, out);
   const bool charts = write_charts(out / "curves.svg", curves(networks));
   record.data(task.files, task.data);
   record.write(out / "run.json");
@@ -121,13 +130,14 @@ int run_experiment(const ExperimentOptions& options, const nlohmann::json& confi
 
   std::cout << "\n" << table.text() << "\n";
   for (const auto& each : class_tables(cells)) std::cout << each.text() << "\n";
+  if (robustness) std::cout << robustness->text() << "\n";
   if (!charts) std::cout << kNoGnuplot << "\n";
   for (const auto& folder : folders) {
     std::cout << fmt::format("{0}/: predictions/ overlays/ last.safetensors metrics.csv scores.json scores.csv\n",
                              folder.string());
   }
-  std::cout << fmt::format("{0}/: table.md table.csv {1}run.json config.json\nreport: {0}/report.html\n", options.out,
-                           charts ? "curves.svg " : "");
+  std::cout << fmt::format("{0}/: table.md table.csv {2}{1}run.json config.json\nreport: {0}/report.html\n",
+                           options.out, charts ? "curves.svg " : "", robustness ? "robustness.md robustness.csv " : "");
   return kDone;
 }
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "programs/run_report.hpp"
 
+#include "programs/robustness.hpp"
+
 #include <pam/report/picture.hpp>
 
 #include <algorithm>
@@ -144,6 +146,7 @@ void write_report(const Task& task, const ExperimentOptions& options, const std:
   page.caveats = task.caveats;
   for (const auto& cell : cells) page.results.push_back(cell.network);
   page.tables = class_tables(cells);
+  if (const auto table = robustness_table(cells)) page.tables.push_back(*table);
   for (const auto& cell : cells) {
     if (!cell.reversed || cells.size() == 1) continue;
     page.training_notes.push_back(cell.network.name +

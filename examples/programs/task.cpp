@@ -4,11 +4,27 @@
 #include <pam/io/image_labels.hpp>
 #include <pam/io/nifti.hpp>
 
+#include <algorithm>
+
 namespace pam::programs {
 
 std::vector<double> EvalCase::spacing() const {
   if (!geometry) return {};
   return {geometry->spacing.begin(), geometry->spacing.end()};
+}
+
+LoaderOptions loader_options(const LoaderRequest& request, PlaneSize largest) {
+  LoaderOptions options;
+  options.batch_size = request.batch;
+  options.workers = request.workers;
+  options.seed = static_cast<std::uint64_t>(request.seed);
+  options.augment.flip_horizontal = request.flip ? 0.5 : 0;
+  options.augment.noise = request.noise;
+  options.fit.height = std::max(largest.height, request.min_size);
+  options.fit.width = std::max(largest.width, request.min_size);
+  options.rank = request.rank;
+  options.world = request.world;
+  return options;
 }
 
 std::filesystem::path save_prediction(const EvalCase& each, const torch::Tensor& labels,

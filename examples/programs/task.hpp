@@ -3,7 +3,7 @@
 /// a prediction goes back to a file. The engine knows nothing of folders, modalities or splits.
 #pragma once
 
-#include <pam/data/sample.hpp>
+#include <pam/data/loader.hpp>
 #include <pam/io/nifti_geometry.hpp>
 #include <pam/report/overlay.hpp>
 
@@ -18,7 +18,7 @@
 
 namespace pam::programs {
 
-/// Any loader of batches, as `fit` wants it.
+/// Any `DataLoader`, as `fit` wants it.
 class AnyLoader {
  public:
   template <typename Loader>
@@ -28,6 +28,9 @@ class AnyLoader {
   std::optional<Batch> next() { return self_->next(); }
   [[nodiscard]] std::int64_t batches() const { return self_->batches(); }
   [[nodiscard]] double wait_seconds() const { return self_->wait_seconds(); }
+  /// Among how many processes it shares the cases, and how many samples of an epoch it repeats for that.
+  [[nodiscard]] std::int64_t world() const { return self_->world(); }
+  [[nodiscard]] std::int64_t repeated() const { return self_->repeated(); }
 
  private:
   struct Interface {
@@ -39,6 +42,8 @@ class AnyLoader {
     virtual std::optional<Batch> next() = 0;
     [[nodiscard]] virtual std::int64_t batches() const = 0;
     [[nodiscard]] virtual double wait_seconds() const = 0;
+    [[nodiscard]] virtual std::int64_t world() const = 0;
+    [[nodiscard]] virtual std::int64_t repeated() const = 0;
   };
   template <typename Loader>
   struct Wrapped final : Interface {
@@ -47,6 +52,8 @@ class AnyLoader {
     std::optional<Batch> next() override { return loader->next(); }
     std::int64_t batches() const override { return loader->batches(); }
     double wait_seconds() const override { return loader->wait_seconds(); }
+    std::int64_t world() const override { return loader->options().world; }
+    std::int64_t repeated() const override { return loader->repeated(); }
     std::unique_ptr<Loader> loader;
   };
   std::unique_ptr<Interface> self_;
@@ -97,7 +104,11 @@ struct LoaderRequest {
   std::int64_t min_size = 1;  ///< smallest side that the network takes; smaller slices are padded
   bool flip = true;
   double noise = 0;
+  std::int64_t rank = 0, world = 1;  ///< this process among those that train together; `batch` is of each
 };
+
+/// The `DataLoader`'s options for a request, where slices are at most `largest` and are padded to that.
+LoaderOptions loader_options(const LoaderRequest& request, PlaneSize largest);
 
 struct Task {
   std::string title;                 ///< of the report: what is segmented where

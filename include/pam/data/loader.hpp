@@ -2,11 +2,13 @@
 /// `DataLoader`: batches of a `Dataset`, made ahead of time on worker threads.
 /// Order, shuffling and augmentation are pure functions of (seed, epoch, sample index): the batches of an epoch are the
 /// same for any number of threads, and a resumed run needs nothing but the epoch's number.
+/// With several processes each draws from its own share of the cases (data/case_shares.hpp).
 #pragma once
 
 #include <pam/core/error.hpp>
 #include <pam/data/augment.hpp>
 #include <pam/data/case.hpp>
+#include <pam/data/case_shares.hpp>
 #include <pam/data/crop.hpp>
 #include <pam/data/dataset.hpp>
 #include <pam/data/ordered_workers.hpp>
@@ -19,6 +21,7 @@
 #include <memory>
 #include <numeric>
 #include <optional>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -36,6 +39,8 @@ struct LoaderOptions {
   PlaneSize fit = {};  ///< crop or pad every sample around its centre to this size; not given = must be equal
   std::int64_t pad_label = kIgnoreLabel;  ///< the label of that padding (images: 0)
   bool pin_memory = false;                ///< page-locked batches, for quick copies to a GPU (needs one)
+  std::int64_t rank = 0;   ///< this process among `world` that train together; batch_size is of each of them
+  std::int64_t world = 1;  ///< more than 1: batches hold whole cases' samples that no other process has in the epoch
 };
 
 /// Draws batches from `dataset`. Use: `loader.start_epoch(e); while (auto batch = loader.next()) …`.
@@ -50,17 +55,25 @@ class DataLoader {
           options_.workers);
     check(options_.ahead >= 1, "data loader: ahead must be at least 1, got {}", options_.ahead);
     check_augment(options_.augment);
+    check(options_.world >= 1 && options_.rank >= 0 && options_.rank < options_.world,
+          "data loader: rank must be 0 to world - 1, got rank {} of {}", options_.rank, options_.world);
+    if (options_.world > 1) share_cases();
     check(batches() > 0, "data loader: {} samples make no full batch of {}; allow the last batch to be smaller",
-          dataset_->size(), options_.batch_size);
+          samples(), options_.batch_size);
   }
 
   /// Starts epoch `epoch` (0, 1, …), from the first batch; what was left of another epoch is dropped.
   void start_epoch(std::int64_t epoch) {
     workers_.reset();
     epoch_ = static_cast<std::uint64_t>(epoch);
-    order_.resize(static_cast<std::size_t>(dataset_->size()));
-    std::iota(order_.begin(), order_.end(), std::int64_t{0});
+    if (shares_) {
+      order_ = shares_->share(options_.rank, SampleRandom(options_.seed, options_.shuffle ? epoch_ : 0, kShareStream));
+    } else {
+      order_.resize(static_cast<std::size_t>(dataset_->size()));
+      std::iota(order_.begin(), order_.end(), std::int64_t{0});
+    }
     if (options_.shuffle) SampleRandom(options_.seed, epoch_, kShuffleStream).shuffle(order_);
+    if (shares_) order_ = shares_->filled(std::move(order_));
     workers_ = std::make_unique<detail::OrderedWorkers<Batch>>(
         batches(), options_.workers, options_.ahead, [this](std::int64_t index) { return make_batch(index); });
   }
@@ -72,11 +85,15 @@ class DataLoader {
     return workers_->next();
   }
 
-  /// Batches of an epoch.
+  /// Batches of an epoch, the same in every process.
   [[nodiscard]] std::int64_t batches() const {
-    const auto size = dataset_->size(), batch = options_.batch_size;
+    const auto size = samples(), batch = options_.batch_size;
     return options_.drop_last ? size / batch : (size + batch - 1) / batch;
   }
+  /// Samples of an epoch in this process, the same number in every process; with several, some may be repeated.
+  [[nodiscard]] std::int64_t samples() const { return shares_ ? shares_->length() : dataset_->size(); }
+  /// How many samples of an epoch, over all processes, are repeated to make their shares equal; 0 for one process.
+  [[nodiscard]] std::int64_t repeated() const { return shares_ ? shares_->repeated() : 0; }
   /// Seconds that `next` has blocked since `start_epoch`.
   [[nodiscard]] double wait_seconds() const { return workers_ ? workers_->wait_seconds() : 0; }
   [[nodiscard]] const Dataset& dataset() const { return *dataset_; }
@@ -84,6 +101,13 @@ class DataLoader {
 
  private:
   static constexpr std::uint64_t kShuffleStream = 0x5348554646ULL << 24U;  // no sample has this index
+  static constexpr std::uint64_t kShareStream = 0x5348415245ULL << 24U;    // nor this
+
+  void share_cases() {
+    std::vector<std::string> case_of;
+    for (std::int64_t i = 0; i < dataset_->size(); ++i) case_of.push_back(dataset_->case_name(i));
+    shares_.emplace(case_of, options_.world);
+  }
 
   Sample prepared(std::int64_t index) const {
     try {
@@ -107,7 +131,7 @@ class DataLoader {
 
   Batch make_batch(std::int64_t index) const {
     const auto start = index * options_.batch_size;
-    const auto end = std::min(start + options_.batch_size, dataset_->size());
+    const auto end = std::min(start + options_.batch_size, samples());
     Batch batch;
     std::string first_name;
     torch::Tensor first;
@@ -170,6 +194,7 @@ class DataLoader {
 
   std::shared_ptr<const Dataset> dataset_;
   LoaderOptions options_;
+  std::optional<CaseShares> shares_;  ///< with several processes
   std::uint64_t epoch_ = 0;
   std::vector<std::int64_t> order_;
   std::unique_ptr<detail::OrderedWorkers<Batch>> workers_;

@@ -21,6 +21,7 @@ struct ProcessEnvironment {
   std::int64_t rank = 0;        ///< this process, from 0
   std::int64_t local_rank = 0;  ///< among those on this machine: which GPU to take
   std::int64_t world = 1;
+  std::int64_t local_world = 1;       ///< how many of them are on this machine, and share its cores
   std::string address = "127.0.0.1";  ///< where process 0 listens: its store binds to this address alone
   std::uint16_t port = 29500;
   bool agent_store = false;   ///< torchrun's agent hosts the store at address:port, no process does
@@ -56,6 +57,15 @@ inline std::string first_slurm_host(std::string_view list) {
          std::string(rest.substr(0, rest.find(',')));
 }
 
+/// Tasks of the first node of a Slurm list: "4(x2),3" -> 4.
+inline std::optional<std::int64_t> first_task_count(const char* list) {
+  std::int64_t count = 0;
+  if (list == nullptr || std::from_chars(list, list + std::strlen(list), count).ec != std::errc() || count < 1) {
+    return std::nullopt;
+  }
+  return count;
+}
+
 /// What Slurm's srun tells, where it does. (A batch script outside srun is one process, so SLURM_NTASKS is not asked.)
 inline bool read_slurm(const EnvironmentLookup& get, ProcessEnvironment& environment) {
   constexpr auto most = std::numeric_limits<std::int32_t>::max();
@@ -64,6 +74,7 @@ inline bool read_slurm(const EnvironmentLookup& get, ProcessEnvironment& environ
   environment.world = *world;
   environment.rank = environment_number(get, "SLURM_PROCID", 0, most).value_or(0);
   environment.local_rank = environment_number(get, "SLURM_LOCALID", 0, most).value_or(0);
+  environment.local_world = first_task_count(get("SLURM_STEP_TASKS_PER_NODE")).value_or(*world);
   const auto nodes = environment_number(get, "SLURM_STEP_NUM_NODES", 1, most).value_or(1);
   const char* list = get("SLURM_STEP_NODELIST");
   if (nodes > 1 && list != nullptr) environment.address = first_slurm_host(list);
@@ -74,10 +85,11 @@ inline bool read_slurm(const EnvironmentLookup& get, ProcessEnvironment& environ
 
 }  // namespace detail
 
-/// Reads RANK, LOCAL_RANK, WORLD_SIZE, MASTER_ADDR, MASTER_PORT, TORCHELASTIC_USE_AGENT_STORE and
+/// Reads RANK, LOCAL_RANK, WORLD_SIZE, LOCAL_WORLD_SIZE, MASTER_ADDR, MASTER_PORT, TORCHELASTIC_USE_AGENT_STORE and
 /// TORCHELASTIC_RESTART_COUNT (torchrun, or a shell loop), else Slurm's SLURM_STEP_NUM_TASKS, SLURM_PROCID,
-/// SLURM_LOCALID, SLURM_STEP_NODELIST, with MASTER_ADDR and MASTER_PORT on top. None of them: one process. Without
-/// MASTER_ADDR, on one machine, the address is loopback. Throws `Error` that names the variable at fault.
+/// SLURM_LOCALID, SLURM_STEP_TASKS_PER_NODE, SLURM_STEP_NODELIST, with MASTER_ADDR and MASTER_PORT on top. None of
+/// them: one process. Without MASTER_ADDR, on one machine, the address is loopback. Throws `Error` that names the
+/// variable at fault.
 inline ProcessEnvironment process_environment(const detail::EnvironmentLookup& get = [](const char* name) {
   return static_cast<const char*>(std::getenv(name));
 }) {
@@ -91,6 +103,7 @@ inline ProcessEnvironment process_environment(const detail::EnvironmentLookup& g
     environment.world = *world;
     environment.rank = *rank;
     environment.local_rank = detail::environment_number(get, "LOCAL_RANK", 0, most).value_or(*rank);
+    environment.local_world = detail::environment_number(get, "LOCAL_WORLD_SIZE", 1, most).value_or(*world);
   } else if (!detail::read_slurm(get, environment)) {
     return environment;
   }

@@ -11,6 +11,7 @@
 #include <pam/train/gradient_buckets.hpp>
 #include <pam/train/process_environment.hpp>
 
+#include <chrono>
 #include <utility>
 
 #if defined(USE_C10D_GLOO) && __has_include(<gloo/rendezvous/store.h>) && \
@@ -20,10 +21,18 @@
 #define PAM_HAS_PROCESS_GROUP 0
 #endif
 
+namespace pam {
+
+struct ProcessGroupOptions {
+  std::chrono::milliseconds timeout = std::chrono::minutes(5);  ///< how long a process waits for the others
+  BucketOptions buckets;
+};
+
+}  // namespace pam
+
 #if PAM_HAS_PROCESS_GROUP
 #include <pam/train/socket_store.hpp>
 
-#include <chrono>
 #include <exception>
 #include <memory>
 #include <optional>
@@ -41,11 +50,6 @@
 #endif
 
 namespace pam {
-
-struct ProcessGroupOptions {
-  std::chrono::milliseconds timeout = std::chrono::minutes(5);  ///< how long a process waits for the others
-  BucketOptions buckets;
-};
 
 /// A Communicator (train/communicator.hpp) over c10d. All processes must call its functions equally often and in the
 /// same order. Where another process ends, or is silent for the timeout, they throw `Error`. Not copyable.
@@ -198,20 +202,26 @@ class ProcessGroup {
 
 namespace pam {
 
+/// What a build without gloo's headers says to several processes.
+[[noreturn]] inline void fail_without_process_group(const ProcessEnvironment& environment) {
+  fail(
+      "this is process {} of {}, but this program was built without gloo's headers, which several processes need; "
+      "install them (Debian: libgloo-dev) and build again, or run one process",
+      environment.rank, environment.world);
+}
+
 /// Calls `act(communicator)` with a `ProcessGroup` where the environment says that this is one of several processes,
 /// else with a `SingleProcess`. Throws `Error` for several processes in a build without gloo's headers.
 template <typename Act>
-auto with_processes(Act&& act) {
+auto with_processes(Act&& act, const ProcessGroupOptions& options = {}) {
   const auto environment = process_environment();
   if (environment.world > 1) {
 #if PAM_HAS_PROCESS_GROUP
-    ProcessGroup group(environment);
+    ProcessGroup group(environment, options);
     return act(group);
 #else
-    fail(
-        "this is process {} of {}, but this program was built without gloo's headers, which several processes need; "
-        "install them (Debian: libgloo-dev) and build again, or run one process",
-        environment.rank, environment.world);
+    static_cast<void>(options);
+    fail_without_process_group(environment);
 #endif
   }
   SingleProcess alone;
