@@ -65,6 +65,7 @@
 #include <pam/train/checkpointer.hpp>
 #include <pam/train/communicator.hpp>
 #include <pam/train/events.hpp>
+#include <pam/train/fgsm.hpp>
 #include <pam/train/fit.hpp>
 #include <pam/train/fit_options.hpp>
 #include <pam/train/fit_run.hpp>
