@@ -29,18 +29,24 @@ std::pair<std::int64_t, std::int64_t> start_and_length(const SliceRange& range, 
   return {first, std::clamp<std::int64_t>(range.last, first, slices - 1) - first + 1};
 }
 
-/// The input as it is stored, on the grid of its labels.
-Case whole_input(CaseFiles files, CaseOptions options) {
+/// The input as it is stored, on the grid of its labels; or resized, without `full_size`.
+Case whole_input(CaseFiles files, CaseOptions options, bool full_size) {
   files.part = CasePart::Whole;
   options.normalise = Normalise::None;
-  options.resize = options.crop = {};
+  options.crop = {};
+  if (full_size) options.resize = {};
   return load_case(files, options);
 }
 
 }  // namespace
 
-FileCases::FileCases(std::vector<CaseFiles> files, CaseOptions options, std::int64_t shown_channel, SliceRange scored)
-    : files_(std::move(files)), options_(std::move(options)), shown_channel_(shown_channel), scored_(scored) {}
+FileCases::FileCases(std::vector<CaseFiles> files, CaseOptions options, std::int64_t shown_channel, SliceRange scored,
+                     bool full_size)
+    : files_(std::move(files)),
+      options_(std::move(options)),
+      shown_channel_(shown_channel),
+      scored_(scored),
+      full_size_(full_size) {}
 
 std::vector<std::string> FileCases::names() const {
   std::vector<std::string> names;
@@ -50,6 +56,7 @@ std::vector<std::string> FileCases::names() const {
 
 EvalCase FileCases::load_for_validation(std::size_t index) const {
   auto source = load_case(files_.at(index), options_);
+  if (!full_size_) source.input_size = source.resized_size;
   check(source.offset[0] == 0 || (scored_.first == 0 && scored_.last >= source.slices()),
         "case {}: its slices hold one hemisphere each, so no range of them is in both; score all slices", source.name);
   EvalCase each;
@@ -69,7 +76,7 @@ EvalCase FileCases::load_for_validation(std::size_t index) const {
 EvalCase FileCases::load(std::size_t index) const {
   auto each = load_for_validation(index);
   const auto& files = files_.at(index);
-  const auto whole = whole_input(files, options_);
+  const auto whole = whole_input(files, options_, full_size_);
   each.truth = whole.labels;
   const bool colour = !whole.is_volume && whole.image.size(0) == 3;
   const auto channel = std::min(shown_channel_, whole.image.size(0) - 1);

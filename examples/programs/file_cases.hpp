@@ -23,8 +23,10 @@ struct SliceRange {
 class FileCases final : public CaseSource {
  public:
   /// `shown_channel`: the modality under the overlays; pictures of three channels are shown in colour. Slices outside
-  /// `scored` are neither predicted nor scored.
-  FileCases(std::vector<CaseFiles> files, CaseOptions options, std::int64_t shown_channel = 0, SliceRange scored = {});
+  /// `scored` are neither predicted nor scored. Without `full_size`, resized pictures are scored, shown and written at
+  /// the size that they were resized to, distances in its pixels.
+  FileCases(std::vector<CaseFiles> files, CaseOptions options, std::int64_t shown_channel = 0, SliceRange scored = {},
+            bool full_size = true);
 
   [[nodiscard]] std::vector<std::string> names() const override;
   [[nodiscard]] EvalCase load(std::size_t index) const override;
@@ -35,6 +37,7 @@ class FileCases final : public CaseSource {
   CaseOptions options_;
   std::int64_t shown_channel_;
   SliceRange scored_;
+  bool full_size_;
 };
 
 }  // namespace pam::programs

@@ -2,9 +2,9 @@
 /// Anybody's folder of NIfTI or PNG with labels, as a `Task`; and the demo, which is such a folder.
 #pragma once
 
-#include "programs/experiment_options.hpp"
 #include "programs/option_reader.hpp"
 #include "programs/task.hpp"
+#include "programs/training_program.hpp"
 
 #include <cstdint>
 #include <string>
@@ -19,6 +19,7 @@ struct FolderData {
   std::vector<std::string> modalities;   ///< of one folder a case: words that name its image files, in channel order
   std::string label_name = "seg";        ///< of one folder a case: the word that names its label file
   std::string label_values = "nonzero";  ///< "71-78", "1=1,2=2", "nonzero", … (io/labels.hpp)
+  std::int64_t max_cases = 0;            ///< only so many, the first by name; 0: all
   std::string split = "auto";            ///< "cases", "hemispheres", "folders", a .json file, or "auto"
   double test_share = 0.25;              ///< of the cases, for "cases"
   double validation_share = 0;           ///< of the cases; 0: no validation, and the last weights are scored
@@ -31,7 +32,7 @@ struct FolderData {
   std::string crop;                      ///< "160x160": centre crop or pad, height x width; empty: none
   std::string resize;                    ///< of pictures: "128x256"
   bool resample = false;                 ///< bring images of another grid to that of the labels
-  bool skip_bad = false;                 ///< leave out training cases that cannot be read, with a notice
+  bool skip_bad = false;                 ///< leave out cases that cannot be read, saying which
   std::int64_t show_channel = 0;         ///< the modality under the overlays
 
   template <typename Self, typename Visitor>
@@ -43,6 +44,7 @@ struct FolderData {
     field("modalities", self.modalities);
     field("label_name", self.label_name);
     field("label_values", self.label_values);
+    field("max_cases", self.max_cases);
     field("split", self.split);
     field("test_share", self.test_share);
     field("validation_share", self.validation_share);
@@ -66,8 +68,11 @@ void add_folder_flags(OptionReader& reader);
 /// Throws `Error` for values that no folder could make good, before any file is read.
 void check_folder_options(const FolderData& options);
 
-/// Finds, splits and reads the folder. Training slices are in memory when it returns, so that every bad file is found.
+/// Finds, splits and reads the folder. Training slices are in memory when it returns, and every file was read.
 /// `seed` decides about the split.
 Task folder_task(const FolderData& options, std::int64_t seed);
+
+/// train_folder, whose recipe is "folder".
+TrainingProgram<FolderData> folder_program();
 
 }  // namespace pam::programs

@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: MIT
+#include "programs/case_task.hpp"
+
+#include "programs/file_cases.hpp"
+
+#include <pam/data/loader.hpp>
+#include <pam/data/ordered_workers.hpp>
+
+#include <algorithm>
+#include <iostream>
+#include <memory>
+#include <set>
+#include <utility>
+
+#include <unistd.h>
+
+namespace pam::programs {
+namespace {
+
+constexpr std::int64_t kReaders = 2;        ///< threads that read cases
+constexpr std::size_t kNoticesInFull = 10;  ///< of a kind; 250 resampled cases need not be 250 lines
+
+std::string counted(std::size_t n, const std::string& noun) {
+  return fmt::format("{} {}{}", n, noun, n == 1 ? "" : "s");
+}
+
+/// "reading 12 of 210 cases" on a terminal, on one line.
+std::function<void(std::int64_t, std::int64_t, const std::string&)> reading_progress() {
+  if (::isatty(STDERR_FILENO) != 1) return {};
+  return [](std::int64_t done, std::int64_t total, const std::string& /*name*/) {
+    std::cerr << fmt::format("\rreading: {} of {} cases", done, total) << (done == total ? "\r\033[K" : "")
+              << std::flush;
+  };
+}
+
+/// What was seen while the cases were read.
+struct Reading {
+  std::vector<std::string> notices;
+  std::vector<SkippedCase> skipped;
+};
+
+/// The training slices, in memory.
+std::shared_ptr<const SliceDataset> training_slices(const std::vector<CaseFiles>& cases, const CaseTaskOptions& how,
+                                                    Reading& reading) {
+  SliceOptions options;
+  options.slices = how.slices;
+  options.skip_bad = how.skip_bad;
+  options.threads = kReaders;
+  options.progress = reading_progress();
+  auto slices = std::make_shared<SliceDataset>(cases, how.cases, options);
+  bool foreground = false;
+  for (std::int64_t i = 0; !foreground && i < slices->size(); ++i) {
+    foreground = slices->get(i).labels.gt(0).any().item<bool>();
+  }
+  check(foreground, "none of the {} training slices has foreground; check --label-values {} against the label files",
+        slices->size(), how.cases.labels.text());
+  for (const auto& each : slices->cases()) {
+    reading.notices.insert(reading.notices.end(), each.notices.begin(), each.notices.end());
+  }
+  reading.skipped.insert(reading.skipped.end(), slices->skipped().begin(), slices->skipped().end());
+  return slices;
+}
+
+/// Those of `cases` that can be read, each as wide as the training cases; says whether they are volumes.
+std::vector<CaseFiles> readable_cases(const std::vector<CaseFiles>& cases, std::int64_t channels,
+                                      const CaseTaskOptions& how, Reading& reading, bool& volumes) {
+  const auto total = static_cast<std::int64_t>(cases.size());
+  detail::OrderedWorkers<Case> workers(total, kReaders, kReaders, [&](std::int64_t i) {
+    return load_case(cases[static_cast<std::size_t>(i)], how.cases);
+  });
+  const auto progress = reading_progress();
+  std::vector<CaseFiles> good;
+  for (std::int64_t i = 0; i < total; ++i) {
+    const auto& files = cases[static_cast<std::size_t>(i)];
+    try {
+      const auto each = *workers.next();
+      check(each.image.size(0) == channels, "case {}: has {} channels, the training cases have {}", each.name,
+            each.image.size(0), channels);
+      reading.notices.insert(reading.notices.end(), each.notices.begin(), each.notices.end());
+      volumes = each.is_volume;
+      good.push_back(files);
+    } catch (const Error& error) {
+      if (!how.skip_bad) throw;
+      reading.skipped.push_back({files.name, error.what()});
+    }
+    if (progress) progress(i + 1, total, files.name);
+  }
+  return good;
+}
+
+/// Says what was seen, on standard error and in the task.
+void tell(const Reading& reading, Task& task) {
+  for (std::size_t i = 0; i < std::min(kNoticesInFull, reading.notices.size()); ++i) {
+    std::cerr << "notice: " << reading.notices[i] << "\n";
+  }
+  if (reading.notices.size() > kNoticesInFull) {
+    std::cerr << fmt::format("notice: … and {} more of these\n", reading.notices.size() - kNoticesInFull);
+  }
+  if (!reading.notices.empty()) {
+    task.caveats.push_back(fmt::format("{} of images that do not lie on their labels' grid as stored; the first: {}.",
+                                       counted(reading.notices.size(), "notice"), reading.notices.front()));
+  }
+  std::vector<std::string> names;
+  for (const auto& each : reading.skipped) {
+    std::cerr << "skipped: " << each.reason << "\n";
+    names.push_back(each.name);
+  }
+  if (names.empty()) return;
+  task.caveats.push_back(
+      fmt::format("Left out, because they cannot be read (--skip-bad): {}.", fmt::join(names, ", ")));
+}
+
+/// The range of the slices that train.
+SliceRange range_of(const SliceDataset& slices) {
+  SliceRange range;
+  range = {range.last, 0};
+  for (std::int64_t i = 0; i < slices.size(); ++i) {
+    const auto z = slices.get(i).slice;
+    range = {std::min(range.first, z), std::max(range.last, z)};
+  }
+  return range;
+}
+
+AnyLoader make_loader(const std::shared_ptr<const SliceDataset>& slices, const LoaderRequest& request) {
+  return AnyLoader(std::make_unique<DataLoader>(slices, loader_options(request, slices->largest_plane())));
+}
+
+/// Every file of the cases, each once.
+std::vector<std::filesystem::path> files_of(const std::vector<CaseFiles>& cases) {
+  std::vector<std::filesystem::path> files;
+  std::set<std::filesystem::path> seen;
+  const auto add = [&](const std::filesystem::path& path) {
+    if (seen.insert(path).second) files.push_back(path);
+  };
+  for (const auto& each : cases) {
+    for (const auto& image : each.images) add(image);
+    add(each.labels);
+  }
+  return files;
+}
+
+}  // namespace
+
+Task case_task(Task about, const std::vector<CaseFiles>& cases, const Split& split, const CaseTaskOptions& how) {
+  auto task = std::move(about);
+  const auto classes = how.cases.labels.classes();
+  check(classes >= 2, "--label-values {}: does not say how many classes there are; name them, such as 1=1,2=2",
+        how.cases.labels.text());
+  check(!split.train.empty() && !split.test.empty(), "the split has {} to train and {} to test; both are needed",
+        counted(split.train.size(), "case"), counted(split.test.size(), "case"));
+  Reading reading;
+  const auto slices = training_slices(select_cases(cases, split.train), how, reading);
+  bool volumes = false;
+  const auto readable = [&](const std::vector<std::string>& names) {
+    return readable_cases(select_cases(cases, names), slices->channels(), how, reading, volumes);
+  };
+  const auto validation = readable(split.validation), test = readable(split.test);
+  tell(reading, task);
+  check(!test.empty(), "none of the {} test cases can be read; the last: {}", split.test.size(),
+        reading.skipped.empty() ? "" : reading.skipped.back().reason);
+
+  const auto scored = how.trained_range ? range_of(*slices) : SliceRange();
+  if (how.trained_range) {
+    task.caveats.push_back(
+        fmt::format("Scored are slices {} to {}, the range in which the training half has foreground; the networks saw "
+                    "no others.",
+                    scored.first, scored.last));
+  }
+  if (test.size() == 1) task.caveats.push_back(how.lone_caveat);
+  const auto trained = volumes ? " with " + counted(static_cast<std::size_t>(slices->size()), "slice") : std::string();
+  task.lead = fmt::format(
+      "{}{} to train, {}{} to test; foreground is {}.", counted(slices->cases().size(), how.train_noun), trained,
+      validation.empty() ? "" : counted(validation.size(), how.train_noun) + " to choose the epoch, ",
+      counted(test.size(), how.test_noun), how.foreground);
+  task.in_channels = slices->channels();
+  task.classes = classes == 2 ? 1 : classes;
+  task.unit = volumes ? "mm" : "pixels";
+  task.make_loader = [slices](const LoaderRequest& request) { return make_loader(slices, request); };
+  if (!validation.empty()) {
+    task.validation = std::make_shared<FileCases>(validation, how.cases, how.show_channel, SliceRange(), how.full_size);
+  }
+  task.test = std::make_shared<FileCases>(test, how.cases, how.show_channel, scored, how.full_size);
+  task.files = files_of(cases);
+  return task;
+}
+
+void add_notices(Task& task, const std::vector<std::string>& notices) {
+  for (const auto& notice : notices) {
+    std::cerr << "notice: " << notice << "\n";
+    task.caveats.push_back(notice);
+  }
+}
+
+void check_parts(std::int64_t folds, std::int64_t fold, double test_share, double validation_share) {
+  const auto share = [](double value) { return value >= 0 && value < 1; };
+  if (folds == 0) {
+    check(share(test_share) && share(validation_share) && test_share > 0 && test_share + validation_share < 1,
+          "--test-share {} and --validation-share {}: must leave a share to train with, and something to test on",
+          test_share, validation_share);
+    return;
+  }
+  check(folds >= 2, "--folds {}: cross-validation needs at least 2 folds", folds);
+  check(fold >= 0 && fold < folds, "--fold {}: folds are 0 to {} (--folds {})", fold, folds - 1, folds);
+  check(share(validation_share), "--validation-share {}: must be at least 0 and below 1", validation_share);
+}
+
+Split split_cases(const std::vector<std::string>& names, std::int64_t folds, std::int64_t fold, double test_share,
+                  double validation_share, std::int64_t seed, const std::string& advice) {
+  const auto needed = std::max<std::int64_t>(folds, validation_share > 0 ? 3 : 2);
+  check(static_cast<std::int64_t>(names.size()) >= needed,
+        "there {}; {} takes at least {}, because slices of one volume must not be both trained and tested on; {}",
+        names.size() == 1 ? "is one case, " + names.front() : fmt::format("are {} cases", names.size()),
+        folds > 0 ? fmt::format("--folds {}", folds)
+                  : std::string(validation_share > 0 ? "to train, choose the epoch and test" : "to train and test"),
+        needed, advice);
+  const auto random = static_cast<std::uint64_t>(seed);
+  if (folds > 0) return split_by_fold(names, folds, fold, random, validation_share);
+  return split_by_fraction(names, 1 - test_share - validation_share, validation_share, test_share, random);
+}
+
+}  // namespace pam::programs
