@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: MIT
+#include "programs/prediction_files.hpp"
+
+#include <pam/data/find_cases.hpp>
+#include <pam/io/image_labels.hpp>
+#include <pam/train/progress.hpp>
+
+#include <algorithm>
+#include <chrono>
+#include <iostream>
+#include <set>
+#include <utility>
+
+#include <unistd.h>
+
+namespace pam::programs {
+namespace {
+
+namespace fs = std::filesystem;
+
+double seconds_now() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+/// ".nii.gz" or ".nii" as the input, ".tif" for TIFF, else ".png": JPEG would change labels.
+std::string result_extension(const CaseFiles& files) {
+  const auto name = files.images.front().filename().string();
+  if (is_nifti_name(name)) return name.size() > 3 && name.substr(name.size() - 3) == ".gz" ? ".nii.gz" : ".nii";
+  const auto extension = pam::detail::lower(files.images.front().extension().string());
+  return extension == ".tif" || extension == ".tiff" ? ".tif" : ".png";
+}
+
+CaseFiles one_case(const std::string& name, std::vector<fs::path> images) {
+  CaseFiles files;
+  files.name = name;
+  files.images = std::move(images);
+  return files;
+}
+
+std::vector<CaseFiles> cases_in(const fs::path& folder, const std::vector<std::string>& modalities,
+                                std::int64_t channels) {
+  FolderOptions where;
+  where.need_labels = false;
+  const auto files = pam::detail::data_files(folder);
+  if (files.empty() || !modalities.empty()) {
+    where.root = folder;
+    where.modalities = modalities;
+    return find_cases(where);
+  }
+  const auto groups = pam::detail::channel_groups(files);
+  if (channels > 1 && !groups.empty()) {
+    std::vector<CaseFiles> cases;
+    for (const auto& [name, images] : groups) cases.push_back(one_case(name, images));
+    return cases;
+  }
+  where.images = folder;
+  return find_cases(where);
+}
+
+}  // namespace
+
+std::vector<CaseFiles> find_inputs(const std::vector<std::string>& inputs, const std::vector<std::string>& modalities,
+                                   std::int64_t channels) {
+  for (const auto& input : inputs) check(fs::exists(input), "--input {}: no such file or folder", input);
+  const bool folder =
+      std::any_of(inputs.begin(), inputs.end(), [](const auto& path) { return fs::is_directory(path); });
+  check(!folder || inputs.size() == 1, "--input: give one folder, or files; got {} paths with a folder among them",
+        inputs.size());
+  if (folder) return cases_in(inputs.front(), modalities, channels);
+  std::vector<fs::path> files(inputs.begin(), inputs.end());
+  const bool modalities_of_one = files.size() > 1 && channels > 1 && is_nifti_name(files.front());
+  if (modalities_of_one) return {one_case(pam::detail::stem_of(files.front()), files)};
+  std::vector<CaseFiles> cases;
+  for (const auto& file : files) cases.push_back(one_case(pam::detail::stem_of(file), {file}));
+  return cases;
+}
+
+void check_results(const std::vector<CaseFiles>& cases, const fs::path& out) {
+  std::set<std::string> names;
+  for (const auto& each : cases) {
+    check(names.insert(each.name).second,
+          "two inputs have the name \"{}\", so their results would be one file; rename one", each.name);
+    const auto result = out / (each.name + result_extension(each));
+    for (const auto& image : each.images) {
+      std::error_code ignored;
+      check(!fs::equivalent(result, image, ignored),
+            "--out {}: {} would be overwritten by its own mask; choose another folder", out.string(), image.string());
+    }
+  }
+}
+
+Case load_input(const CaseFiles& files, const CaseOptions& options, std::int64_t channels) {
+  auto how = options;
+  if (how.channels == 0 && is_image_name(files.images.front()))
+    how.channels = channels == 1 || channels == 3 ? channels : 0;
+  auto source = load_case(files, how);
+  check(source.image.size(0) == channels,
+        "case {}: has {} channels ({}), the network takes {}; give its modalities in channel order, or --modalities",
+        files.name, source.image.size(0), files.images.front().string(), channels);
+  return source;
+}
+
+std::vector<fs::path> write_results(const Case& source, const torch::Tensor& labels, const torch::Tensor& probabilities,
+                                    const fs::path& out) {
+  fs::create_directories(out);
+  const auto extension = result_extension(source.files);
+  std::vector<fs::path> written{out / (source.name + extension)};
+  if (source.is_volume) {
+    write_nifti(written.front(), labels.to(labels.max().item<std::int64_t>() < 256 ? torch::kByte : torch::kShort),
+                source.geometry);
+  } else {
+    write_label_image(written.front(), labels[0]);
+  }
+  if (!probabilities.defined()) return written;
+  if (source.is_volume) {
+    written.push_back(out / (source.name + "_probability" + extension));
+    write_nifti(written.back(), probabilities.size(0) == 1 ? probabilities[0] : probabilities, source.geometry);
+    return written;
+  }
+  for (std::int64_t k = 0; k < probabilities.size(0); ++k) {
+    const auto which = probabilities.size(0) == 1 ? std::string() : fmt::format("_{}", k);
+    written.push_back(out / (source.name + "_probability" + which + extension));
+    write_image(written.back(), (probabilities[k][0] * 65535).round().to(torch::kInt));
+  }
+  return written;
+}
+
+ProgressLine::ProgressLine(std::size_t cases)
+    : cases_(cases), begin_(seconds_now()), terminal_(::isatty(STDERR_FILENO) == 1) {}
+
+double ProgressLine::elapsed() const { return seconds_now() - begin_; }
+
+void ProgressLine::show(const std::string& name, std::int64_t done, std::int64_t total) {
+  const double now = elapsed();
+  if (!terminal_ || (done < total && now - shown_ < 0.1)) return;
+  shown_ = now;
+  const double share = (static_cast<double>(finished_) + static_cast<double>(done) / static_cast<double>(total)) /
+                       static_cast<double>(cases_);
+  std::cerr << fmt::format("\r\033[K{}  {}/{}  case {} of {}  left {}", name, done, total, finished_ + 1, cases_,
+                           pam::detail::duration_string(now / share - now))
+            << std::flush;
+}
+
+void ProgressLine::finish(const std::string& text) {
+  ++finished_;
+  const double now = elapsed();
+  const double left = now / static_cast<double>(finished_) * static_cast<double>(cases_ - finished_);
+  if (terminal_) std::cerr << "\r\033[K" << std::flush;
+  std::cout << text
+            << (finished_ < cases_ ? "  left " + pam::detail::duration_string(left)
+                                   : "  took " + pam::detail::duration_string(now))
+            << std::endl;
+}
+
+}  // namespace pam::programs
