@@ -14,9 +14,9 @@ namespace pam::programs {
 namespace {
 
 /// What may differ between a comparison and its continuation: none of it changes what a cell learns.
-constexpr std::array kFreeOptions{"resume",  "overwrite", "out",     "device",       "threads",
-                                  "workers", "worst",     "timeout", "nets",         "test_folds",
-                                  "repeats", "baseline",  "paper",   "paper_figures"};
+constexpr std::array kFreeOptions{"resume",     "overwrite", "out",      "device", "threads",
+                                  "workers",    "worst",     "timeout",  "fgsm",   "nets",
+                                  "test_folds", "repeats",   "baseline", "paper",  "paper_figures"};
 
 /// Throws unless `folder` could be made and written to; makes nothing.
 void check_writable(const std::filesystem::path& folder) {

@@ -41,25 +41,32 @@ nlohmann::json load_config(const std::string& path) {
   return json;
 }
 
-/// Objects are merged, everything else is replaced.
-void merge(nlohmann::json& into, const nlohmann::json& from) {
+/// The value that a word of the command line means: text where the option is text ("--set label_values=1"), else JSON.
+nlohmann::json value_of(const std::string& word, const nlohmann::json& before) {
+  auto json =
+      before.is_string() ? nlohmann::json(word) : nlohmann::json::parse(word, nullptr, /*allow_exceptions=*/false);
+  return json.is_discarded() ? nlohmann::json(word) : json;
+}
+
+/// Objects are merged, everything else is replaced. `words`: the values are words of the command line.
+void merge(nlohmann::json& into, const nlohmann::json& from, bool words = false) {
   for (const auto& [key, value] : from.items()) {
-    const auto found = into.find(key);
-    if (found != into.end() && found->is_object() && value.is_object()) {
-      merge(*found, value);
+    auto& place = into[key];
+    if (place.is_object() && value.is_object()) {
+      merge(place, value, words);
     } else {
-      into[key] = value;
+      place = words && value.is_string() ? value_of(value.get<std::string>(), place) : value;
     }
   }
 }
 
 /// Sets what `from` names; throws on options that are not in `config`.
-void merge_known(nlohmann::json& config, const nlohmann::json& from, const std::string& where) {
-  for (const auto& item : from.items()) {
-    check(config.contains(item.key()), "{}: there is no option \"{}\"; did you mean {}?", where, item.key(),
+void merge_known(nlohmann::json& config, const Given& given) {
+  for (const auto& item : given.options.items()) {
+    check(config.contains(item.key()), "{}: there is no option \"{}\"; did you mean {}?", given.where, item.key(),
           fmt::join(nearest_names(item.key(), keys_of(config), 3), ", "));
   }
-  merge(config, from);
+  merge(config, given.options, given.words);
 }
 
 std::string text_of(const nlohmann::json& json, const char* key) {
@@ -125,18 +132,18 @@ std::vector<std::int64_t> parse_folds(const std::string& test_folds, std::int64_
 }
 
 CompareReader::CompareReader(CLI::App& app) : app_(&app) {
-  add("--task", "task", "cityscapes, brats, isles or folder", true);
-  add("--data", "data", "the task's folder, as downloaded", true);
+  add("--task", "task", "cityscapes, brats, isles or folder");
+  add("--data", "data", "the task's folder, as downloaded");
   app.add_option_function<std::vector<std::string>>(
       "--nets,--net",
       [this](const auto& nets) {
-        given_.emplace_back("--nets", nlohmann::json{{"nets", nets}});
+        given_.push_back({"--nets", {{"nets", nets}}, false});
       },
       "networks by name (the ten of the paper's table 5); see --list-nets");
-  add("--folds", "test_folds", "all, or numbers from 0 such as 0,2", true);
+  add("--folds", "test_folds", "all, or numbers from 0 such as 0,2");
   add("--repeats", "repeats", "trainings of each network on each fold, with seeds seed, seed + 1, ... (3)");
-  add("--baseline", "baseline", "network that the tests are against, or best: the best of all but fpa and rfna", true);
-  add("--out", "out", "folder of the comparison", true);
+  add("--baseline", "baseline", "network that the tests are against, or best: the best of all but fpa and rfna");
+  add("--out", "out", "folder of the comparison");
   for (const auto& [flag, key, help] : {std::array{"--epochs", "epochs", "passes over the training slices"},
                                         {"--batch", "batch", "slices or pictures per step"},
                                         {"--lr", "optimizer.learning_rate", "learning rate of AdamW"},
@@ -145,14 +152,18 @@ CompareReader::CompareReader(CLI::App& app) : app_(&app) {
                                         {"--threads", "threads", "threads that compute (0: one a core)"}}) {
     add(flag, key, help);
   }
-  add("--device", "device", "auto, cpu, cuda or cuda:N", true);
-  add("--paper-figures", "paper_figures", "JSON file with the paper's scores, for --paper", true);
+  add("--device", "device", "auto, cpu, cuda or cuda:N");
+  add("--paper-figures", "paper_figures", "JSON file with the paper's scores, for --paper");
   for (const auto& [flag, key, help] : {std::array{"--paper", "paper", "the paper's own figures as columns"},
                                         {"--resume", "resume", "go on in --out; finished cells are not run again"},
                                         {"--overwrite", "overwrite", "begin afresh although --out holds a run"}}) {
     const std::string name = flag, option = key;
     app.add_flag_function(
-        flag, [this, name, option](std::int64_t) { given_.emplace_back(name, nested(option, true)); }, help);
+        flag,
+        [this, name, option](std::int64_t) {
+          given_.push_back({name, {{option, true}}, false});
+        },
+        help);
   }
   app.add_option("--config", config_, "JSON file with any of the options (--print-config shows all)");
   app.add_option_function<std::vector<std::string>>(
@@ -162,7 +173,7 @@ CompareReader::CompareReader(CLI::App& app) : app_(&app) {
              const auto equals = text.find('=');
              check(equals != std::string::npos && equals > 0,
                    "--set {}: must be KEY=VALUE, such as --set optimizer.weight_decay=1e-4", text);
-             take(text.substr(0, equals), text.substr(equals + 1), "--set", /*text=*/false);
+             take(text.substr(0, equals), text.substr(equals + 1), "--set");
            }
          },
          "KEY=VALUE: any option of the task or of compare")
@@ -170,21 +181,19 @@ CompareReader::CompareReader(CLI::App& app) : app_(&app) {
   app.add_flag("--print-config", print_, "print all options as JSON and end");
 }
 
-void CompareReader::add(const std::string& flag, const std::string& key, const std::string& help, bool text) {
+void CompareReader::add(const std::string& flag, const std::string& key, const std::string& help) {
   app_->add_option_function<std::string>(
-          flag, [this, flag, key, text](const std::string& value) { take(key, value, flag, text); }, help)
+          flag, [this, flag, key](const std::string& value) { take(key, value, flag); }, help)
       ->take_last();
 }
 
-void CompareReader::take(const std::string& key, const std::string& value, const std::string& where, bool text) {
-  auto json = text ? nlohmann::json(value) : nlohmann::json::parse(value, nullptr, /*allow_exceptions=*/false);
-  if (json.is_discarded()) json = value;  // a word without quotes
-  given_.emplace_back(where, nested(key, std::move(json)));
+void CompareReader::take(const std::string& key, const std::string& word, const std::string& where) {
+  given_.push_back({where, nested(key, word), /*words=*/true});
 }
 
-std::vector<std::pair<std::string, nlohmann::json>> CompareReader::given() const {
-  std::vector<std::pair<std::string, nlohmann::json>> all;
-  if (!config_.empty()) all.emplace_back(config_, load_config(config_));
+std::vector<Given> CompareReader::given() const {
+  std::vector<Given> all;
+  if (!config_.empty()) all.push_back({config_, load_config(config_), false});
   all.insert(all.end(), given_.begin(), given_.end());
   return all;
 }
@@ -193,16 +202,16 @@ CompareSetup CompareReader::read() const {
   auto all = given();
   std::string out, task;
   bool resume = false;
-  for (const auto& [where, json] : all) {
-    if (const auto word = text_of(json, "out"); !word.empty()) out = word;
-    resume = resume || json.value("resume", nlohmann::json()) == true;
+  for (const auto& each : all) {
+    if (const auto word = text_of(each.options, "out"); !word.empty()) out = word;
+    resume = resume || each.options.value("resume", nlohmann::json()) == true;
   }
   if (auto before = resume ? options_of_run(out) : nlohmann::json(); !before.is_null()) {
     for (const char* key : {"resume", "overwrite"}) before.erase(key);
-    all.insert(all.begin(), {config_path(out).string(), std::move(before)});
+    all.insert(all.begin(), {config_path(out).string(), std::move(before), false});
   }
-  for (const auto& [where, json] : all) {
-    if (const auto word = text_of(json, "task"); !word.empty()) task = word;
+  for (const auto& each : all) {
+    if (const auto word = text_of(each.options, "task"); !word.empty()) task = word;
   }
   check(!task.empty(), "--task: name one of {}", fmt::join(recipe_names(), ", "));
 
@@ -211,7 +220,7 @@ CompareSetup CompareReader::read() const {
   auto config = setup.recipe.defaults;
   config["nets"] = kPaperNets;
   merge(config, options_to_json(CompareOptions()));
-  for (const auto& [where, json] : all) merge_known(config, json, where);
+  for (const auto& each : all) merge_known(config, each);
   auto own = nlohmann::json::object();
   for (const auto& key : keys_of(options_to_json(CompareOptions()))) {
     own[key] = config[key];

@@ -13,7 +13,6 @@
 #include <cstdint>
 #include <filesystem>
 #include <string>
-#include <utility>
 #include <vector>
 
 namespace pam::programs {
@@ -55,6 +54,13 @@ struct CompareSetup {
 /// `Error` on anything but "all" or different numbers below `count`.
 std::vector<std::int64_t> parse_folds(const std::string& test_folds, std::int64_t count);
 
+/// Options from one place: a file, or a flag.
+struct Given {
+  std::string where;
+  nlohmann::json options;
+  bool words = false;  ///< the values are words of the command line, whose type is that of the option
+};
+
 class CompareReader {
  public:
   /// Adds the options to `app`, which must live as long as the reader.
@@ -64,14 +70,14 @@ class CompareReader {
   [[nodiscard]] bool print_config() const { return print_; }
 
  private:
-  void add(const std::string& flag, const std::string& key, const std::string& help, bool text = false);
-  void take(const std::string& key, const std::string& value, const std::string& where, bool text);
-  [[nodiscard]] std::vector<std::pair<std::string, nlohmann::json>> given() const;
+  void add(const std::string& flag, const std::string& key, const std::string& help);
+  void take(const std::string& key, const std::string& word, const std::string& where);
+  [[nodiscard]] std::vector<Given> given() const;
 
   CLI::App* app_;
   std::string config_;
   bool print_ = false;
-  std::vector<std::pair<std::string, nlohmann::json>> given_;  ///< (the flag, its value as a JSON object)
+  std::vector<Given> given_;
 };
 
 /// Throws `Error` where the folder `--out` must not be touched: another program's run, one with other options, or any

@@ -38,7 +38,7 @@ struct Results {
   std::string baseline;
   std::vector<PairedTest> tests;
   PaperColumns paper;
-  std::vector<Table> tables;  ///< settings, scores, cost, tests
+  std::vector<Table> tables;  ///< settings, scores, cost, tests, robustness
 };
 
 PaperColumns paper_columns(const CompareOptions& options) {
@@ -175,10 +175,11 @@ std::vector<Setting> comparison_settings(const CompareSetup& setup, const std::v
   }
   settings.push_back({"cases tested", std::to_string(cases), ""});
   const auto& usual = setup.recipe.defaults;
-  for (const auto* key : {"epochs", "batch", "optimizer.learning_rate", "optimizer.weight_decay", "schedule", "loss",
-                          "crop", "resize", "size", "slices", "label_values", "normalise", "flip", "width"}) {
+  for (const auto* key : {"epochs", "batch", "optimizer.learning_rate", "optimizer.weight_decay", "schedule.kind",
+                          "loss", "crop", "resize", "size", "slices", "label_values", "normalise", "flip", "width"}) {
     const auto value = option_at(setup.recipe_options, key), before = option_at(usual, key);
-    if (!value.is_null()) settings.push_back({key, in_words(value), before.is_null() ? "" : in_words(before)});
+    const bool said = !value.is_null() && (value != "" || before != "");
+    if (said) settings.push_back({key, in_words(value), before.is_null() ? "" : in_words(before)});
   }
   const auto seed = setup.experiment.seed;
   settings.push_back({"repeats", std::to_string(setup.options.repeats), std::to_string(CompareOptions().repeats)});
@@ -186,16 +187,24 @@ std::vector<Setting> comparison_settings(const CompareSetup& setup, const std::v
   return settings;
 }
 
-void write_comparison(const CompareSetup& setup, const Comparison& comparison, const std::vector<FoldFacts>& facts,
+void write_comparison(const CompareSetup& setup, const Comparison& comparison,
+                      const std::map<double, Comparison>& perturbed, const std::vector<FoldFacts>& facts,
                       RunRecord& record, const std::string& command) {
   const std::filesystem::path out = setup.experiment.out;
-  const auto results = results_of(setup, comparison, facts);
+  auto results = results_of(setup, comparison, facts);
+  for (const auto& [epsilon, scores] : perturbed) {
+    results.tables.push_back(score_table(scores, summarise_nets(scores), {},
+                                         fmt::format("Robustness: under FGSM perturbations of size {}", epsilon)));
+  }
   std::string markdown;
   for (const auto& table : results.tables) markdown += table.markdown() + "\n";
   write_text(out / "comparison.md", markdown);
   write_text(out / "comparison.csv", results.tables[1].csv());
   write_text(out / "cases.csv", all_cases(comparison).csv());
   auto json = comparison_json(comparison, results.nets, results.baseline, results.tests);
+  for (const auto& [epsilon, scores] : perturbed) {
+    json["robustness"][fmt::format("{}", epsilon)] = comparison_json(scores, summarise_nets(scores), "", {});
+  }
   for (const auto& setting : comparison_settings(setup, facts)) json["settings"][setting.name] = setting.value;
   write_text(out / "comparison.json",
              json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n");

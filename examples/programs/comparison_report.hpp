@@ -9,6 +9,7 @@
 
 #include <pam/report/run_record.hpp>
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -19,8 +20,9 @@ namespace pam::programs {
 std::vector<Setting> comparison_settings(const CompareSetup& setup, const std::vector<FoldFacts>& facts);
 
 /// Writes comparison.md, .csv and .json, cases.csv, ablation.svg and .png, run.json and report.html, and prints the
-/// tables.
-void write_comparison(const CompareSetup& setup, const Comparison& comparison, const std::vector<FoldFacts>& facts,
+/// tables. `perturbed`: the same cells scored under FGSM's perturbation of size ε, for each ε; its tables stand apart.
+void write_comparison(const CompareSetup& setup, const Comparison& comparison,
+                      const std::map<double, Comparison>& perturbed, const std::vector<FoldFacts>& facts,
                       RunRecord& record, const std::string& command);
 
 }  // namespace pam::programs

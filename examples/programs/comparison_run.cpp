@@ -4,6 +4,7 @@
 #include "programs/cell.hpp"
 #include "programs/comparison_report.hpp"
 #include "programs/networks.hpp"
+#include "programs/processes.hpp"
 #include "programs/program.hpp"
 
 #include <pam/io/atomic_file.hpp>
@@ -38,7 +39,7 @@ class ComparisonRun {
         return kInterrupted;
       }
     }
-    write_comparison(setup_, comparison_, facts_, record_, command_);
+    write_comparison(setup_, comparison_, perturbed_, facts_, record_, command_);
     return comparison_.failed.empty() ? kDone : kBadInput;
   }
 
@@ -93,13 +94,26 @@ class ComparisonRun {
     try {
       auto result = run_cell(task, options, net, folder, command_);
       if (!result.done) return false;
-      comparison_.cells.push_back({net, fold, repeat, std::move(result.network), result.reversed});
+      keep(net, fold, repeat, std::move(result));
     } catch (const c10::Error& error) {
       note_failure(net, fold, repeat, error.what_without_backtrace());
     } catch (const std::exception& error) {
       note_failure(net, fold, repeat, error.what());
     }
     return true;
+  }
+
+  void keep(const std::string& net, std::int64_t fold, std::int64_t repeat, CellResult result) {
+    for (auto& scored : result.robustness) {
+      auto& perturbed = perturbed_[scored.epsilon];
+      perturbed.nets = comparison_.nets;
+      perturbed.folds = comparison_.folds;
+      perturbed.repeats = comparison_.repeats;
+      perturbed.unit = comparison_.unit;
+      perturbed.cells.push_back({net, fold, repeat, result.network, result.reversed});
+      perturbed.cells.back().result.cases = std::move(scored.cases);
+    }
+    comparison_.cells.push_back({net, fold, repeat, std::move(result.network), result.reversed});
   }
 
   void note_failure(const std::string& net, std::int64_t fold, std::int64_t repeat, const std::string& reason) {
@@ -116,6 +130,7 @@ class ComparisonRun {
   std::filesystem::path out_;
   RunRecord record_;
   Comparison comparison_;
+  std::map<double, Comparison> perturbed_;
   std::vector<FoldFacts> facts_;
   std::map<std::string, std::int64_t> fold_of_;
   std::size_t number_ = 0;
@@ -130,6 +145,7 @@ std::filesystem::path cell_folder(const std::filesystem::path& out, std::int64_t
 
 int run_comparison(const CompareSetup& setup, const std::string& command) {
   const InterruptScope signals;
+  static_cast<void>(processes());  // refuses to be one of several: they would write over each other
   check_comparison_folder(setup);
   return ComparisonRun(setup, command).run();
 }
