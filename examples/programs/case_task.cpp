@@ -2,9 +2,11 @@
 #include "programs/case_task.hpp"
 
 #include "programs/file_cases.hpp"
+#include "programs/preparation.hpp"
 
 #include <pam/data/loader.hpp>
 #include <pam/data/ordered_workers.hpp>
+#include <pam/train/interrupt.hpp>
 
 #include <algorithm>
 #include <iostream>
@@ -24,13 +26,14 @@ std::string counted(std::size_t n, const std::string& noun) {
   return fmt::format("{} {}{}", n, noun, n == 1 ? "" : "s");
 }
 
-/// "reading 12 of 210 cases" on a terminal, on one line.
-std::function<void(std::int64_t, std::int64_t, const std::string&)> reading_progress() {
-  if (::isatty(STDERR_FILENO) != 1) return {};
-  return [](std::int64_t done, std::int64_t total, const std::string& /*name*/) {
+/// Called after every case: "reading: 12 of 210 cases" on a terminal, and the end on Ctrl-C.
+void after_case(std::int64_t done, std::int64_t total, const std::string& /*name*/) {
+  static const bool terminal = ::isatty(STDERR_FILENO) == 1;
+  if (terminal) {
     std::cerr << fmt::format("\rreading: {} of {} cases", done, total) << (done == total ? "\r\033[K" : "")
               << std::flush;
-  };
+  }
+  check(interrupted() == 0, "stopped while the data were read");
 }
 
 /// What was seen while the cases were read.
@@ -46,7 +49,7 @@ std::shared_ptr<const SliceDataset> training_slices(const std::vector<CaseFiles>
   options.slices = how.slices;
   options.skip_bad = how.skip_bad;
   options.threads = kReaders;
-  options.progress = reading_progress();
+  options.progress = after_case;
   auto slices = std::make_shared<SliceDataset>(cases, how.cases, options);
   bool foreground = false;
   for (std::int64_t i = 0; !foreground && i < slices->size(); ++i) {
@@ -68,7 +71,6 @@ std::vector<CaseFiles> readable_cases(const std::vector<CaseFiles>& cases, std::
   detail::OrderedWorkers<Case> workers(total, kReaders, kReaders, [&](std::int64_t i) {
     return load_case(cases[static_cast<std::size_t>(i)], how.cases);
   });
-  const auto progress = reading_progress();
   std::vector<CaseFiles> good;
   for (std::int64_t i = 0; i < total; ++i) {
     const auto& files = cases[static_cast<std::size_t>(i)];
@@ -83,7 +85,7 @@ std::vector<CaseFiles> readable_cases(const std::vector<CaseFiles>& cases, std::
       if (!how.skip_bad) throw;
       reading.skipped.push_back({files.name, error.what()});
     }
-    if (progress) progress(i + 1, total, files.name);
+    after_case(i + 1, total, files.name);
   }
   return good;
 }
@@ -181,6 +183,7 @@ Task case_task(Task about, const std::vector<CaseFiles>& cases, const Split& spl
   }
   task.test = std::make_shared<FileCases>(test, how.cases, how.show_channel, scored, how.full_size);
   task.files = files_of(cases);
+  task.input = preparation_json(how.cases);
   return task;
 }
 

@@ -112,6 +112,7 @@ class Cell {
     fit.resume = options_.resume;
     fit.overwrite = options_.overwrite;
     fit.metadata["pam.net"] = net_.options().dump();
+    if (!task_.input.is_null()) fit.metadata["pam.input"] = task_.input.dump();
     if (task_.validation) fit.validate = [this](std::int64_t) { return validate(); };
     return fit;
   }

@@ -7,6 +7,8 @@
 #include <pam/io/nifti_geometry.hpp>
 #include <pam/report/overlay.hpp>
 
+#include <nlohmann/json.hpp>
+
 #include <cstdint>
 #include <filesystem>
 #include <functional>
@@ -122,6 +124,7 @@ struct Task {
   std::function<AnyLoader(const LoaderRequest&)> make_loader;
   std::shared_ptr<const CaseSource> validation;  ///< may be null: then the last weights are scored, else the best
   std::shared_ptr<const CaseSource> test;
+  nlohmann::json input;  ///< how images are prepared (preparation.hpp), for the weights' metadata; null: not said
 };
 
 /// Rows and columns flipped so that a NIfTI slice is shown as radiologists look at it: front (or top) up, the subject's

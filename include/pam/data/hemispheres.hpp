@@ -5,6 +5,7 @@
 #include <pam/core/error.hpp>
 #include <pam/data/case.hpp>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <vector>
@@ -29,7 +30,8 @@ struct HemisphereRange {
 
 /// Where the left or right half of a volume of `size` (Z, Y, X) lies: voxels whose centre has world x < 0 are left,
 /// the others (the midline too) right. In oblique volumes the cut goes through the plane's centre, along the grid.
-/// Throws where the volume lies on one side alone, or where its header gives no orientation.
+/// Throws where less than a tenth of the planes lies on one side (BRATS puts x = 0 at the volume's edge, not between
+/// the hemispheres), or where the header gives no orientation.
 inline HemisphereRange hemisphere_range(const NiftiGeometry& geometry, const std::array<std::int64_t, 3>& size,
                                         CasePart part, const std::string& file) {
   check(geometry.sform_code > 0 || geometry.qform_code > 0,
@@ -43,9 +45,10 @@ inline HemisphereRange hemisphere_range(const NiftiGeometry& geometry, const std
     at[static_cast<std::size_t>(side.dimension)] = static_cast<double>(i);
     left_voxels += to_world(geometry.affine, at[2], at[1], at[0])[0] < 0 ? 1 : 0;
   }
-  check(left_voxels > 0 && left_voxels < length,
-        "{}: world x = 0 does not cut this volume ({} of {} planes are left of it), so it has no two hemispheres", file,
-        left_voxels, length);
+  check(left_voxels > 0 && left_voxels < length && 10 * std::min(left_voxels, length - left_voxels) >= length,
+        "{}: world x = 0 does not cut this volume in two halves ({} of {} planes are left of it), so where its "
+        "hemispheres meet is unknown",
+        file, left_voxels, length);
   const bool wants_start = (part == CasePart::LeftHemisphere) == side.starts_left;
   const auto wanted = part == CasePart::LeftHemisphere ? left_voxels : length - left_voxels;
   return {side.dimension, wants_start ? 0 : length - wanted, wanted};
