@@ -71,9 +71,9 @@ Network make_network(const std::string& name, std::int64_t in_channels, std::int
 LoadedNetwork load_network(const WeightsSource& source) {
   const auto weights = read_weights(source.path);
   auto json = noted_json(weights, "pam.net", source.path);
-  check(json.is_null() || source.net.empty() || json.value("name", "") == source.net,
-        "{}: holds weights of the network {}, not {}; leave --net away", source.path, json.value("name", ""),
-        source.net);
+  const auto noted = json.is_object() ? json.value("name", "") : std::string();
+  check(json.is_null() || source.net.empty() || noted == source.net,
+        "{}: holds weights of the network {}, not {}; leave --net away", source.path, noted, source.net);
   if (json.is_null()) json = described_net(weights, source);
   auto net = network_from_json(json, source.path);
   LoadOptions options;
