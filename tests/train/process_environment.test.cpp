@@ -29,6 +29,7 @@ TEST_CASE("torchrun's variables are understood", "[train]") {
   const auto process = read({{"RANK", "3"},
                              {"LOCAL_RANK", "1"},
                              {"WORLD_SIZE", "4"},
+                             {"LOCAL_WORLD_SIZE", "2"},
                              {"MASTER_ADDR", "10.0.0.7"},
                              {"MASTER_PORT", "12345"},
                              {"TORCHELASTIC_USE_AGENT_STORE", "True"},
@@ -36,11 +37,13 @@ TEST_CASE("torchrun's variables are understood", "[train]") {
   CHECK(process.rank == 3);
   CHECK(process.local_rank == 1);
   CHECK(process.world == 4);
+  CHECK(process.local_world == 2);
   CHECK(process.address == "10.0.0.7");
   CHECK(process.port == 12345);
   CHECK(process.agent_store);
   CHECK(process.attempt == "2");
   CHECK(read({{"RANK", "0"}, {"WORLD_SIZE", "2"}}).address == "127.0.0.1");
+  CHECK(read({{"RANK", "0"}, {"WORLD_SIZE", "2"}}).local_world == 2);  // a shell loop, on one machine
 }
 
 TEST_CASE("Slurm's variables are understood, and its node lists", "[train]") {
@@ -53,6 +56,8 @@ TEST_CASE("Slurm's variables are understood, and its node lists", "[train]") {
   CHECK(process.local_rank == 1);
   CHECK(process.address == "gpu-a03");
   CHECK(process.port == 15007);
+  slurm["SLURM_STEP_TASKS_PER_NODE"] = "4(x2)";
+  CHECK(read(slurm).local_world == 4);
   slurm["SLURM_STEP_NUM_NODES"] = "1";
   CHECK(read(slurm).address == "127.0.0.1");
   slurm["MASTER_ADDR"] = "head";

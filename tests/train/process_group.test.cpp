@@ -2,6 +2,9 @@
 /// Two processes on loopback. Each test runs in a process of its own, which forks the ranks (train/forks.hpp).
 #include <pam/train/process_group.hpp>
 
+#include <pam/data/loader.hpp>
+#include <pam/losses/segmentation_loss.hpp>
+
 #include "support/catch.hpp"
 #include "support/files.hpp"
 #include "support/tensor_matchers.hpp"
@@ -10,9 +13,11 @@
 
 #if PAM_HAS_PROCESS_GROUP
 
+#include <algorithm>
 #include <chrono>
 #include <csignal>
 #include <fstream>
+#include <memory>
 #include <sstream>
 #include <thread>
 
@@ -116,6 +121,72 @@ TEST_CASE(kGradients, "[train]") {
       const auto error = (expected[i].grad() - got[i].grad()).abs().max().item<double>();
       check(largest > 1e-5, "parameter {} has no gradient to compare", i);
       check(error <= 1e-6 * largest + 1e-9, "gradient {} differs by {} (largest {})", i, error, largest);
+    }
+  });
+  CHECK(messages == std::vector<std::string>(2));
+}
+
+/// Six cases of 1 to 4 slices, each slice of numbers of its own.
+class SmallCases final : public Dataset {
+ public:
+  std::int64_t size() const override { return 15; }
+  std::string case_name(std::int64_t index) const override {
+    return fmt::format("case{}", std::min(index / 3, index % 6));
+  }
+  Sample get(std::int64_t index) const override {
+    const auto numbers = torch::arange(2 * 8 * 9, torch::kFloat).view({2, 8, 9});
+    const auto image = (numbers * static_cast<float>(index + 3)).sin();
+    return {image, (image[0] > 0.3).to(torch::kLong), case_name(index), index};
+  }
+};
+
+constexpr const char* kShares = "batches of whole cases in two processes have the gradients of one with both batches";
+TEST_CASE(kShares, "[train]") {
+  if (!runs_alone()) {
+    CHECK(run_alone(kShares) == 0);
+    return;
+  }
+  torch::set_num_threads(1);
+  const auto port = free_port();
+  const auto messages = run_ranks(2, [&](int rank) {
+    ProcessGroup group(rank_of_two(rank, port), within(milliseconds(20000)));
+    const auto data = std::make_shared<SmallCases>();
+    std::vector<std::unique_ptr<DataLoader>> loaders;
+    for (int r = 0; r < 2; ++r) {
+      LoaderOptions options;
+      options.batch_size = 3;
+      options.workers = 0;
+      options.augment.flip_horizontal = 0.5;
+      options.rank = r;
+      options.world = 2;
+      loaders.push_back(std::make_unique<DataLoader>(data, options));
+      loaders.back()->start_epoch(1);
+    }
+    check(loaders[0]->batches() == loaders[1]->batches(), "the processes have other numbers of batches");
+    for (const char* name : {"dice", "bce", "dice_bce", "focal", "tversky"}) {
+      const SegmentationLoss alone(name);
+      SegmentationLoss together(name);
+      together.options().reduce_sums = [&](const torch::Tensor& sums) { return group.sum(sums); };
+      for (auto& loader : loaders) loader->start_epoch(1);
+      while (const auto first = loaders[0]->next()) {
+        const auto second = loaders[1]->next();
+        auto whole = plain_net(), part = plain_net();
+        alone(whole->forward(torch::cat({first->images, second->images})), torch::cat({first->labels, second->labels}))
+            .backward();
+        const auto& own = rank == 0 ? *first : *second;
+        group.begin_gradients(part);
+        together(part->forward(own.images), own.labels).backward();
+        group.average_gradients(part);
+        const auto expected = whole->parameters(), got = part->parameters();
+        double largest = 0;
+        for (const auto& each : expected) largest = std::max(largest, each.grad().abs().max().item<double>());
+        for (std::size_t i = 0; i < expected.size(); ++i) {
+          const auto error = (expected[i].grad() - got[i].grad()).abs().max().item<double>();
+          // The bound, relative to the net's largest gradient: float32 sums in another order, and a bias's
+          // sum, whose terms cancel, is rounded as its terms are.
+          check(error <= 1e-6 * largest, "{}: gradient {} differs by {} (largest {})", name, i, error, largest);
+        }
+      }
     }
   });
   CHECK(messages == std::vector<std::string>(2));
