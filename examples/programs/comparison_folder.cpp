@@ -7,6 +7,8 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <string>
+#include <vector>
 
 #include <unistd.h>
 
@@ -41,7 +43,8 @@ void check_comparison_folder(const CompareSetup& setup) {
   if (setup.experiment.overwrite) return;
   check(setup.experiment.resume,
         "--out {}: holds a comparison already; --resume goes on with it, --overwrite begins afresh", out.string());
-  for (const auto& [key, value] : setup.config().items()) {
+  const auto now = setup.config();
+  for (const auto& [key, value] : now.items()) {
     if (std::find(kFreeOptions.begin(), kFreeOptions.end(), key) != kFreeOptions.end()) continue;
     const auto old = before.find(key);
     check(old == before.end() || *old == value,
@@ -51,12 +54,19 @@ void check_comparison_folder(const CompareSetup& setup) {
   }
 }
 
-void remove_scores(const std::filesystem::path& out) {
+void forget_cells(const std::filesystem::path& out) {
   for (const auto& fold : std::filesystem::directory_iterator(out)) {
     if (!fold.is_directory() || fold.path().filename().string().rfind("fold_", 0) != 0) continue;
+    std::vector<std::filesystem::path> learnt;
     for (const auto& file : std::filesystem::recursive_directory_iterator(fold.path())) {
-      if (file.path().filename() == "scores.json") std::filesystem::remove(file.path());
+      const auto name = file.path().filename().string();
+      const auto starts = [&](const char* word) { return name.rfind(word, 0) == 0; };
+      if (file.is_regular_file() &&
+          (name == "scores.json" || starts("last.") || starts("best.") || starts("metrics."))) {
+        learnt.push_back(file.path());
+      }
     }
+    for (const auto& file : learnt) std::filesystem::remove(file);
   }
 }
 

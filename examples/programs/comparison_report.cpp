@@ -107,7 +107,6 @@ std::vector<NetworkResult> page_results(const Comparison& comparison, const std:
 CasePictures case_pictures(const std::filesystem::path& out, const Comparison& comparison, const std::string& name) {
   CasePictures shown;
   shown.name = name;
-  shown.columns = 1;
   for (const auto& net : comparison.nets) {
     for (const auto* cell : detail::cells_of(comparison, net)) {
       const auto& cases = cell->result.cases;
@@ -141,8 +140,7 @@ void write_page(const CompareSetup& setup, const Comparison& comparison, const s
         fmt::format("{} failed in fold {}, repeat {}: {}", cell.net, cell.fold, cell.repeat, cell.reason));
   }
   page.results = page_results(comparison, results.nets);
-  page.tables = {results.tables.begin() + 1, results.tables.end()};
-  page.tables.push_back(results.tables.front());
+  page.tables = results.tables;
   page.training_notes.push_back("The curves are of each network's first cell; every cell's report has its own.");
   for (const auto& cell : comparison.cells) {
     if (cell.reversed && cell.fold == comparison.folds.front() && cell.repeat == 0) {

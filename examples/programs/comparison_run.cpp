@@ -78,7 +78,7 @@ class ComparisonRun {
       static_cast<void>(make_network(net, task.in_channels, task.classes, options.width, options.net_options, 0));
     }
     std::filesystem::create_directories(out_);
-    if (options.overwrite) remove_scores(out_);
+    if (options.overwrite) forget_cells(out_);
     write_atomically(config_path(out_), [&](std::ostream& out) { out << setup_.config().dump(2) << "\n"; });
   }
 
