@@ -1,88 +1,25 @@
 // SPDX-License-Identifier: MIT
 /// train_folder as its users meet it: a process with arguments, files, an exit code and a sentence.
 /// Skipped by name where the program was not built beside the tests.
-#include <pam/io/image.hpp>
-#include <pam/io/image_labels.hpp>
 #include <pam/io/nifti.hpp>
-#include <pam/io/safetensors.hpp>
 
-#include "support/catch.hpp"
-#include "support/files.hpp"
+#include "programs/program_runs.hpp"
 
 #include <nlohmann/json.hpp>
 
-#include <chrono>
-#include <csignal>
+#include <algorithm>
+#include <array>
 #include <fstream>
-#include <iterator>
-#include <thread>
-
-#include <fcntl.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 namespace programs_train_folder_test {
 using namespace pam;
 using test::TempDir;
 
-std::filesystem::path program() {
-  const char* named = std::getenv("PAM_BIN_DIR");
-#ifdef PAM_BIN_DIR
-  if (named == nullptr) named = PAM_BIN_DIR;
-#endif
-  const auto path = named == nullptr ? std::filesystem::path() : std::filesystem::path(named) / "train_folder";
-  return std::filesystem::exists(path) ? path : std::filesystem::path();
+#define SKIP_WITHOUT_PROGRAM() PAM_SKIP_WITHOUT("train_folder")
+
+test::ProgramEnd run(const std::vector<std::string>& arguments) {
+  return test::run_program_with(test::program_named("train_folder"), arguments);
 }
-
-#define SKIP_WITHOUT_PROGRAM() \
-  if (program().empty()) PAM_SKIP("train_folder was not built (set PAM_BIN_DIR to the folder it is in)")
-
-std::string read_all(const std::filesystem::path& path) {
-  std::ifstream in(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
-}
-
-struct Outcome {
-  int code = -1;
-  std::string out, err;
-};
-
-/// A run of the program that the test may interrupt.
-class Run {
- public:
-  Run(const TempDir& folder, const std::vector<std::string>& arguments)
-      : out_(folder / "stdout.txt"), err_(folder / "stderr.txt") {
-    child_ = fork();
-    if (child_ != 0) return;
-    std::vector<std::string> words{program().string()};
-    words.insert(words.end(), arguments.begin(), arguments.end());
-    std::vector<char*> argv;
-    for (auto& word : words) argv.push_back(word.data());
-    argv.push_back(nullptr);
-    redirect(out_, STDOUT_FILENO);
-    redirect(err_, STDERR_FILENO);
-    setenv("OMP_NUM_THREADS", "1", 1);
-    execv(argv[0], argv.data());
-    _exit(127);
-  }
-  void interrupt() const { kill(child_, SIGINT); }
-  Outcome wait() const {
-    int status = 0;
-    waitpid(child_, &status, 0);
-    return {WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status), read_all(out_), read_all(err_)};
-  }
-
- private:
-  static void redirect(const std::filesystem::path& path, int descriptor) {
-    const int file = open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
-    dup2(file, descriptor);
-    close(file);
-  }
-  std::filesystem::path out_, err_;
-  pid_t child_ = 0;
-};
-
-Outcome run(const TempDir& folder, const std::vector<std::string>& arguments) { return Run(folder, arguments).wait(); }
 
 /// A dim noisy picture with a bright box, and the box as label 3.
 std::pair<torch::Tensor, torch::Tensor> example(int number, std::int64_t depth, std::int64_t height,
@@ -127,7 +64,7 @@ TEST_CASE("A folder of NIfTI gives scores, predictions with the input's affine, 
   TempDir folder;
   make_folder(folder, 4, /*pictures=*/false);
   // The slices of 40 x 48 are below what rfna takes (65), so this is also the test of padding and cropping back.
-  const auto outcome = run(folder, arguments_for(folder, {"--nets", "unet", "rfna", "--validation-share", "0.25"}));
+  const auto outcome = run(arguments_for(folder, {"--nets", "unet", "rfna", "--validation-share", "0.25"}));
   INFO(outcome.err);
   REQUIRE(outcome.code == 0);
   for (const char* word : {"net ", "IoU", "HD95 mm", "unet ", "rfna ", "report.html"}) {
@@ -161,7 +98,7 @@ TEST_CASE("A folder of NIfTI gives scores, predictions with the input's affine, 
   const auto weights = read_safetensors(out / "rfna" / "last.safetensors");
   REQUIRE(weights.metadata.at("pam.reversed") == "true");
   REQUIRE(nlohmann::json::parse(weights.metadata.at("pam.net"))["name"] == "rfna");
-  const auto html = read_all(out / "report.html");
+  const auto html = test::text_of(out / "report.html");
   REQUIRE(html.find("<script") == std::string::npos);
   REQUIRE(html.find("data:image/png;base64,") != std::string::npos);
   const auto record = nlohmann::json::parse(std::ifstream(out / "run.json"));
@@ -178,7 +115,7 @@ TEST_CASE("A folder of PNG with two classes gives PNG predictions of the input's
   labels[0].fill_(7);
   write_label_image(folder / "labels" / "case0.png", labels);
   auto arguments = arguments_for(folder, {"--label-values", "3=1,7=2", "--net", "unet", "--resize", "32x40"});
-  const auto outcome = run(folder, arguments);
+  const auto outcome = run(arguments);
   INFO(outcome.err);
   REQUIRE(outcome.code == 0);
   REQUIRE(outcome.out.find("Class 2 alone") != std::string::npos);
@@ -190,30 +127,72 @@ TEST_CASE("A folder of PNG with two classes gives PNG predictions of the input's
   REQUIRE(prediction.sizes() == torch::IntArrayRef({40, 48}));  // scored where the labels are, not where the net works
 }
 
+TEST_CASE("CamVid's folders split the cases, and val/ is tested where there is no test/, which the table says",
+          "[programs]") {
+  SKIP_WITHOUT_PROGRAM();
+  TempDir folder;
+  make_folder(folder, 4, /*pictures=*/true);
+  for (const char* name : {"train", "trainannot", "val", "valannot"}) {
+    const bool labels = std::string(name).find("annot") != std::string::npos, val = name[0] == 'v';
+    std::filesystem::create_directories(folder / "camvid" / name);
+    for (const char* number : val ? std::array{"2", "3"} : std::array{"0", "1"}) {
+      const auto file = std::string("case") + number + ".png";
+      std::filesystem::copy(folder / (labels ? "labels" : "images") / file, folder / "camvid" / name / file);
+    }
+  }
+  const auto outcome = run(arguments_for(folder, {"--data", (folder / "camvid").string(), "--net", "unet"}));
+  INFO(outcome.err);
+  REQUIRE(outcome.code == 0);
+  REQUIRE_THAT(outcome.out, Catch::Contains("val/ is what is tested"));
+  const auto scores = nlohmann::json::parse(std::ifstream(folder / "run" / "unet" / "scores.json"));
+  REQUIRE(scores["weights"] == "last.safetensors");
+  REQUIRE(scores["cases"].size() == 2);
+  REQUIRE(scores["cases"][0]["case"] == "case2");
+}
+
+TEST_CASE("--max-cases takes the first cases by name, and folds test each of them once", "[programs]") {
+  SKIP_WITHOUT_PROGRAM();
+  TempDir folder;
+  make_folder(folder, 4, /*pictures=*/true);
+  std::vector<std::string> tested;
+  for (const char* fold : {"0", "1", "2"}) {
+    const auto outcome = run(arguments_for(
+        folder, {"--net", "unet", "--epochs", "1", "--max-cases", "3", "--folds", "3", "--fold", fold, "--overwrite"}));
+    INFO(outcome.err);
+    REQUIRE(outcome.code == 0);
+    REQUIRE_THAT(outcome.out, Catch::Contains("Of 4 cases the first 3 by name"));
+    const auto scores = nlohmann::json::parse(std::ifstream(folder / "run" / "unet" / "scores.json"));
+    REQUIRE(scores["cases"].size() == 1);
+    tested.push_back(scores["cases"][0]["case"].get<std::string>());
+  }
+  std::sort(tested.begin(), tested.end());
+  REQUIRE(tested == std::vector<std::string>{"case0", "case1", "case2"});
+}
+
 TEST_CASE("A finished run is not run again, not overwritten unasked, and not continued with other options",
           "[programs]") {
   SKIP_WITHOUT_PROGRAM();
   TempDir folder;
   make_folder(folder, 3, /*pictures=*/true);
   const auto first = arguments_for(folder, {"--net", "unet"});
-  REQUIRE(run(folder, first).code == 0);
-  const auto weights = read_all(folder / "run" / "unet" / "last.safetensors");
-  auto outcome = run(folder, first);
+  REQUIRE(run(first).code == 0);
+  const auto weights = test::text_of(folder / "run" / "unet" / "last.safetensors");
+  auto outcome = run(first);
   REQUIRE(outcome.code == 2);
   REQUIRE_THAT(outcome.err,
                Catch::Contains("holds a run already") && Catch::Contains("--resume") && Catch::Contains("--overwrite"));
-  outcome = run(folder, {"--out", (folder / "run").string(), "--resume"});  // the rest is in the run's config.json
+  outcome = run({"--out", (folder / "run").string(), "--resume"});  // the rest is in the run's config.json
   INFO(outcome.err);
   REQUIRE(outcome.code == 0);
   REQUIRE_THAT(outcome.out, Catch::Contains("unet: done already"));
-  outcome = run(folder, {"--out", (folder / "run").string(), "--resume", "--epochs", "3"});
+  outcome = run({"--out", (folder / "run").string(), "--resume", "--epochs", "3"});
   REQUIRE(outcome.code == 2);
   REQUIRE_THAT(outcome.err, Catch::Contains("epochs is 2") && Catch::Contains("3 now"));
-  REQUIRE(read_all(folder / "run" / "unet" / "last.safetensors") == weights);
+  REQUIRE(test::text_of(folder / "run" / "unet" / "last.safetensors") == weights);
   auto again = first;
   again.emplace_back("--overwrite");
-  REQUIRE(run(folder, again).code == 0);
-  REQUIRE(read_all(folder / "run" / "unet" / "last.safetensors") == weights);  // the same seed, bit for bit
+  REQUIRE(run(again).code == 0);
+  REQUIRE(test::text_of(folder / "run" / "unet" / "last.safetensors") == weights);  // the same seed, bit for bit
 }
 
 TEST_CASE("Ctrl-C saves and ends with 130, and the resumed run has the weights of an unbroken one", "[programs]") {
@@ -223,20 +202,20 @@ TEST_CASE("Ctrl-C saves and ends with 130, and the resumed run has the weights o
   const auto arguments = arguments_for(folder, {"--net", "unet", "--epochs", "40"});
   auto unbroken = arguments;
   unbroken.insert(unbroken.end(), {"--out", (folder / "unbroken").string()});  // the later --out counts
-  REQUIRE(run(folder, unbroken).code == 0);
-  const Run broken(folder, arguments);
+  REQUIRE(run(unbroken).code == 0);
+  test::ProgramRun broken(test::program_named("train_folder"), arguments);
   const auto metrics = folder / "run" / "unet" / "metrics.csv";
   for (int i = 0; i < 600 && (!std::filesystem::exists(metrics) || std::filesystem::file_size(metrics) < 10); ++i) {
     std::this_thread::sleep_for(std::chrono::milliseconds(50));
   }
-  broken.interrupt();
+  broken.send(SIGINT);
   const auto outcome = broken.wait();
   INFO(outcome.err);
   if (outcome.code == 0) PAM_SKIP("the run was over before the interrupt came");
   REQUIRE(outcome.code == 130);
   REQUIRE_THAT(outcome.out, Catch::Contains("--resume"));
   REQUIRE_FALSE(std::filesystem::exists(folder / "run" / "unet" / "scores.json"));
-  REQUIRE(run(folder, {"--out", (folder / "run").string(), "--resume"}).code == 0);
+  REQUIRE(run({"--out", (folder / "run").string(), "--resume"}).code == 0);
   const auto a = read_safetensors(folder / "run" / "unet" / "last.safetensors");
   const auto b = read_safetensors(folder / "unbroken" / "unet" / "last.safetensors");
   for (std::size_t i = 0; i < a.tensors.size(); ++i) REQUIRE(torch::equal(a.tensors[i].second, b.tensors[i].second));
@@ -246,14 +225,14 @@ TEST_CASE("--print-config gives every option, and --config of it is the same run
   SKIP_WITHOUT_PROGRAM();
   TempDir folder;
   auto arguments = arguments_for(folder, {"--lr", "0.01", "--set", "optimizer.beta1=0.8", "--print-config"});
-  const auto first = run(folder, arguments);
+  const auto first = run(arguments);
   REQUIRE(first.code == 0);
   const auto config = nlohmann::json::parse(first.out);
   REQUIRE(config["optimizer"]["learning_rate"] == 0.01);
   REQUIRE(config["optimizer"]["beta1"] == 0.8);
   REQUIRE(config["width"] == 4);
   std::ofstream(folder / "config.json") << first.out;
-  const auto second = run(folder, {"--config", (folder / "config.json").string(), "--print-config"});
+  const auto second = run({"--config", (folder / "config.json").string(), "--print-config"});
   REQUIRE(second.out == first.out);
 }
 
@@ -262,7 +241,7 @@ TEST_CASE("Bad input ends with code 2, one sentence, and nothing written", "[pro
   TempDir folder;
   make_folder(folder, 3, /*pictures=*/true);
   const auto refuses = [&](const std::vector<std::string>& more, const std::vector<std::string>& words) {
-    const auto outcome = run(folder, arguments_for(folder, more));
+    const auto outcome = run(arguments_for(folder, more));
     INFO(outcome.err);
     REQUIRE(outcome.code == 2);
     for (const auto& word : words) REQUIRE_THAT(outcome.err, Catch::Contains(word));
@@ -275,6 +254,8 @@ TEST_CASE("Bad input ends with code 2, one sentence, and nothing written", "[pro
   refuses({"--epochs", "0"}, {"--epochs", "at least 1"});
   refuses({"--device", "cuda:99"}, {"cuda:99"});
   refuses({"--split", "case"}, {"--split case", "cases"});
+  refuses({"--folds", "3", "--fold", "-1"}, {"--fold -1", "0 to 2"});
+  refuses({"--folds", "4"}, {"there are 3 cases", "--folds 4"});
   refuses({"--crop", "160"}, {"--crop 160", "160x160"});
   refuses({"--set", "optimizer.lr=1"}, {"there is no option \"lr\"", "did you mean"});
   refuses({"--label-values", "1=1,3=2", "--net", "rfna"}, {"reversed"});
@@ -290,7 +271,7 @@ TEST_CASE("Bad input ends with code 2, one sentence, and nothing written", "[pro
   auto arguments = arguments_for(folder, {});
   arguments[std::find(arguments.begin(), arguments.end(), "--out") - arguments.begin() + 1] =
       (folder / "file" / "run").string();
-  const auto outcome = run(folder, arguments);
+  const auto outcome = run(arguments);
   REQUIRE(outcome.code == 2);
   REQUIRE_THAT(outcome.err, Catch::Contains("--out") && Catch::Contains("is a file, not a folder"));
 
