@@ -48,6 +48,12 @@ PaperColumns paper_columns(const CompareOptions& options) {
   return paper;
 }
 
+/// The task's title without the fold that it is of.
+std::string title_of(const std::vector<FoldFacts>& facts) {
+  const auto& title = facts.front().title;
+  return title.substr(0, title.find(", fold "));
+}
+
 Results results_of(const CompareSetup& setup, const Comparison& comparison, const std::vector<FoldFacts>& facts) {
   Results results;
   results.nets = summarise_nets(comparison);
@@ -56,7 +62,8 @@ Results results_of(const CompareSetup& setup, const Comparison& comparison, cons
   results.paper = paper_columns(setup.options);
   results.tables.push_back(settings_table(comparison_settings(setup, facts)));
   auto scores = score_table(comparison, results.nets, results.paper,
-                            fmt::format("{} (as the paper's tables 3 to 6)", facts.front().title));
+                            fmt::format("{} (in place of the paper's tables 3 to 6)", title_of(facts)));
+  explain_scores(scores);
   if (results.paper.wanted && results.paper.figures.empty()) {
     scores.note(
         "The paper's scores are not part of pam: --paper-figures FILE, filled from a copy of the paper, adds them.");
@@ -127,7 +134,7 @@ void write_page(const CompareSetup& setup, const Comparison& comparison, const s
                 const Results& results, const nlohmann::json& record, const std::string& command) {
   const std::filesystem::path out = setup.experiment.out;
   ResultPage page;
-  page.title = facts.front().title + ": comparison";
+  page.title = title_of(facts) + ": comparison";
   page.lead = fmt::format("Networks: {}; folds: {}; repeats: {}.", fmt::join(comparison.nets, ", "),
                           fmt::join(comparison.folds, ", "), comparison.repeats);
   page.caveats = facts.front().caveats;
@@ -181,7 +188,8 @@ std::vector<Setting> comparison_settings(const CompareSetup& setup, const std::v
   }
   const auto seed = setup.experiment.seed;
   settings.push_back({"repeats", std::to_string(setup.options.repeats), std::to_string(CompareOptions().repeats)});
-  settings.push_back({"seeds", fmt::format("{} to {}", seed, seed + setup.options.repeats - 1), ""});
+  const auto last = seed + setup.options.repeats - 1;
+  settings.push_back({"seeds", last > seed ? fmt::format("{} to {}", seed, last) : std::to_string(seed), ""});
   return settings;
 }
 

@@ -150,6 +150,15 @@ inline std::string p_text(const std::optional<double>& p) { return p ? fmt::form
   counts("missed", &ScoreSummary::missed);
   counts("false alarms", &ScoreSummary::false_alarms);
   auto table = detail::table_of_columns(caption, columns, cells);
+  for (const auto& net : nets) detail::note_net(table, comparison, net);
+  for (const auto& cell : comparison.failed) {
+    table.note(fmt::format("{}: failed in fold {}, repeat {}: {}", cell.net, cell.fold, cell.repeat, cell.reason));
+  }
+  return table;
+}
+
+/// Says under the first score table what its columns mean.
+inline void explain_scores(Table& table) {
   table.note(
       "IoU and Dice are of the foreground, mIoU is the mean over foreground and background. Both stand here because "
       "the "
@@ -159,11 +168,6 @@ inline std::string p_text(const std::optional<double>& p) { return p ? fmt::form
       "Each case is a volume or a picture, tested once a repeat; ± is over the repeats. Missed cases and false alarms "
       "are "
       "counted over all repeats.");
-  for (const auto& net : nets) detail::note_net(table, comparison, net);
-  for (const auto& cell : comparison.failed) {
-    table.note(fmt::format("{}: failed in fold {}, repeat {}: {}", cell.net, cell.fold, cell.repeat, cell.reason));
-  }
-  return table;
 }
 
 /// Parameters and training time.

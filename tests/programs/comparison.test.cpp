@@ -102,7 +102,8 @@ TEST_CASE("A case that two folds test is refused", "[programs]") {
 TEST_CASE("The score table has per cent, deviations, counts, and the paper's columns beside its own", "[programs]") {
   const auto comparison = two_by_two();
   PaperColumns paper{true, {{"unet", {{"iou", {61.5, 1.25}}, {"hd", {12, std::nullopt}}}}}};
-  const auto table = score_table(comparison, summarise_nets(comparison), paper, "Scores");
+  auto table = score_table(comparison, summarise_nets(comparison), paper, "Scores");
+  explain_scores(table);
   std::map<std::string, std::string> row;
   for (std::size_t c = 0; c < table.columns().size(); ++c) row[table.columns()[c].name] = table.formatted(0, c);
   REQUIRE(row["IoU %"] == "50.0 ± 14.1");
