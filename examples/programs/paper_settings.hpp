@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// The settings of the paper's three trainings, in one place.
+/// Epochs, batch and learning rate of the paper's three trainings, in one place.
 #pragma once
 
 #include "programs/experiment_options.hpp"
@@ -8,7 +8,7 @@
 
 namespace pam::programs {
 
-/// What table 2 of the paper gives for each data set.
+/// A row of the paper's table 2.
 struct PaperSettings {
   std::int64_t epochs, batch;
   double learning_rate;
