@@ -2,7 +2,7 @@
 JOBS ?= $(shell nproc)
 PREFIX ?= /usr/local
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-newest-torch sanitize install clean
+.PHONY: help demo programs test test-newest-torch sanitize install clean
 
 help: ## print this list
 	@grep -E '^[a-z-]+: *##' $(MAKEFILE_LIST) | sed 's/: *## /\t/' | awk -F '\t' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -12,6 +12,11 @@ demo: ## install what is missing, build, train U-Net, FPA and RFNA on real MRI, 
 	cmake --preset release
 	cmake --build --preset release --parallel $(JOBS) --target train_folder
 	build/release/bin/train_folder --demo --out runs/demo
+
+programs: ## install what is missing and build all programs into build/release/bin
+	tools/install_dependencies.sh --for demo
+	cmake --preset release
+	cmake --build --preset release --parallel $(JOBS)
 
 test: ## install what is missing, build and run all tests (LibTorch from Debian)
 	tools/install_dependencies.sh --for test

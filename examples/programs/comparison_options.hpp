@@ -84,8 +84,4 @@ class CompareReader {
 /// without `--resume` or `--overwrite`.
 void check_comparison_folder(const CompareSetup& setup);
 
-/// Removes scores, checkpoints and metrics of all cells in `out`, so that after a crash of an `--overwrite` no cell of
-/// the older comparison is gone on with, or counts, as one of the new.
-void forget_cells(const std::filesystem::path& out);
-
 }  // namespace pam::programs

@@ -6,6 +6,7 @@
 #include "programs/networks.hpp"
 #include "programs/processes.hpp"
 #include "programs/program.hpp"
+#include "programs/run_folder.hpp"
 
 #include <pam/io/atomic_file.hpp>
 #include <pam/train/interrupt.hpp>
@@ -78,7 +79,7 @@ class ComparisonRun {
       static_cast<void>(make_network(net, task.in_channels, task.classes, options.width, options.net_options, 0));
     }
     std::filesystem::create_directories(out_);
-    if (options.overwrite) forget_cells(out_);
+    if (options.overwrite) forget_run(out_);
     write_atomically(config_path(out_), [&](std::ostream& out) { out << setup_.config().dump(2) << "\n"; });
   }
 

@@ -6,6 +6,7 @@
 #include "programs/option_reader.hpp"
 #include "programs/processes.hpp"
 #include "programs/program.hpp"
+#include "programs/run_folder.hpp"
 #include "programs/robustness.hpp"
 #include "programs/run_report.hpp"
 
@@ -14,50 +15,12 @@
 #include <pam/train/interrupt.hpp>
 
 #include <algorithm>
-#include <array>
-#include <cerrno>
-#include <cstring>
 #include <fstream>
 #include <iostream>
 #include <utility>
 
-#include <unistd.h>
-
 namespace pam::programs {
 namespace {
-
-/// What may differ between a run and its continuation: none of it changes what is learnt.
-constexpr std::array kFreeOptions{"resume",  "overwrite", "out",  "device",  "threads",
-                                  "workers", "worst",     "nets", "timeout", "fgsm"};
-
-/// Throws unless `folder` could be made and written to; makes nothing.
-void check_writable(const std::filesystem::path& folder) {
-  auto existing = std::filesystem::absolute(folder);
-  std::error_code ignored;
-  while (!std::filesystem::exists(existing, ignored) && existing.has_relative_path()) existing = existing.parent_path();
-  check(std::filesystem::is_directory(existing, ignored), "--out {}: {} is a file, not a folder; choose another place",
-        folder.string(), existing.string());
-  check(::access(existing.c_str(), W_OK | X_OK) == 0, "--out {}: {} cannot be written to: {}; choose another place",
-        folder.string(), existing.string(), std::strerror(errno));
-}
-
-/// Throws where the folder's run must not be touched, or differs from this one.
-void check_folder(const ExperimentOptions& options, const nlohmann::json& config) {
-  const std::filesystem::path out = options.out;
-  check_writable(out);
-  if (!std::filesystem::exists(config_path(out)) || options.overwrite) return;
-  check(options.resume, "--out {}: holds a run already; --resume goes on with it, --overwrite begins afresh",
-        options.out);
-  const auto before = options_of_run(options.out);
-  for (const auto& [key, value] : config.items()) {
-    if (std::find(kFreeOptions.begin(), kFreeOptions.end(), key) != kFreeOptions.end()) continue;
-    const auto old = before.find(key);
-    check(old == before.end() || *old == value,
-          "--resume: {} is {} in {}, and {} now; a run goes on as it began: take the option back, or choose another "
-          "--out",
-          key, old == before.end() ? "" : old->dump(), config_path(out).string(), value.dump());
-  }
-}
 
 /// One cell a network, in order. Stops after the first that Ctrl-C stopped.
 std::vector<CellResult> run_cells(const Task& task, const ExperimentOptions& options, const std::string& command,
@@ -96,7 +59,7 @@ int run_experiment(const ExperimentOptions& options, const nlohmann::json& confi
   const InterruptScope signals;
   check_experiment(options);
   const ProcessScope together(options.timeout);
-  check_folder(options, config);
+  check_run_folder({options.out, "run", config, options.resume, options.overwrite, {}});
   RunRecord record(command, config, static_cast<std::uint64_t>(options.seed));
   const auto task = make_task();
   for (const auto& net : options.nets) {
@@ -105,6 +68,7 @@ int run_experiment(const ExperimentOptions& options, const nlohmann::json& confi
   const std::filesystem::path out = options.out;
   processes().barrier();  // nothing is written before every process has looked at the folder
   if (processes().first()) {
+    if (options.overwrite) forget_run(out);
     std::filesystem::create_directories(out);
     write_text(config_path(out), config.dump(2) + "\n");
   }

@@ -268,6 +268,16 @@ TEST_CASE("hemispheres are cut at world x = 0 on both orientations and go back t
   REQUIRE_THAT(why(hemisphere_cases({"c", {folder / "i.png"}, {}})[0]), Contains("only volumes have hemispheres"));
 }
 
+TEST_CASE("a volume whose x = 0 lies at its edge has no hemispheres", "[data]") {
+  NiftiGeometry grid;
+  grid.sform_code = 1;
+  grid.affine = {{{-1, 0, 0, 0}, {0, -1, 0, 239}, {0, 0, 1, 0}}};  // BRATS: x runs from 0 to -239
+  CHECK_THROWS_WITH(hemisphere_range(grid, {155, 240, 240}, CasePart::RightHemisphere, "b.nii"),
+                    Contains("does not cut this volume in two halves (239 of 240"));
+  grid.affine[0][3] = 120;
+  CHECK(hemisphere_range(grid, {155, 240, 240}, CasePart::RightHemisphere, "b.nii").length == 121);
+}
+
 TEST_CASE("Debian's brain splits into hemispheres with 39 slices of deep grey matter each", "[data]") {
   const std::filesystem::path templates = "/usr/share/mricron/templates";
   if (!std::filesystem::exists(templates / "aal.nii.gz")) PAM_SKIP("Debian's mricron-data is absent");

@@ -125,4 +125,27 @@ TEST_CASE("a truncated training case is named, and left out with --skip-bad alon
   REQUIRE(scores["cases"].size() == 1);
 }
 
+TEST_CASE("a run that begins afresh and is killed leaves nothing of the older one to go on with", "[programs]") {
+  PAM_SKIP_WITHOUT("train_folder");
+  const auto program = program_named("train_folder");
+  TempDir folder;
+  make_pictures(folder, 5);
+  const auto with = [&](const std::vector<std::string>& more) {
+    std::vector<std::string> all{"--nets", "cscunet"};  // beside the unet of small_training
+    all.insert(all.end(), more.begin(), more.end());
+    return small_training(folder, "run", all);
+  };
+  REQUIRE(run_program_with(program, with({"--epochs", "1"})).code == 0);
+  const auto older = folder / "run" / "cscunet" / "scores.json";
+  REQUIRE(std::filesystem::exists(older));
+  ProgramRun again(program, with({"--epochs", "500", "--overwrite"}));
+  REQUIRE(wait_until(again, [&] {
+    return std::filesystem::exists(folder / "run" / "unet" / "metrics.jsonl") && !std::filesystem::exists(older);
+  }));
+  again.send(SIGKILL);
+  REQUIRE(again.wait().code == 1000 + SIGKILL);
+  REQUIRE(!std::filesystem::exists(older));
+  REQUIRE(!std::filesystem::exists(folder / "run" / "cscunet" / "last.safetensors"));
+}
+
 }  // namespace programs_faults_test

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: MIT
+/// The folder of a run or a comparison: whether it may be written to, gone on with, or begun afresh.
+#pragma once
+
+#include <nlohmann/json.hpp>
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace pam::programs {
+
+/// What the run in a folder is to be.
+struct RunFolder {
+  std::filesystem::path out;
+  std::string what = "run";  ///< for messages: "run" or "comparison"
+  nlohmann::json config;     ///< every option, as `--config` takes them
+  bool resume = false, overwrite = false;
+  std::vector<std::string> free_options;  ///< beside those of the machine, what a continuation may change
+};
+
+/// Throws `Error` where the folder cannot be written to, holds a run that must not be touched, or the same with other
+/// options. Writes nothing.
+void check_run_folder(const RunFolder& run);
+
+/// Removes what was learnt and scored in `out` and the folders of its cells, so that a run that begins afresh and is
+/// killed cannot be taken for the older one when it is resumed. Predictions and pictures are replaced as they come.
+void forget_run(const std::filesystem::path& out);
+
+}  // namespace pam::programs
