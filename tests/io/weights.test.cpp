@@ -6,6 +6,7 @@
 #include "support/files.hpp"
 #include "support/python.hpp"
 
+#include <set>
 #include <sstream>
 
 namespace io_weights_test {
@@ -52,6 +53,20 @@ TEST_CASE("weights saved in each format load into another net, buffers included"
   CHECK(read_weights(folder / ("net" + extension)).metadata.at("pam.version") == PAM_VERSION);
 }
 
+TEST_CASE("safetensors load whatever their header's length begins with, a pickle's 0x80 too", "[io]") {
+  const TempDir folder;
+  const auto path = folder / "a.safetensors";
+  Net net;
+  std::set<int> first_bytes;
+  for (std::size_t padding = 0; padding < 300; padding += 4) {
+    save_weights(net, path, {{"padding", std::string(padding, 'x')}});
+    first_bytes.insert(test::read_bytes(path).front());
+    CAPTURE(padding);
+    REQUIRE(load_weights(net, path).complete());
+  }
+  REQUIRE(first_bytes.count(0x80) == 1);
+}
+
 TEST_CASE("the content decides which format it is, not the name", "[io]") {
   const TempDir folder;
   Net net;
@@ -91,8 +106,9 @@ TEST_CASE("a checkpoint of another width or depth is refused and nothing is touc
   save_weights(deep, folder / "deep.pt", {});
   save_weights(net, folder / "net.pt", {});
   CHECK_THAT(message_of<Error>([&] { load_weights(net, folder / "wide.pt"); }),
-             Catch::Contains("wide.pt") && Catch::Contains("'stem.weight' has shape [8, 3, 3, 3] Float in the file, this "
-                                                           "net wants [4, 3, 3, 3]") &&
+             Catch::Contains("wide.pt") &&
+                 Catch::Contains("'stem.weight' has shape [8, 3, 3, 3] Float in the file, this "
+                                 "net wants [4, 3, 3, 3]") &&
                  Catch::Contains("Build the net from the file's own options") && Catch::Contains("{\"width\":8}"));
   CHECK_THAT(message_of<Error>([&] { load_weights(net, folder / "deep.pt"); }),
              Catch::Contains("'extra.weight' is in the file but not in this net") && Catch::Contains("strict = false"));
@@ -138,7 +154,8 @@ TEST_CASE("unmatched names come with the nearest on the other side", "[io]") {
   Net net;
   CHECK_THAT(message_of<Error>([&] { load_weights(net, folder / "a.safetensors"); }),
              Catch::Contains("'stem.weight' is missing from the file; nearest that the file has: 'stern.weight'") &&
-                 Catch::Contains("'stern.weight' is in the file but not in this net; nearest that the net has: 'stem.weight'"));
+                 Catch::Contains(
+                     "'stern.weight' is in the file but not in this net; nearest that the net has: 'stem.weight'"));
 }
 
 TEST_CASE("a key map renames, leaves out, and must keep names apart", "[io]") {
@@ -211,8 +228,8 @@ TEST_CASE("files of other kinds are refused with the remedy", "[io]") {
     return message_of<Error>([&] { load_weights(net, folder / name); });
   };
   CHECK_THAT(refused("a.pt", "version https://git-lfs.github.com/spec/v1\n"), Catch::Contains("git lfs pull"));
-  CHECK_THAT(refused("a.pt", "\x89HDF\r\n"), Catch::Contains("neither a safetensors file nor") &&
-                                                 Catch::Contains("tools/export_weights.py"));
+  CHECK_THAT(refused("a.pt", "\x89HDF\r\n"),
+             Catch::Contains("neither a safetensors file nor") && Catch::Contains("tools/export_weights.py"));
   CHECK_THAT(refused("a.pt", ""), Catch::Contains("neither"));
   CHECK_THAT(refused("a.safetensors", ""), Catch::Contains("too few"));
   const auto data = std::filesystem::path(PAM_SOURCE_DIR) / "tests/io/data";

@@ -47,11 +47,12 @@ struct LoadOptions {
   if (begins("PK\x03\x04") || begins("PK\x05\x06")) return detail::parse_torch_zip(bytes, section);
   check(!begins("version https://git-lfs"), "{}: is a Git LFS pointer, not the file itself; run `git lfs pull`",
         path.string());
-  check(!begins("\x80"),
+  // A safetensors header of 128, 384, … bytes begins with a pickle's 0x80 too; its '{' at byte 8 tells them apart.
+  const bool has_header = text.size() > 8 && text[8] == '{';
+  check(!begins("\x80") || has_header,
         "{}: is a Python pickle without the zip container (torch.save before PyTorch 1.6, or another program); run "
         "tools/export_weights.py on it in Python",
         path.string());
-  const bool has_header = text.size() > 8 && text[8] == '{';
   check(has_header || path.extension() == ".safetensors",
         "{}: is neither a safetensors file nor one of torch.save; run tools/export_weights.py on it in Python",
         path.string());
