@@ -2,7 +2,7 @@
 JOBS ?= $(shell nproc)
 PREFIX ?= /usr/local
 .DEFAULT_GOAL := help
-.PHONY: help demo programs test test-newest-torch sanitize install clean
+.PHONY: help demo programs test test-newest-torch sanitize install package docs clean
 
 help: ## print this list
 	@grep -E '^[a-z-]+: *##' $(MAKEFILE_LIST) | sed 's/: *## /\t/' | awk -F '\t' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -36,6 +36,14 @@ sanitize: ## run the tests under AddressSanitizer and UndefinedBehaviorSanitizer
 install: ## install the headers and the CMake package into PREFIX (default /usr/local)
 	cmake -S . -B build/install -DPAM_BUILD_TESTS=OFF -DPAM_BUILD_EXAMPLES=OFF -DPAM_BUILD_BENCHMARKS=OFF
 	cmake --install build/install --prefix $(PREFIX)
+
+package: ## write the Debian package, headers and CMake package, into build/package
+	cmake -S . -B build/install -DPAM_BUILD_TESTS=OFF -DPAM_BUILD_EXAMPLES=OFF -DPAM_BUILD_BENCHMARKS=OFF
+	cpack --config build/install/CPackConfig.cmake -B build/package
+
+docs: ## build the documentation site into build/docs, refusing broken links
+	tools/install_dependencies.sh --for docs
+	tools/build_docs.py build/docs
 
 clean: ## remove build/
 	rm -rf build

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that are missing, and says which and why. Through sudo where the user is not root.
-# usage: tools/install_dependencies.sh --for demo|test|sanitize|newest [--dry-run]
+# usage: tools/install_dependencies.sh --for demo|test|sanitize|newest|docs [--dry-run]
 set -euo pipefail
 
 # package | who needs it | why
@@ -32,6 +32,7 @@ python3-venv           | newest                    | the virtual environment of 
 python3-torch          | test                      | an independent source for tests: PyTorch
 python3-scipy          | test                      | an independent source for tests: scipy
 python3-numpy          | test                      | an independent source for tests: numpy
+mkdocs                 | test docs                 | the documentation as a site
 '
 
 purpose=
@@ -40,13 +41,13 @@ while [ $# -gt 0 ]; do
   case $1 in
     --for) purpose=${2:-}; shift ;;
     --dry-run) dry_run=yes ;;
-    *) echo "unknown argument '$1'; usage: $0 --for demo|test|sanitize|newest [--dry-run]" >&2; exit 2 ;;
+    *) echo "unknown argument '$1'; usage: $0 --for demo|test|sanitize|newest|docs [--dry-run]" >&2; exit 2 ;;
   esac
   shift
 done
 case $purpose in
-  demo | test | sanitize | newest) ;;
-  *) echo "--for must be demo, test, sanitize or newest, not '$purpose'" >&2; exit 2 ;;
+  demo | test | sanitize | newest | docs) ;;
+  *) echo "--for must be demo, test, sanitize, newest or docs, not '$purpose'" >&2; exit 2 ;;
 esac
 
 # Another LibTorch, named in one of the usual ways, is used in place of Debian's.
