@@ -178,12 +178,14 @@ Task case_task(Task about, const std::vector<CaseFiles>& cases, const Split& spl
   task.classes = classes == 2 ? 1 : classes;
   task.unit = volumes ? "mm" : "pixels";
   task.make_loader = [slices](const LoaderRequest& request) { return make_loader(slices, request); };
+  auto prepared = how.cases;  // as padded as the loader pads training slices
+  prepared.at_least = slices->largest_plane();
   if (!validation.empty()) {
-    task.validation = std::make_shared<FileCases>(validation, how.cases, how.show_channel, SliceRange(), how.full_size);
+    task.validation = std::make_shared<FileCases>(validation, prepared, how.show_channel, SliceRange(), how.full_size);
   }
-  task.test = std::make_shared<FileCases>(test, how.cases, how.show_channel, scored, how.full_size);
+  task.test = std::make_shared<FileCases>(test, prepared, how.show_channel, scored, how.full_size);
   task.files = files_of(cases);
-  task.input = preparation_json(how.cases);
+  task.input = preparation_json(prepared);
   return task;
 }
 

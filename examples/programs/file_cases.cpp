@@ -33,7 +33,7 @@ std::pair<std::int64_t, std::int64_t> start_and_length(const SliceRange& range, 
 Case whole_input(CaseFiles files, CaseOptions options, bool full_size) {
   files.part = CasePart::Whole;
   options.normalise = Normalise::None;
-  options.crop = {};
+  options.crop = options.at_least = {};
   if (full_size) options.resize = {};
   return load_case(files, options);
 }

@@ -42,6 +42,7 @@ nlohmann::json preparation_json(const CaseOptions& options) {
   return {{"normalise", to_string(options.normalise)},
           {"channels", options.channels},
           {"crop", plane_text(options.crop)},
+          {"pad", plane_text(options.at_least)},
           {"resize", plane_text(options.resize)},
           {"resample", options.resample}};
 }
@@ -57,6 +58,8 @@ void read_preparation(const nlohmann::json& json, CaseOptions& options, const st
         options.channels = value.get<std::int64_t>();
       } else if (key == "crop") {
         options.crop = parse_plane("crop", value.get<std::string>());
+      } else if (key == "pad") {
+        options.at_least = parse_plane("pad", value.get<std::string>());
       } else if (key == "resize") {
         options.resize = parse_plane("resize", value.get<std::string>());
       } else if (key == "resample") {

@@ -118,6 +118,21 @@ TEST_CASE("pictures are scaled to 0 … 1, resized, and cropped", "[data]") {
   REQUIRE(load_case({"c", {folder / "deep.png"}, {}}, options).image.size(0) == 3);
 }
 
+TEST_CASE("slices below a size are padded as a loader pads them, larger ones left alone", "[data]") {
+  const TempDir folder;
+  write_nifti(folder / "a.nii", torch::rand({2, 9, 14}) + 1, NiftiGeometry());
+  CaseOptions options;
+  options.at_least = {12, 11};
+  const auto padded = load_case({"a", {folder / "a.nii"}, {}}, options);
+  const auto plain = load_case({"a", {folder / "a.nii"}, {}});
+  REQUIRE(padded.plane() == PlaneSize{12, 14});
+  // 3 rows more: 1 above (centre_offset), 2 below; the z-score is of the slice without them.
+  REQUIRE(torch::equal(padded.image.narrow(2, 1, 9), plain.image));
+  REQUIRE(padded.image.narrow(2, 0, 1).eq(0).all().item<bool>());
+  REQUIRE(padded.image.narrow(2, 10, 2).eq(0).all().item<bool>());
+  REQUIRE(torch::equal(to_input_grid(padded.image, padded), plain.image));
+}
+
 TEST_CASE("crop and pad are undone to the voxel", "[data]") {
   const TempDir folder;
   const auto volume = torch::randint(1, 100, {2, 7, 10}, torch::kShort);

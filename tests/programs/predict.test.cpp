@@ -145,6 +145,42 @@ TEST_CASE("pictures of any size give PNG of that size; the preparation in the we
   REQUIRE(mask.to(torch::kLong).ne(p.argmax(0)[0]).sum().item<std::int64_t>() == 0);
 }
 
+TEST_CASE("predict gives the masks that the run itself gave, padding of smaller cases included", "[programs]") {
+  PAM_SKIP_WITHOUT("predict");
+  PAM_SKIP_WITHOUT("train_folder");
+  const TempDir folder;
+  for (const char* name : {"images", "labels"}) std::filesystem::create_directories(folder / name);
+  for (std::int64_t i = 0; i < 4; ++i) {
+    torch::manual_seed(i);
+    auto scan = torch::rand({3, 40 + 6 * i, 30 + 5 * i}) + 1;
+    auto mask = torch::zeros(scan.sizes(), torch::kByte);
+    mask.narrow(1, 8, 9).narrow(2, 10, 8).fill_(1);
+    scan.narrow(1, 8, 9).narrow(2, 10, 8).add_(2);
+    write_nifti(folder / "images" / fmt::format("c{}.nii.gz", i), scan, geometry());
+    write_nifti(folder / "labels" / fmt::format("c{}.nii.gz", i), mask, geometry());
+  }
+  // The smallest case is tested: by a split of names, so that it is sure to be padded.
+  std::ofstream(folder / "split.json") << R"({"train": ["c1", "c2", "c3"], "test": ["c0"]})";
+  const auto run = folder / "run";
+  const auto trained = test::run_program_with(
+      test::program_named("train_folder"),
+      {"--data", folder.path().string(), "--label-values", "1", "--split", (folder / "split.json").string(), "--nets",
+       "unet", "--width", "4", "--epochs", "3", "--threads", "1", "--out", run.string()});
+  INFO(trained.err);
+  REQUIRE(trained.code == 0);
+  const auto done =
+      predict({"--weights", (run / "unet" / "last.safetensors").string(), "--input",
+               (folder / "images" / "c0.nii.gz").string(), "--threads", "1", "--out", (folder / "out").string()});
+  INFO(done.err);
+  REQUIRE(done.code == 0);
+  const auto ours = read_nifti(folder / "out" / "c0.nii.gz"),
+             theirs = read_nifti(run / "unet" / "predictions" / "c0.nii.gz");
+  REQUIRE(theirs.voxels.sum().item<std::int64_t>() > 0);
+  REQUIRE(torch::equal(ours.voxels, theirs.voxels));
+  REQUIRE_THAT(read_safetensors(run / "unet" / "last.safetensors").metadata.at("pam.input"),
+               Contains("\"pad\":\"58x45\""));
+}
+
 TEST_CASE("what predict cannot do it says, with code 2 and nothing written", "[programs]") {
   PAM_SKIP_WITHOUT("predict");
   const TempDir folder;

@@ -15,6 +15,7 @@
 #include <pam/io/labels.hpp>
 #include <pam/io/nifti.hpp>
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstdint>
@@ -30,9 +31,12 @@ static_assert(LabelMap::kIgnore == kIgnoreLabel, "io and data must agree on the 
 struct CaseOptions {
   LabelMap labels = {};  ///< from the label files' numbers to classes
   Normalise normalise = Normalise::Auto;
-  std::int64_t channels = 0;              ///< of pictures: 0 = as stored, 1 = grey, 3 = RGB
-  PlaneSize resize = {};                  ///< of pictures, before cropping; not given = as they are
-  PlaneSize crop = {};                    ///< centre crop or pad of every slice; not given = as they are
+  std::int64_t channels = 0;  ///< of pictures: 0 = as stored, 1 = grey, 3 = RGB
+  PlaneSize resize = {};      ///< of pictures, before cropping; not given = as they are
+  PlaneSize crop = {};        ///< centre crop or pad of every slice; not given = as they are
+  /// Smaller slices are padded to this around their centre: where a loader pads training slices of several sizes to the
+  /// largest, the test must see as much padding, or instance norms see other statistics.
+  PlaneSize at_least = {};
   std::int64_t pad_label = kIgnoreLabel;  ///< the label of padding
   bool resample = false;  ///< bring modalities of another grid to the grid of the labels (or of the first modality)
   bool zero_non_finite = false;  ///< take NaN and infinity in images as 0 instead of refusing the file
@@ -193,6 +197,9 @@ inline Case load_case_files(const CaseFiles& files, const CaseOptions& options) 
       options.normalise == Normalise::ZScore || (options.normalise == Normalise::Auto && result.is_volume);
   if (wants_zscore) zscore_nonzero(result.image);
   crop_case(result, options.crop, options.pad_label);
+  const auto plane = result.plane();
+  crop_case(result, {std::max(plane.height, options.at_least.height), std::max(plane.width, options.at_least.width)},
+            options.pad_label);
   return result;
 }
 
