@@ -68,7 +68,7 @@ def documented(header):
                 declaration.append(lines[index])
             text = "\n".join(declaration)
             if not internal and DECLARATION.match(text):
-                entries.append((comment, re.sub(r"\s*(\{.*|///.*)$", "", text)))
+                entries.append((comment, re.sub(r"\s*(///[^\n]*|(?<!=)\s\{(?!\}).*)$", "", text, flags=re.S)))
             comment = []
         index += 1
     return head, entries
@@ -82,7 +82,9 @@ def quoted(lines):
         if is_code != code:
             out.append("```")
             code = is_code
-        out.append(line if code else re.sub(r"([<>*_#\[\]])", r"\\\1", line))
+        parts = line.split("`")  # every other part is code, which needs no escapes
+        out.append(line if code else "`".join(part if i % 2 else re.sub(r"([<>*_#\[\]])", r"\\\1", part)
+                                              for i, part in enumerate(parts)))
     return "\n".join(out + (["```"] if code else []))
 
 
