@@ -67,8 +67,8 @@ TEST_CASE("a full disk during a checkpoint ends with a sentence, keeps the old o
   const auto program = program_named("train_folder");
   TempDir folder;
   make_pictures(folder, 4);
-  const auto arguments = small_training(folder, "run", {"--epochs", "40", "--resume"});
-  REQUIRE(run_program_with(program, small_training(folder, "unbroken", {"--epochs", "40"})).code == 0);
+  const auto arguments = small_training(folder, "run", {"--epochs", "120", "--resume"});
+  REQUIRE(run_program_with(program, small_training(folder, "unbroken", {"--epochs", "120"})).code == 0);
   ProgramRun broken(program, arguments);
   const auto cell = folder / "run" / "unet";
   REQUIRE(wait_until(broken, [&] { return text_of(cell / "metrics.jsonl").size() > 300; }));
