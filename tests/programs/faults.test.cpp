@@ -140,14 +140,14 @@ TEST_CASE("a run that begins afresh and is killed leaves nothing of the older on
   REQUIRE(run_program_with(program, with({"--epochs", "1"})).code == 0);
   const auto older = folder / "run" / "cscunet" / "scores.json";
   REQUIRE(std::filesystem::exists(older));
+  const auto weights = older.parent_path() / "last.safetensors";
+  REQUIRE(std::filesystem::exists(weights));
   ProgramRun again(program, with({"--epochs", "500", "--overwrite"}));
-  REQUIRE(wait_until(again, [&] {
-    return std::filesystem::exists(folder / "run" / "unet" / "metrics.jsonl") && !std::filesystem::exists(older);
-  }));
+  REQUIRE(wait_until(again, [&] { return !std::filesystem::exists(older) && !std::filesystem::exists(weights); }));
   again.send(SIGKILL);
   REQUIRE(again.wait().code == 1000 + SIGKILL);
   REQUIRE(!std::filesystem::exists(older));
-  REQUIRE(!std::filesystem::exists(folder / "run" / "cscunet" / "last.safetensors"));
+  REQUIRE(!std::filesystem::exists(weights));
 }
 
 }  // namespace programs_faults_test
