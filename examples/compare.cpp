@@ -21,7 +21,7 @@ int main(int argc, char** argv) {
   app.add_flag("--list-nets", list_nets, "print the names of all networks and end");
   return run_program(app, argc, argv, [&] {
     if (list_nets) {
-      for (const auto& name : all_network_names()) std::cout << name << "\n";
+      print_network_names();
       return kDone;
     }
     const auto setup = reader.read();

@@ -62,10 +62,10 @@ int main(int argc, char** argv) {
     result.name = "predictions";
     result.cases = cases;
     if (!json.empty()) {
-      write_atomically(json, [&](std::ostream& out) { out << scores_to_json(cases).dump(2) << "\n"; });
+      write_atomically(json, scores_to_json(cases).dump(2) + "\n");
     }
     const auto table = case_table({result}, "Scores of each case");
-    if (!csv.empty()) write_atomically(csv, [&](std::ostream& out) { out << table.csv(); });
+    if (!csv.empty()) write_atomically(csv, table.csv());
     std::cout << table.text() << "\n" << summary_table(summarise(cases)).text();
     return kDone;
   });

@@ -30,7 +30,7 @@ struct Arguments {
 };
 
 void save_text(const fs::path& path, const std::string& text) {
-  write_atomically(path, [&](std::ostream& out) { out << text; });
+  write_atomically(path, text);
   std::cout << path.string() << "\n";
 }
 

@@ -2,7 +2,6 @@
 #include "programs/case_task.hpp"
 
 #include "programs/file_cases.hpp"
-#include "programs/preparation.hpp"
 
 #include <pam/data/loader.hpp>
 #include <pam/data/ordered_workers.hpp>
@@ -187,6 +186,13 @@ Task case_task(Task about, const std::vector<CaseFiles>& cases, const Split& spl
   task.files = files_of(cases);
   task.input = preparation_json(prepared);
   return task;
+}
+
+void add_volume_flags(OptionReader& reader) {
+  reader.add<std::string>("--crop", "crop", "centre crop or pad to HEIGHTxWIDTH");
+  reader.add<std::int64_t>("--fold", "fold", "which fold is the test set, from 0 on");
+  reader.add<std::string>("--slices", "slices", "slices that train: foreground, brain or all; all are scored");
+  reader.add_switch("--skip-bad", "skip_bad", "leave out cases that cannot be read, saying which");
 }
 
 void add_notices(Task& task, const std::vector<std::string>& notices) {

@@ -3,6 +3,8 @@
 /// have in common once the cases are found.
 #pragma once
 
+#include "programs/option_reader.hpp"
+#include "programs/preparation.hpp"
 #include "programs/task.hpp"
 
 #include <pam/data/load_case.hpp>
@@ -11,6 +13,7 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace pam::programs {
@@ -28,6 +31,23 @@ struct CaseTaskOptions {
   std::string lone_caveat =
       "There is one test case, so nothing is known of the spread between cases.";  ///< said where there is one
 };
+
+/// The options of a set of volumes: foreground, crop, slices, skip_bad and show_channel as `data` says, z-score.
+template <typename Data>
+CaseTaskOptions volume_options(const Data& data, std::string foreground) {
+  CaseTaskOptions how;
+  how.cases.labels = LabelMap::parse(data.label_values);
+  how.cases.normalise = Normalise::ZScore;
+  how.cases.crop = parse_plane("--crop", data.crop);
+  how.slices = parse_slice_choice(data.slices);
+  how.skip_bad = data.skip_bad;
+  how.show_channel = data.show_channel;
+  how.foreground = std::move(foreground);
+  return how;
+}
+
+/// The flags that sets of volumes share: --crop, --fold, --slices, --skip-bad.
+void add_volume_flags(OptionReader& reader);
 
 /// The task of training on `split.train`, choosing the epoch by `split.validation` where there are such cases, and
 /// scoring `split.test`. `about` has the title, the data's place and what is to be said of them; the rest is filled in.

@@ -24,10 +24,6 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-void write_text(const std::filesystem::path& path, const std::string& text) {
-  write_atomically(path, [&](std::ostream& out) { out << text; });
-}
-
 /// The foreground as a whole: what a binary score of a task with several classes is of.
 torch::Tensor merged(const torch::Tensor& labels) { return labels.clamp_max(1); }
 
@@ -81,7 +77,7 @@ class Cell {
     std::filesystem::create_directories(folder_);
     if (scored) return;
     for (const char* name : {"scores.json", "robustness.json"}) std::filesystem::remove(folder_ / name);
-    write_text(folder_ / "config.json", options_to_json(own_options()).dump(2) + "\n");
+    write_atomically(folder_ / "config.json", options_to_json(own_options()).dump(2) + "\n");
     std::cout << fmt::format("{}: {} parameters", result_.network.name, parameters_text()) << std::endl;
   }
 
@@ -252,29 +248,23 @@ class Cell {
     auto& network = result_.network;
     network.epochs = read_epochs(folder_);
     write_charts(folder_ / "curves.svg", curves({network}));
-    write_text(folder_ / "scores.csv", case_table({network}, "").csv());
+    write_atomically(folder_ / "scores.csv", case_table({network}, "").csv());
     record_.data(task_.files, task_.data).set("network", net_.options()).set("parameters", network.parameters);
     record_.set("scored_weights", scored_weights().filename().string());
     record_.write(folder_ / "run.json");
     if (!result_.robustness.empty()) write_robustness({result_}, folder_);
     write_report(task_, options_, {result_}, {folder_}, folder_ / "report.html", record_.json());
-    write_text(folder_ / "scores.json", scores_json().dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
-  }
-
-  static Json cases_json(const std::vector<CaseScores>& cases) {
-    auto list = Json::array();
-    for (const auto& each : cases) list.push_back(to_json(each, /*counts=*/true));
-    return Json{{"cases", list}, {"aggregate", to_json(summarise(cases))}};
+    write_atomically(folder_ / "scores.json", scores_json().dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
   }
 
   [[nodiscard]] Json scores_json() const {
-    auto json = cases_json(result_.network.cases);
+    auto json = scores_to_json(result_.network.cases, /*counts=*/true);
     json["net"] = result_.network.name;
     json["parameters"] = result_.network.parameters;
     json["distance_unit"] = result_.network.distance_unit;
     json["weights"] = scored_weights().filename().string();
     for (std::size_t c = 0; c < result_.classes.size(); ++c) {
-      json["classes"][std::to_string(c + 1)] = cases_json(result_.classes[c]);
+      json["classes"][std::to_string(c + 1)] = scores_to_json(result_.classes[c], /*counts=*/true);
     }
     return json;
   }

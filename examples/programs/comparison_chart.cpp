@@ -27,7 +27,7 @@ bool write_charts_png(const std::filesystem::path& path, const std::vector<Chart
       pam::detail::run_on_files("gnuplot", scratch.file("script"), scratch.file("chart.png"), scratch.file("error"));
   if (status != 0) return false;  // a gnuplot without the cairo terminals; the SVG is there
   const auto png = pam::detail::read_text(scratch.file("chart.png"));
-  write_atomically(path, [&](std::ostream& out) { out << png; });
+  write_atomically(path, png);
   return true;
 }
 

@@ -9,9 +9,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
-#include <cstring>
-#include <fstream>
 
 namespace pam::programs {
 namespace {
@@ -26,26 +23,15 @@ std::vector<std::string> keys_of(const nlohmann::json& json) {
   return keys;
 }
 
-/// {"a": {"b": value}} from "a.b".
-nlohmann::json nested(const std::string& key, nlohmann::json value) {
-  const auto dot = key.find('.');
-  if (dot == std::string::npos) return {{key, std::move(value)}};
-  return {{key.substr(0, dot), nested(key.substr(dot + 1), std::move(value))}};
-}
-
 nlohmann::json load_config(const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
-  check(in.is_open(), "{}: cannot be opened: {}; --config names a JSON file", path, std::strerror(errno));
-  auto json = nlohmann::json::parse(in, nullptr, /*allow_exceptions=*/false, /*ignore_comments=*/true);
+  auto json = load_options_file(path);
   check(json.is_object(), "{}: is not a JSON object of options; --print-config shows what one looks like", path);
   return json;
 }
 
 /// The value that a word of the command line means: text where the option is text ("--set label_values=1"), else JSON.
 nlohmann::json value_of(const std::string& word, const nlohmann::json& before) {
-  auto json =
-      before.is_string() ? nlohmann::json(word) : nlohmann::json::parse(word, nullptr, /*allow_exceptions=*/false);
-  return json.is_discarded() ? nlohmann::json(word) : json;
+  return before.is_string() ? nlohmann::json(word) : json_of_word(word);
 }
 
 /// Objects are merged, everything else is replaced. `words`: the values are words of the command line.
@@ -170,10 +156,8 @@ CompareReader::CompareReader(CLI::App& app) : app_(&app) {
          "--set",
          [this](const std::vector<std::string>& assignments) {
            for (const auto& text : assignments) {
-             const auto equals = text.find('=');
-             check(equals != std::string::npos && equals > 0,
-                   "--set {}: must be KEY=VALUE, such as --set optimizer.weight_decay=1e-4", text);
-             take(text.substr(0, equals), text.substr(equals + 1), "--set");
+             const auto [key, value] = split_assignment(text);
+             take(key, value, "--set");
            }
          },
          "KEY=VALUE: any option of the task or of compare")
@@ -188,7 +172,7 @@ void CompareReader::add(const std::string& flag, const std::string& key, const s
 }
 
 void CompareReader::take(const std::string& key, const std::string& word, const std::string& where) {
-  given_.push_back({where, nested(key, word), /*words=*/true});
+  given_.push_back({where, nested_option(key, word), /*words=*/true});
 }
 
 std::vector<Given> CompareReader::given() const {

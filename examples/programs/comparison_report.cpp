@@ -15,10 +15,6 @@
 namespace pam::programs {
 namespace {
 
-void write_text(const std::filesystem::path& path, const std::string& text) {
-  write_atomically(path, [&](std::ostream& out) { out << text; });
-}
-
 std::string in_words(const nlohmann::json& value) {
   return value.is_string() ? value.get<std::string>()
                            : value.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
@@ -204,16 +200,16 @@ void write_comparison(const CompareSetup& setup, const Comparison& comparison,
   }
   std::string markdown;
   for (const auto& table : results.tables) markdown += table.markdown() + "\n";
-  write_text(out / "comparison.md", markdown);
-  write_text(out / "comparison.csv", results.tables[1].csv());
-  write_text(out / "cases.csv", all_cases(comparison).csv());
+  write_atomically(out / "comparison.md", markdown);
+  write_atomically(out / "comparison.csv", results.tables[1].csv());
+  write_atomically(out / "cases.csv", all_cases(comparison).csv());
   auto json = comparison_json(comparison, results.nets, results.baseline, results.tests);
   for (const auto& [epsilon, scores] : perturbed) {
     json["robustness"][fmt::format("{}", epsilon)] = comparison_json(scores, summarise_nets(scores), "", {});
   }
   for (const auto& setting : comparison_settings(setup, facts)) json["settings"][setting.name] = setting.value;
-  write_text(out / "comparison.json",
-             json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n");
+  write_atomically(out / "comparison.json",
+                   json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n");
 
   const auto charts = ablation_charts(results.nets, comparison.unit);
   const bool svg = write_charts(out / "ablation.svg", charts), png = write_charts_png(out / "ablation.png", charts);

@@ -80,7 +80,7 @@ class ComparisonRun {
     }
     std::filesystem::create_directories(out_);
     if (options.overwrite) forget_run(out_);
-    write_atomically(config_path(out_), [&](std::ostream& out) { out << setup_.config().dump(2) << "\n"; });
+    write_atomically(config_path(out_), setup_.config().dump(2) + "\n");
   }
 
   /// False where Ctrl-C stopped it.

@@ -4,9 +4,9 @@
 #include "programs/heat.hpp"
 
 #include <pam/core/inspect.hpp>
+#include <pam/nets/predict.hpp>
 
 #include <algorithm>
-#include <array>
 
 namespace pam::programs {
 namespace {
@@ -97,7 +97,7 @@ ExplainedNetwork explain_network(const Network& net, const Case& source, std::in
   const auto images = source.image.transpose(0, 1).contiguous();
   const auto slices = images.size(0), height = images.size(2), width = images.size(3);
   const auto rows = std::max(net.min_size(), height), columns = std::max(net.min_size(), width);
-  const auto above = (rows - height) / 2, before = (columns - width) / 2;
+  const PlanePadding padding(height, width, net.min_size());
   ExplainedNetwork result;
   result.name = net.name();
   result.labels = torch::empty({slices, height, width}, torch::kLong);
@@ -108,14 +108,12 @@ ExplainedNetwork explain_network(const Network& net, const Case& source, std::in
   }
   for (std::int64_t first = 0; first < slices; first += batch) {
     const auto count = std::min(batch, slices - first);
-    const auto input = torch::constant_pad_nd(images.narrow(0, first, count),
-                                              {before, columns - width - before, above, rows - height - above});
-    const auto crop = [&](const torch::Tensor& t) { return t.narrow(1, above, height).narrow(2, before, width); };
-    result.labels.narrow(0, first, count).copy_(crop(labels_of(net.probabilities(input))));
+    const auto input = padding.add(images.narrow(0, first, count));
+    result.labels.narrow(0, first, count).copy_(padding.remove(labels_of(net.probabilities(input))));
     for (std::size_t m = 0; m < modules.size(); ++m) {
       const auto& record = modules[m].second->record();
       check(record.attention.defined(), "{}: {} has its attention switched off", net.name(), modules[m].first);
-      result.attention[m].values.narrow(0, first, count).copy_(crop(on_input_grid(record, rows, columns)));
+      result.attention[m].values.narrow(0, first, count).copy_(padding.remove(on_input_grid(record, rows, columns)));
     }
   }
   for (const auto& [name, module] : modules) module->inspect(false);

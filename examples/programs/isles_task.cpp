@@ -3,7 +3,6 @@
 
 #include "programs/case_task.hpp"
 #include "programs/paper_settings.hpp"
-#include "programs/preparation.hpp"
 
 #include <utility>
 
@@ -13,27 +12,16 @@ namespace {
 void add_flags(OptionReader& reader) {
   reader.add<std::string>("--data", "data", "the folder of ISLES 2018 (TRAINING/) or ISLES'22 (sub-*; required)");
   reader.add<std::string>("--label-values", "label_values", "foreground (default: 1, the lesion)");
-  reader.add<std::string>("--crop", "crop", "centre crop or pad to HEIGHTxWIDTH");
   reader.add<double>("--test-share", "test_share", "share of the cases to test");
+  reader.add<std::int64_t>("--folds", "folds", "cross-validation with so many folds instead of shares");
   reader.add<double>("--validation-share", "validation_share",
                      "share of the cases that choose the best epoch (0: the last is taken)");
-  reader.add<std::int64_t>("--folds", "folds", "cross-validation with so many folds instead of shares");
-  reader.add<std::int64_t>("--fold", "fold", "which fold is the test set, from 0 on");
-  reader.add<std::string>("--slices", "slices", "slices that train: foreground, brain or all; all are scored");
-  reader.add_switch("--skip-bad", "skip_bad", "leave out cases that cannot be read, saying which");
+  add_volume_flags(reader);
 }
 
 CaseTaskOptions task_options(const IslesData& options) {
-  CaseTaskOptions how;
-  how.cases.labels = LabelMap::parse(options.label_values);
-  how.cases.normalise = Normalise::ZScore;
-  how.cases.crop = parse_plane("--crop", options.crop);
-  how.slices = parse_slice_choice(options.slices);
-  how.skip_bad = options.skip_bad;
-  how.show_channel = options.show_channel;
-  how.foreground =
-      options.label_values == kIslesLesion ? "the lesion (label 1)" : "label values " + options.label_values;
-  return how;
+  return volume_options(
+      options, options.label_values == kIslesLesion ? "the lesion (label 1)" : "label values " + options.label_values);
 }
 
 void check_options(const IslesData& options) {

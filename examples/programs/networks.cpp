@@ -6,6 +6,7 @@
 #include <pam/nets/zoo.hpp>
 
 #include <algorithm>
+#include <iostream>
 
 namespace pam::programs {
 namespace {
@@ -51,6 +52,10 @@ nlohmann::json described_net(const WeightsFile& weights, const WeightsSource& so
 }  // namespace
 
 std::vector<std::string> all_network_names() { return network_names(); }
+
+void print_network_names() {
+  for (const auto& name : network_names()) std::cout << name << "\n";
+}
 
 void check_network_name(const std::string& name) {
   const auto names = network_names();

@@ -15,6 +15,8 @@ namespace pam::programs {
 
 /// Every name of the zoo.
 std::vector<std::string> all_network_names();
+/// `--list-nets`: prints them, a line each.
+void print_network_names();
 
 /// Throws `Error`, with the nearest names, unless the zoo has `name`.
 void check_network_name(const std::string& name);

@@ -18,12 +18,44 @@ nlohmann::json options_of_run(const std::string& out) {
   return json;
 }
 
+nlohmann::json nested_option(const std::string& key, nlohmann::json value) {
+  const auto dot = key.find('.');
+  if (dot == std::string::npos) return {{key, std::move(value)}};
+  return {{key.substr(0, dot), nested_option(key.substr(dot + 1), std::move(value))}};
+}
+
+std::pair<std::string, std::string> split_assignment(const std::string& text) {
+  const auto equals = text.find('=');
+  check(equals != std::string::npos && equals > 0,
+        "--set {}: must be KEY=VALUE, such as --set optimizer.weight_decay=1e-4", text);
+  return {text.substr(0, equals), text.substr(equals + 1)};
+}
+
+nlohmann::json json_of_word(const std::string& word) {
+  auto json = nlohmann::json::parse(word, nullptr, /*allow_exceptions=*/false);
+  return json.is_discarded() ? nlohmann::json(word) : json;
+}
+
+nlohmann::json load_options_file(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  check(in.is_open(), "{}: cannot be opened: {}; --config names a JSON file", path, std::strerror(errno));
+  const std::string text{std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
+  try {
+    return nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/true, /*ignore_comments=*/true);
+  } catch (const nlohmann::json::parse_error& error) {
+    fail("{}: is not JSON: {}; --print-config shows what a configuration looks like", path, error.what());
+  }
+}
+
 OptionReader::OptionReader(CLI::App& app) : app_(&app) {
   app.add_option("--config", config_, "JSON file with any of the options (--print-config shows all)");
   app.add_option_function<std::vector<std::string>>(
          "--set",
          [this](const std::vector<std::string>& assignments) {
-           for (const auto& text : assignments) take_assignment(text);
+           for (const auto& text : assignments) {
+             const auto [key, value] = split_assignment(text);
+             take(key, json_of_word(value), "--set");
+           }
          },
          "KEY=VALUE: any option of --print-config, such as --set optimizer.weight_decay=1e-4")
       ->take_all();
@@ -35,37 +67,8 @@ CLI::Option* OptionReader::add_switch(const std::string& flag, const std::string
       flag, [this, key, flag](std::int64_t) { take(key, true, flag); }, help);
 }
 
-nlohmann::json OptionReader::load_config() const {
-  std::ifstream in(config_, std::ios::binary);
-  check(in.is_open(), "{}: cannot be opened: {}; --config names a JSON file", config_, std::strerror(errno));
-  const std::string text{std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
-  try {
-    return nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/true, /*ignore_comments=*/true);
-  } catch (const nlohmann::json::parse_error& error) {
-    fail("{}: is not JSON: {}; --print-config shows what a configuration looks like", config_, error.what());
-  }
-}
-
 void OptionReader::take(const std::string& key, nlohmann::json value, const std::string& where) {
-  auto object = std::move(value);
-  for (auto end = key.size(); end != std::string::npos;) {  // "a.b" = v -> {"a": {"b": v}}, from the back
-    const auto dot = end == 0 ? std::string::npos : key.rfind('.', end - 1);
-    const auto begin = dot == std::string::npos ? 0 : dot + 1;
-    auto outer = nlohmann::json::object();
-    outer[key.substr(begin, end - begin)] = std::move(object);
-    object = std::move(outer);
-    end = dot;
-  }
-  given_.emplace_back(where, std::move(object));
-}
-
-void OptionReader::take_assignment(const std::string& text) {
-  const auto equals = text.find('=');
-  check(equals != std::string::npos && equals > 0,
-        "--set {}: must be KEY=VALUE, such as --set optimizer.weight_decay=1e-4", text);
-  auto value = nlohmann::json::parse(text.substr(equals + 1), nullptr, /*allow_exceptions=*/false);
-  if (value.is_discarded()) value = text.substr(equals + 1);  // a word without quotes
-  take(text.substr(0, equals), std::move(value), "--set");
+  given_.emplace_back(where, nested_option(key, std::move(value)));
 }
 
 }  // namespace pam::programs

@@ -24,6 +24,15 @@ nlohmann::json options_of_run(const std::string& out);
 /// out/config.json
 std::filesystem::path config_path(const std::filesystem::path& out);
 
+/// {"a": {"b": value}} from "a.b".
+nlohmann::json nested_option(const std::string& key, nlohmann::json value);
+/// KEY and VALUE of `--set KEY=VALUE`; throws `Error` where there is no "=".
+std::pair<std::string, std::string> split_assignment(const std::string& text);
+/// A word of the command line as JSON; a word that is none, such as dice, is itself.
+nlohmann::json json_of_word(const std::string& word);
+/// The JSON of `--config FILE`, comments allowed. Throws `Error` naming the file.
+nlohmann::json load_options_file(const std::string& path);
+
 class OptionReader {
  public:
   /// Adds `--config`, `--set` and `--print-config` to `app`, which must live as long as the reader.
@@ -65,12 +74,10 @@ class OptionReader {
  private:
   template <typename Options>
   void apply(Options& options) const {
-    if (!config_.empty()) options_from_json(load_config(), options, config_);
+    if (!config_.empty()) options_from_json(load_options_file(config_), options, config_);
     for (const auto& [where, value] : given_) options_from_json(value, options, where);
   }
-  [[nodiscard]] nlohmann::json load_config() const;
   void take(const std::string& key, nlohmann::json value, const std::string& where);
-  void take_assignment(const std::string& text);
 
   CLI::App* app_;
   std::string config_;

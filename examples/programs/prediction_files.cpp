@@ -6,7 +6,6 @@
 #include <pam/train/progress.hpp>
 
 #include <algorithm>
-#include <chrono>
 #include <iostream>
 #include <set>
 #include <utility>
@@ -17,10 +16,6 @@ namespace pam::programs {
 namespace {
 
 namespace fs = std::filesystem;
-
-double seconds_now() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
 
 /// ".nii.gz" or ".nii" as the input, ".tif" for TIFF, else ".png": JPEG would change labels.
 std::string result_extension(const CaseFiles& files) {
@@ -125,13 +120,10 @@ std::vector<fs::path> write_results(const Case& source, const torch::Tensor& lab
   return written;
 }
 
-ProgressLine::ProgressLine(std::size_t cases)
-    : cases_(cases), begin_(seconds_now()), terminal_(::isatty(STDERR_FILENO) == 1) {}
-
-double ProgressLine::elapsed() const { return seconds_now() - begin_; }
+ProgressLine::ProgressLine(std::size_t cases) : cases_(cases), terminal_(::isatty(STDERR_FILENO) == 1) {}
 
 void ProgressLine::show(const std::string& name, std::int64_t done, std::int64_t total) {
-  const double now = elapsed();
+  const double now = watch_.seconds();
   if (!terminal_ || (done < total && now - shown_ < 0.1)) return;
   shown_ = now;
   const double share = (static_cast<double>(finished_) + static_cast<double>(done) / static_cast<double>(total)) /
@@ -143,7 +135,7 @@ void ProgressLine::show(const std::string& name, std::int64_t done, std::int64_t
 
 void ProgressLine::finish(const std::string& text) {
   ++finished_;
-  const double now = elapsed();
+  const double now = watch_.seconds();
   const double left = now / static_cast<double>(finished_) * static_cast<double>(cases_ - finished_);
   if (terminal_) std::cerr << "\r\033[K" << std::flush;
   std::cout << text

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <pam/data/load_case.hpp>
+#include <pam/train/stopwatch.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -39,10 +40,9 @@ class ProgressLine {
   void finish(const std::string& text);
 
  private:
-  [[nodiscard]] double elapsed() const;
-
+  pam::detail::Stopwatch watch_;
   std::size_t cases_, finished_ = 0;
-  double begin_, shown_ = -1;
+  double shown_ = -1;
   bool terminal_;
 };
 

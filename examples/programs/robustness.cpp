@@ -15,10 +15,9 @@ using Json = nlohmann::ordered_json;
 Json to_json(const CellResult& cell) {
   auto list = Json::array();
   for (const auto& scored : cell.robustness) {
-    auto cases = Json::array();
-    for (const auto& each : scored.cases) cases.push_back(pam::to_json(each, /*counts=*/true));
-    list.push_back(
-        {{"epsilon", scored.epsilon}, {"cases", cases}, {"aggregate", pam::to_json(summarise(scored.cases))}});
+    Json part{{"epsilon", scored.epsilon}};
+    part.update(scores_to_json(scored.cases, /*counts=*/true));
+    list.push_back(std::move(part));
   }
   return {{"net", cell.network.name}, {"unit", "of the normalised input"}, {"epsilons", list}};
 }
@@ -36,10 +35,6 @@ std::vector<NetworkResult> by_epsilon(const std::vector<CellResult>& cells) {
     }
   }
   return all;
-}
-
-void write_text(const std::filesystem::path& path, const std::string& text) {
-  write_atomically(path, [&](std::ostream& out) { out << text; });
 }
 
 }  // namespace
@@ -76,9 +71,9 @@ std::optional<Table> write_robustness(const std::vector<CellResult>& cells, cons
   } else {
     for (const auto& cell : cells) json["nets"].push_back(to_json(cell));
   }
-  write_text(folder / "robustness.md", table->markdown());
-  write_text(folder / "robustness.csv", case_table(by_epsilon(cells), "").csv());
-  write_text(folder / "robustness.json", json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
+  write_atomically(folder / "robustness.md", table->markdown());
+  write_atomically(folder / "robustness.csv", case_table(by_epsilon(cells), "").csv());
+  write_atomically(folder / "robustness.json", json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
   return table;
 }
 

@@ -34,10 +34,6 @@ std::vector<CellResult> run_cells(const Task& task, const ExperimentOptions& opt
   return cells;
 }
 
-void write_text(const std::filesystem::path& path, const std::string& text) {
-  write_atomically(path, [&](std::ostream& out) { out << text; });
-}
-
 }  // namespace
 
 std::string command_line(int argc, char** argv) {
@@ -70,7 +66,7 @@ int run_experiment(const ExperimentOptions& options, const nlohmann::json& confi
   if (processes().first()) {
     if (options.overwrite) forget_run(out);
     std::filesystem::create_directories(out);
-    write_text(config_path(out), config.dump(2) + "\n");
+    write_atomically(config_path(out), config.dump(2) + "\n");
   }
 
   std::vector<std::filesystem::path> folders;
@@ -84,8 +80,8 @@ int run_experiment(const ExperimentOptions& options, const nlohmann::json& confi
   for (const auto& cell : cells) networks.push_back(cell.network);
   auto table = network_table(networks, task.title);
   for (const auto& caveat : task.caveats) table.note(caveat);
-  write_text(out / "table.md", table.markdown());
-  write_text(out / "table.csv", table.csv());
+  write_atomically(out / "table.md", table.markdown());
+  write_atomically(out / "table.csv", table.csv());
   const auto robustness = write_robustness(cells, out);
   const bool charts = write_charts(out / "curves.svg", curves(networks));
   record.data(task.files, task.data);

@@ -12,7 +12,6 @@
 #include "programs/task.hpp"
 
 #include <cstdint>
-#include <iostream>
 #include <string>
 #include <utility>
 
@@ -49,7 +48,7 @@ int run_training(const TrainingProgram<Data>& program, CLI::App& app, int argc, 
   app.add_flag("--list-nets", list_nets, "print the names of all networks and end");
   return run_program(app, argc, argv, [&] {
     if (list_nets) {
-      for (const auto& name : all_network_names()) std::cout << name << "\n";
+      print_network_names();
       return kDone;
     }
     TrainingOptions<Data> options = base();

@@ -16,14 +16,10 @@ using namespace pam::test;
 using Catch::Contains;
 using Names = std::vector<std::string>;
 
-void write_text(const std::filesystem::path& path, const std::string& text) {
-  std::filesystem::create_directories(path.parent_path());
-  std::ofstream(path) << text;
-}
 /// Empty files of a case: FOLDER/NAME/NAME_t1.nii …
 void touch_case(const std::filesystem::path& folder, const std::string& name, const std::string& extension = ".nii",
                 const Names& kinds = {"t1", "t1ce", "t2", "flair", "seg"}) {
-  for (const auto& kind : kinds) write_text(folder / name / (name + "_" + kind + extension), "");
+  for (const auto& kind : kinds) write_file(folder / name / (name + "_" + kind + extension), "");
 }
 BratsOptions in_root(const std::filesystem::path& root) {
   BratsOptions options;
@@ -66,11 +62,11 @@ TEST_CASE("BRATS 2020: name_mapping.csv tells the high-grade cases, in a wrapper
   const auto inner = folder / "BraTS2020_TrainingData/MICCAI_BraTS2020_TrainingData";
   for (const char* id : {"001", "002", "003", "004"}) touch_case(inner, std::string("BraTS20_Training_") + id);
   // The columns of the real table (names beside the case's own are other years').
-  write_text(inner / "name_mapping.csv",
+  write_file(inner / "name_mapping.csv",
              "\xEF\xBB\xBFGrade,BraTS_2017_subject_ID,BraTS_2018_subject_ID,TCGA_TCIA_subject_ID,BraTS_2019_subject_ID,"
              "BraTS_2020_subject_ID\r\nHGG,a,b,c,d,BraTS20_Training_001\r\nLGG,NA,NA,NA,NA,\"BraTS20_Training_002\"\r\n"
              "HGG,a,b,c,d,BraTS20_Training_003\r\n");
-  write_text(inner / "survival_info.csv", "Brats20ID,Age\nBraTS20_Training_001,60\n");
+  write_file(inner / "survival_info.csv", "Brats20ID,Age\nBraTS20_Training_001,60\n");
   const auto found = find_brats(in_root(folder.path()));
   REQUIRE(names_of(found.cases) == Names{"BraTS20_Training_001", "BraTS20_Training_003"});
   REQUIRE(found.cases[0].labels.filename() == "BraTS20_Training_001_seg.nii");
@@ -78,7 +74,7 @@ TEST_CASE("BRATS 2020: name_mapping.csv tells the high-grade cases, in a wrapper
                                           Contains("1 cases are of no known grade and left out: BraTS20_Training_004"));
   auto options = in_root(folder.path());
   options.grades = folder / "mine.csv";
-  write_text(options.grades, "case;grade\nBraTS20_Training_002;HGG\nBraTS20_Training_004;high\n");
+  write_file(options.grades, "case;grade\nBraTS20_Training_002;HGG\nBraTS20_Training_004;high\n");
   REQUIRE(names_of(find_brats(options).cases) == Names{"BraTS20_Training_002", "BraTS20_Training_004"});
 }
 
@@ -86,7 +82,7 @@ TEST_CASE("BRATS 2020's case 355 has its labels under another name, which is tak
   const TempDir folder;
   touch_case(folder.path(), "BraTS20_Training_355", ".nii", {"t1", "t1ce", "t2", "flair"});
   REQUIRE_THAT(why(in_root(folder.path())), Contains("case BraTS20_Training_355: no seg file"));
-  write_text(folder / "BraTS20_Training_355/W39_1998.09.19_Segm.nii", "");
+  write_file(folder / "BraTS20_Training_355/W39_1998.09.19_Segm.nii", "");
   const auto found = find_brats(in_root(folder.path()));
   REQUIRE(found.cases[0].labels.filename() == "W39_1998.09.19_Segm.nii");
   REQUIRE_THAT(joined(found.notices), Contains("case BraTS20_Training_355: its label file is named W39_1998"));
@@ -97,7 +93,7 @@ TEST_CASE("BRATS 2021 and other folders without grades: all cases, with a notice
   touch_case(folder.path(), "BraTS2021_00006", ".nii.gz");
   touch_case(folder.path(), "BraTS2021_00002", ".nii.gz");
   std::filesystem::create_directories(folder / "BraTS2021_00003");
-  write_text(folder / "other.csv", "Grade,ID\nHGG,somebody\n");  // a table of other cases tells nothing
+  write_file(folder / "other.csv", "Grade,ID\nHGG,somebody\n");  // a table of other cases tells nothing
   const auto found = find_brats(in_root(folder.path()));
   REQUIRE(names_of(found.cases) == Names{"BraTS2021_00002", "BraTS2021_00006"});
   REQUIRE_THAT(joined(found.notices), Contains("no HGG folder and no grade table") && Contains("all 2 cases"));
@@ -112,7 +108,7 @@ TEST_CASE("BRATS: files in folders of their own name, and cases to predict on", 
   const TempDir folder;
   const auto base = folder / "BraTS20_Training_001";
   for (const std::string kind : {"t1", "t1ce", "t2", "flair"}) {
-    write_text(base / ("BraTS20_Training_001_" + kind + ".nii") / "00000057_brain.nii", "");
+    write_file(base / ("BraTS20_Training_001_" + kind + ".nii") / "00000057_brain.nii", "");
   }
   auto options = in_root(folder.path());
   options.need_labels = false;
@@ -126,7 +122,7 @@ TEST_CASE("BraTS-GLI 2023 has other names and codes enhancing tumour 3, which is
   const TempDir folder;
   const std::string name = "BraTS-GLI-00001-000";
   for (const char* kind : {"t1n", "t1c", "t2w", "t2f"}) {
-    write_text(folder / name / (name + "-" + kind + ".nii.gz"), "");
+    write_file(folder / name / (name + "-" + kind + ".nii.gz"), "");
   }
   const auto geometry = geometry_of({{{1, 0, 0, 0}, {0, 1, 0, 0}, {0, 0, 1, 0}}});
   const auto seg = folder / name / (name + "-seg.nii.gz");
@@ -170,15 +166,15 @@ TEST_CASE("BRATS: tables of grades that cannot be used are refused by name", "[d
   options.grades = folder / "none.csv";
   REQUIRE_THAT(why(options), Contains("none.csv: no such file"));
   options.grades = folder / "table.csv";
-  write_text(options.grades, "id,age\na_1,60\n");
+  write_file(options.grades, "id,age\na_1,60\n");
   REQUIRE_THAT(why(options), Contains("table.csv: has no column \"Grade\", only id, age"));
-  write_text(options.grades, "");
+  write_file(options.grades, "");
   REQUIRE_THAT(why(options), Contains("table.csv: has no column \"Grade\""));
-  write_text(options.grades, "Grade,id\nHGG,b_1\nII,a_1\n");
+  write_file(options.grades, "Grade,id\nHGG,b_1\nII,a_1\n");
   REQUIRE_THAT(why(options), Contains("table.csv: grades (HGG or LGG) none of the 2 cases") && Contains("a_1"));
-  write_text(options.grades, "Grade,id\nLGG,a_1\nLGG,a_2\n");
+  write_file(options.grades, "Grade,id\nLGG,a_1\nLGG,a_2\n");
   REQUIRE_THAT(why(options), Contains("no case is high-grade according to") && Contains("table.csv"));
-  write_text(options.grades, "Grade,id\nHGG,a_1\nLGG,a_1\n");
+  write_file(options.grades, "Grade,id\nHGG,a_1\nLGG,a_1\n");
   REQUIRE_THAT(why(options), Contains("table.csv: calls the case a_1 both HGG and LGG"));
 }
 
@@ -189,7 +185,7 @@ TEST_CASE("BRATS: absent data says where to register and what is expected", "[da
   REQUIRE_THAT(why({}), Contains("no folder") && Contains(help));
   REQUIRE_THAT(why(in_root(folder / "none")), Contains("no such folder") && Contains(help));
   REQUIRE_THAT(why(in_root(folder.path())), Contains("is empty") && Contains(help));
-  write_text(folder / "BraTS2021_Training_Data.tar", "");
+  write_file(folder / "BraTS2021_Training_Data.tar", "");
   REQUIRE_THAT(why(in_root(folder / "BraTS2021_Training_Data.tar")), Contains("is a file") && Contains(help));
   REQUIRE_THAT(why(in_root(folder.path())), Contains("archives have to be unpacked") && Contains(help));
   std::filesystem::create_directories(folder / "HGG/Brats18_1");

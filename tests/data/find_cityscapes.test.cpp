@@ -16,12 +16,8 @@ using namespace pam::test;
 using Catch::Contains;
 using Names = std::vector<std::string>;
 
-/// Empty files are enough where nothing is decoded.
 void touch(const TempDir& folder, const Names& names) {
-  for (const auto& name : names) {
-    std::filesystem::create_directories((folder / name).parent_path());
-    std::ofstream(folder / name) << "";
-  }
+  for (const auto& name : names) write_file(folder / name);
 }
 /// A picture and its label, as in the archives.
 void touch_pair(const TempDir& folder, const std::string& split, const std::string& city, const std::string& name,

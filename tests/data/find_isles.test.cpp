@@ -17,10 +17,7 @@ using Catch::Contains;
 using Names = std::vector<std::string>;
 
 void touch(const TempDir& folder, const Names& names) {
-  for (const auto& name : names) {
-    std::filesystem::create_directories((folder / name).parent_path());
-    std::ofstream(folder / name) << "";
-  }
+  for (const auto& name : names) write_file(folder / name);
 }
 /// A file in a folder of its own name, as SMIR packs them.
 void touch_smir(const TempDir& folder, const std::string& place, const Names& kinds) {

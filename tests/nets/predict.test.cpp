@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include "support/bytes.hpp"
 #include "support/catch.hpp"
 
 #include <pam/nets/predict.hpp>
@@ -79,13 +80,8 @@ TEST_CASE("mirror images are averaged after they are turned back", "[nets]") {
 }
 
 TEST_CASE("prediction options that cannot be are refused", "[nets]") {
-  const auto message = [](PredictOptions options, const torch::Tensor& images) -> std::string {
-    try {
-      static_cast<void>(predict_planes(pixelwise, images, options));
-    } catch (const Error& error) {
-      return error.what();
-    }
-    return "";
+  const auto message = [](const PredictOptions& options, const torch::Tensor& images) {
+    return test::message_of<Error>([&] { static_cast<void>(predict_planes(pixelwise, images, options)); });
   };
   const auto image = torch::zeros({1, 1, 8, 8});
   PredictOptions options;

@@ -4,6 +4,7 @@
 
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <string>
 
 #include <unistd.h>
@@ -31,8 +32,14 @@ class TempDir {
   std::filesystem::path path_;
 };
 
-/// The folder named by the environment variable PAM_SHARED, else `shared` beside the checkout; empty where neither exists.
-/// Tests that need it PAM_SKIP by name when it is empty.
+/// A file with `text`, and its folders; empty files are enough where nothing is decoded.
+inline void write_file(const std::filesystem::path& path, const std::string& text = "") {
+  std::filesystem::create_directories(path.parent_path());
+  std::ofstream(path) << text;
+}
+
+/// The folder named by the environment variable PAM_SHARED, else `shared` beside the checkout; empty where neither
+/// exists. Tests that need it PAM_SKIP by name when it is empty.
 inline std::filesystem::path shared_dir() {
   if (const char* named = std::getenv("PAM_SHARED")) {
     return std::filesystem::is_directory(named) ? std::filesystem::path(named) : std::filesystem::path();

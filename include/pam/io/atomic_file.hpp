@@ -13,6 +13,7 @@
 #include <ostream>
 #include <streambuf>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <fcntl.h>
@@ -165,6 +166,11 @@ inline void write_atomically(const std::filesystem::path& path, const std::funct
   if (!file.close()) detail::fail_writing(path, "close", errno);
   if (!file.rename_to(target)) detail::fail_writing(path, "rename the finished file", errno);
   detail::sync_folder(target.has_parent_path() ? target.parent_path() : std::filesystem::path("."));
+}
+
+/// Writes `content` as the whole of `path`, as above.
+inline void write_atomically(const std::filesystem::path& path, std::string_view content) {
+  write_atomically(path, [&](std::ostream& out) { out << content; });
 }
 
 }  // namespace pam

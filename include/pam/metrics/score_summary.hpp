@@ -102,10 +102,11 @@ struct ScoreSummary {
   return json;
 }
 
-/// {"cases": [one object a case], "aggregate": {…}}: what `evaluate --json` writes.
-[[nodiscard]] inline nlohmann::ordered_json scores_to_json(const std::vector<CaseScores>& cases) {
+/// {"cases": [one object a case], "aggregate": {…}}: what `evaluate --json` writes. `counts`: each case with its pixel
+/// counts, so that `case_scores_from_json` reads it back.
+[[nodiscard]] inline nlohmann::ordered_json scores_to_json(const std::vector<CaseScores>& cases, bool counts = false) {
   auto list = nlohmann::ordered_json::array();
-  for (const auto& scores : cases) list.push_back(to_json(scores));
+  for (const auto& scores : cases) list.push_back(to_json(scores, counts));
   nlohmann::ordered_json json;
   json["cases"] = std::move(list);
   json["aggregate"] = to_json(summarise(cases));

@@ -26,6 +26,29 @@ struct PredictOptions {
 /// (N, C, h, w) -> probabilities (N, K, h, w); `Network::probabilities` undoes reversed labels.
 using ProbabilityFunction = std::function<torch::Tensor(const torch::Tensor&)>;
 
+/// Zeros around planes of height × width, as even on both sides as can be, up to a net's smallest input.
+class PlanePadding {
+ public:
+  PlanePadding(std::int64_t height, std::int64_t width, std::int64_t min_size)
+      : height_(height),
+        width_(width),
+        rows_(std::max<std::int64_t>(0, min_size - height)),
+        columns_(std::max<std::int64_t>(0, min_size - width)) {}
+
+  /// (…, height, width) -> (…, at least min_size, at least min_size), with `value` around.
+  [[nodiscard]] torch::Tensor add(const torch::Tensor& planes, double value = 0) const {
+    const auto top = rows_ / 2, left = columns_ / 2;
+    return torch::constant_pad_nd(planes, {left, columns_ - left, top, rows_ - top}, value);
+  }
+  /// The reverse: a view.
+  [[nodiscard]] torch::Tensor remove(const torch::Tensor& planes) const {
+    return planes.narrow(-2, rows_ / 2, height_).narrow(-1, columns_ / 2, width_);
+  }
+
+ private:
+  std::int64_t height_, width_, rows_, columns_;
+};
+
 namespace detail {
 
 /// Where windows of `window` start on `length` pixels: evenly spaced, the first at 0 and the last at the end.
@@ -83,10 +106,7 @@ inline torch::Tensor predict_planes(const ProbabilityFunction& probabilities, co
   const bool whole = options.window == 0 && height * width <= options.largest_plane;
   const auto window = options.window > 0 ? options.window : std::max<std::int64_t>(512, options.min_size);
   const auto tall = whole ? height : std::min(window, height), wide = whole ? width : std::min(window, width);
-  // A window smaller than the net's smallest input is padded evenly on both sides.
-  const auto more_rows = std::max<std::int64_t>(0, options.min_size - tall);
-  const auto more_columns = std::max<std::int64_t>(0, options.min_size - wide);
-  const auto above = more_rows / 2, before = more_columns / 2;
+  const PlanePadding padding(tall, wide, options.min_size);
 
   std::vector<detail::PlaneWindow> windows;
   for (std::int64_t plane = 0; plane < planes; ++plane) {
@@ -104,12 +124,9 @@ inline torch::Tensor predict_planes(const ProbabilityFunction& probabilities, co
       const auto& at = windows[i];
       inputs.push_back(images[at.plane].narrow(1, at.top, tall).narrow(2, at.left, wide));
     }
-    auto batch = torch::stack(inputs).to(options.device, torch::kFloat);
-    batch = torch::constant_pad_nd(batch, {before, more_columns - before, above, more_rows - above});
-    const auto found = detail::flipped_mean(probabilities, batch, options.flip)
-                           .narrow(2, above, tall)
-                           .narrow(3, before, wide)
-                           .to(torch::kCPU, torch::kFloat);
+    const auto batch = padding.add(torch::stack(inputs).to(options.device, torch::kFloat));
+    const auto found =
+        padding.remove(detail::flipped_mean(probabilities, batch, options.flip)).to(torch::kCPU, torch::kFloat);
     if (!sums.defined()) sums = torch::zeros({planes, found.size(1), height, width});
     for (auto i = first; i < last; ++i) {
       const auto& at = windows[i];

@@ -201,7 +201,7 @@ class HtmlPage {
   /// Writes the page, atomically.
   void write(const std::filesystem::path& path) const {
     const auto page = html();
-    write_atomically(path, [&](std::ostream& out) { out << page; });
+    write_atomically(path, page);
   }
 
  private:

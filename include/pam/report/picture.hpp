@@ -33,7 +33,7 @@ namespace pam {
 /// Writes `picture` as a PNG file, atomically.
 inline void write_png(const std::filesystem::path& path, const torch::Tensor& picture) {
   const auto bytes = encode_png(picture);
-  write_atomically(path, [&](std::ostream& out) { out << bytes; });
+  write_atomically(path, bytes);
 }
 
 }  // namespace pam

@@ -171,7 +171,7 @@ class RunRecord {
   /// Writes the record, atomically.
   void write(const std::filesystem::path& path) const {
     const auto text = json().dump(2, ' ', false, nlohmann::json::error_handler_t::replace);
-    write_atomically(path, [&](std::ostream& out) { out << text << "\n"; });
+    write_atomically(path, text + "\n");
   }
 
  private:
