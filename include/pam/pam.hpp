@@ -20,9 +20,11 @@
 #include <pam/core/clone.hpp>
 #include <pam/core/error.hpp>
 #include <pam/core/inspect.hpp>
+#include <pam/core/memory_format.hpp>
 #include <pam/core/nearest.hpp>
 #include <pam/core/options.hpp>
 #include <pam/core/options_json.hpp>
+#include <pam/core/precision.hpp>
 #include <pam/core/prediction.hpp>
 #include <pam/core/seed.hpp>
 #include <pam/core/torch.hpp>
