@@ -18,6 +18,7 @@
 #include <pam/attention/squeeze_excite.hpp>
 #include <pam/core/autocast.hpp>
 #include <pam/core/clone.hpp>
+#include <pam/core/cuda_graph.hpp>
 #include <pam/core/error.hpp>
 #include <pam/core/inspect.hpp>
 #include <pam/core/memory_format.hpp>
@@ -58,6 +59,7 @@
 #include <pam/metrics/surface_distances.hpp>
 #include <pam/nets/concat_skip.hpp>
 #include <pam/nets/gated_skip.hpp>
+#include <pam/nets/graphed_inference.hpp>
 #include <pam/nets/network.hpp>
 #include <pam/nets/network_json.hpp>
 #include <pam/nets/predict.hpp>
@@ -72,6 +74,7 @@
 #include <pam/train/fit_options.hpp>
 #include <pam/train/fit_run.hpp>
 #include <pam/train/gradient_buckets.hpp>
+#include <pam/train/graphed_step.hpp>
 #include <pam/train/interrupt.hpp>
 #include <pam/train/log.hpp>
 #include <pam/train/loss_reader.hpp>

@@ -56,6 +56,19 @@ class Driver {
   }
 };
 
+/// While it lives, this thread may load code though a CUDA graph is being recorded: loading leaves the graph alone, but
+/// CUDA takes it for work that cannot be recorded.
+class LoadingAllowed {
+ public:
+  LoadingAllowed() { cudaThreadExchangeStreamCaptureMode(&mode_); }
+  LoadingAllowed(const LoadingAllowed&) = delete;
+  LoadingAllowed& operator=(const LoadingAllowed&) = delete;
+  ~LoadingAllowed() { cudaThreadExchangeStreamCaptureMode(&mode_); }
+
+ private:
+  cudaStreamCaptureMode mode_ = cudaStreamCaptureModeRelaxed;
+};
+
 class Gpu final : public Launcher {
  public:
   explicit Gpu(int index) : index_(index) {
@@ -83,8 +96,15 @@ class Gpu final : public Launcher {
     void* f = function(build, kernel, launch.shared);
     const auto stream = c10::cuda::getCurrentCUDAStream(static_cast<c10::DeviceIndex>(index_)).stream();
     const auto size = [](std::int64_t n) { return static_cast<unsigned>(n); };
-    const int status = driver_.launch(f, size(launch.grid[0]), size(launch.grid[1]), size(launch.grid[2]),
-                                      size(launch.block), 1, 1, size(launch.shared), stream, arguments, nullptr);
+    const auto launched = [&] {
+      return driver_.launch(f, size(launch.grid[0]), size(launch.grid[1]), size(launch.grid[2]), size(launch.block), 1,
+                            1, size(launch.shared), stream, arguments, nullptr);
+    };
+    int status = launched();
+    if (constexpr int kInvalidContext = 201; status == kInvalidContext) {  // a thread's first use of the device
+      bind_context();
+      status = launched();
+    }
     TORCH_CHECK(status == 0, "pam: kernel ", kernel, " could not be launched: CUDA driver error ", status);
   }
   [[nodiscard]] std::int64_t shared_limit() const override { return shared_; }
@@ -94,6 +114,12 @@ class Gpu final : public Launcher {
   [[nodiscard]] int attribute(cudaDeviceAttr which) const {
     int value = 0;
     return cudaDeviceGetAttribute(&value, which, index_) == cudaSuccess ? value : 0;
+  }
+
+  /// Makes the device's context this thread's, which the driver's entries need; a call of the runtime does it.
+  static void bind_context() {
+    const LoadingAllowed allowed;
+    cudaFree(nullptr);
   }
 
   void refuse(const std::string& reason) {
@@ -119,7 +145,8 @@ class Gpu final : public Launcher {
     void* loaded = nullptr;
     if (!code.empty()) {
       const c10::cuda::CUDAGuard guard(static_cast<c10::DeviceIndex>(index_));
-      cudaFree(nullptr);  // makes the device's context, which the driver's entries need
+      const LoadingAllowed allowed;
+      bind_context();
       if (const int status = driver_.load_module(&loaded, code.data()); status != 0) {
         loaded = nullptr;
         refuse(fmt::format("the compiled kernels could not be loaded: CUDA driver error {}", status));
@@ -157,6 +184,7 @@ class Gpu final : public Launcher {
     const std::lock_guard<std::mutex> lock(mutex_);
     auto& f = functions_[{build, kernel}];
     if (f.handle == nullptr) {
+      const LoadingAllowed allowed;
       void* loaded = module(build);
       TORCH_CHECK(loaded != nullptr && driver_.get_function(&f.handle, loaded, kernel) == 0, "pam: no kernel ", kernel);
     }

@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: MIT
+/// `GraphedTrainingStep`: forward pass, loss and gradients at one batch shape as a CUDA graph. Where there is no graph
+/// it runs the same step plainly, so that a program needs one code path.
+#pragma once
+
+#include <pam/core/cuda_graph.hpp>
+#include <pam/core/precision.hpp>
+
+#include <algorithm>
+#include <limits>
+#include <type_traits>
+#include <utility>
+
+namespace pam {
+
+namespace detail {
+
+/// Losses with pam's options: they may check the labels (which waits for the device), and ignore one label.
+template <typename Loss, typename = void>
+struct checks_labels : std::false_type {};
+template <typename Loss>
+struct checks_labels<Loss, std::void_t<decltype(std::declval<Loss&>().options().check_labels = false),
+                                       decltype(std::declval<Loss&>().options().ignore_label)>> : std::true_type {};
+
+/// `loss`, or NaN (with gradients of 0) where a label is unknown: the loss's own check, without its wait.
+inline torch::Tensor nan_for_unknown_labels(const torch::Tensor& loss, const torch::Tensor& labels,
+                                            std::int64_t channels, std::int64_t ignored) {
+  const auto known =
+      labels.is_floating_point()
+          ? labels.ge(0).logical_and(labels.le(1))
+          : labels.ge(0).logical_and(labels.lt(std::max<std::int64_t>(channels, 2))).logical_or(labels.eq(ignored));
+  return torch::where(known.all(), loss, torch::full_like(loss, std::numeric_limits<double>::quiet_NaN()));
+}
+
+}  // namespace detail
+
+/// Example:
+///
+///     auto optimizer = pam::make_adamw(net);
+///     pam::GraphedTrainingStep step(net, pam::SegmentationLoss("dice"), optimizer, images, labels);
+///     torch::Tensor loss = step(images, labels);   // or step.backward(images, labels), clip, step.step()
+///
+/// The graph holds forward, loss and backward; the gradients lie in memory of their own that every call overwrites
+/// (none are added up over calls). The optimizer steps outside of it: LibTorch's AdamW counts its steps and computes
+/// its factors on the host, so a recorded step would repeat the first one for ever; and schedules and clipping stay
+/// ordinary code. `Model` and `Loss` as for `fit`; the model is shared, not copied. Set its mode (`train()`) and device
+/// first. Buffers (running statistics) are put back after the warm-up; random numbers that it drew are not.
+///
+/// A loss with pam's options checks labels when it runs plainly. Within the graph it cannot wait for the answer: there
+/// an unknown label makes the loss NaN and the gradients 0. Other losses that wait for the device leave `graphed()`
+/// false. Float16 has no scaled loss here: use Bfloat16.
+template <typename Model, typename Loss>
+class GraphedTrainingStep {
+ public:
+  /// `images` (N, C, H, W) and `labels` like the batches to come, on the model's device and in its layout. On a GPU the
+  /// step runs on them (the weights stay as they are) and is recorded. Throws what the model or the loss throws.
+  GraphedTrainingStep(Model model, Loss loss, torch::optim::Optimizer& optimizer, const torch::Tensor& images,
+                      const torch::Tensor& labels, Precision precision = Precision::Float32)
+      : model_(std::move(model)), loss_(std::move(loss)), optimizer_(&optimizer), precision_(precision) {
+    check(images.defined() && labels.defined() && images.device() == labels.device(),
+          "GraphedTrainingStep: the example images and labels must be defined and on one device, got {} and {}",
+          describe_tensor(images), describe_tensor(labels));
+    check_precision(precision, images.device());
+    images_ = images.detach().clone(), labels_ = labels.detach().clone();
+    parameters_ = model_->parameters();
+    record();
+  }
+  GraphedTrainingStep(const GraphedTrainingStep&) = delete;
+  GraphedTrainingStep& operator=(const GraphedTrainingStep&) = delete;
+
+  /// `backward`, then `step`. -> the loss before the step.
+  torch::Tensor operator()(const torch::Tensor& images, const torch::Tensor& labels) {
+    auto loss = backward(images, labels);
+    step();
+    return loss;
+  }
+
+  /// Sets the parameters' gradients to those of this batch. -> the loss, a scalar of its own memory; nothing waits for
+  /// it. The tensors may come from another device (page-locked host memory is copied beside the computation). Throws
+  /// `Error` for other shapes and types than the examples'.
+  torch::Tensor backward(const torch::Tensor& images, const torch::Tensor& labels) {
+    check_like(images, images_, "images");
+    check_like(labels, labels_, "labels");
+    if (!graphed()) {
+      const auto here = images_.device();
+      return run(images.to(here, /*non_blocking=*/true), labels.to(here, /*non_blocking=*/true), loss_);
+    }
+    check(!weights_.moved(),
+          "GraphedTrainingStep: the model's weights have been moved or converted since; make it again afterwards");
+    const torch::NoGradGuard no_grad;
+    images_.copy_(images, /*non_blocking=*/true);
+    labels_.copy_(labels, /*non_blocking=*/true);
+    graph_->replay();
+    // zero_grad() may have taken them from the parameters.
+    for (std::size_t i = 0; i < parameters_.size(); ++i) parameters_[i].mutable_grad() = gradients_[i];
+    return value_.clone();
+  }
+
+  /// The optimizer's step with the gradients of the last `backward`, which may be clipped or averaged in between.
+  void step() { optimizer_->step(); }
+
+  /// True where calls replay a CUDA graph.
+  [[nodiscard]] bool graphed() const { return graph_->recorded(); }
+  /// Why not, where not.
+  [[nodiscard]] const std::string& reason() const { return graph_->reason(); }
+
+ private:
+  void record() {
+    std::vector<torch::Tensor> buffers = model_->buffers(), before;
+    if (images_.is_cuda()) {
+      for (const auto& buffer : buffers) before.push_back(buffer.detach().clone());
+    }
+    Loss recorded = loss_;
+    if constexpr (detail::checks_labels<Loss>::value) recorded.options().check_labels = false;
+    graph_ = std::make_unique<CudaGraph>(images_.device(), [&] { value_ = run(images_, labels_, recorded, true); });
+    const torch::NoGradGuard no_grad;
+    for (std::size_t i = 0; i < before.size(); ++i) buffers[i].copy_(before[i]);
+    for (auto& parameter : parameters_) {
+      if (graphed()) gradients_.push_back(parameter.grad());
+      parameter.mutable_grad() = torch::Tensor();  // as a fresh model's: the warm-up leaves no trace
+    }
+    if (!graphed()) return;
+    for (const auto& parameter : parameters_) buffers.push_back(parameter);
+    weights_ = FixedTensors(std::move(buffers));
+  }
+
+  /// Without gradients before, `backward` gives each parameter a new one instead of adding: within a recording that is
+  /// the fixed memory which every replay writes.
+  template <typename L>
+  torch::Tensor run(const torch::Tensor& images, const torch::Tensor& labels, L& loss, bool in_graph = false) {
+    for (auto& parameter : parameters_) parameter.mutable_grad() = torch::Tensor();
+    const torch::AutoGradMode with_gradients(true);
+    torch::Tensor value;
+    {
+      const auto scope = autocast(images.device(), precision_);
+      const torch::Tensor logits = model_(images);
+      value = loss(logits, labels);
+      check(value.defined() && value.numel() == 1, "GraphedTrainingStep: the loss must be one number, got shape {}",
+            shape_string(value));
+      if constexpr (detail::checks_labels<Loss>::value) {
+        const auto& options = loss_.options();
+        if (in_graph && options.check_labels) {
+          value = detail::nan_for_unknown_labels(value, labels, logits.size(1), options.ignore_label);
+        }
+      }
+    }
+    value.backward();
+    return value.detach();
+  }
+
+  static void check_like(const torch::Tensor& given, const torch::Tensor& example, const char* what) {
+    check(given.defined() && given.sizes() == example.sizes() && given.scalar_type() == example.scalar_type(),
+          "GraphedTrainingStep: made for {} {}, got {}; make another one for other shapes (the last batch of an epoch "
+          "may be smaller: drop it, or take its step without a graph), or convert the batch",
+          what, describe_tensor(example), describe_tensor(given));
+  }
+
+  Model model_;
+  Loss loss_;
+  torch::optim::Optimizer* optimizer_;
+  Precision precision_;
+  torch::Tensor images_, labels_, value_;
+  std::vector<torch::Tensor> parameters_, gradients_;
+  FixedTensors weights_;
+  std::unique_ptr<CudaGraph> graph_;
+};
+
+}  // namespace pam

@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: MIT
+#include <pam/core/seed.hpp>
+#include <pam/losses/segmentation_loss.hpp>
+#include <pam/nets/unet.hpp>
+#include <pam/train/graphed_step.hpp>
+#include <pam/train/optimizer.hpp>
+
+#include "support/bytes.hpp"
+#include "support/tensor_matchers.hpp"
+
+namespace train_graphed_step_test {
+
+using namespace pam;
+using test::message_of;
+using Plain = UNet<ConvBlock>;
+
+Plain small_net(torch::Device device = torch::kCPU) {
+  const SeedScope scope(5);
+  Plain net(Plain::Impl::Options(2, 1).width(4).depth(2));
+  net->to(device);
+  return net;
+}
+
+struct Pair {
+  torch::Tensor images, labels;
+};
+
+Pair batch(std::uint64_t seed, torch::Device device = torch::kCPU,
+           at::MemoryFormat layout = at::MemoryFormat::Contiguous) {
+  const SeedScope scope(seed);
+  const auto images = torch::randn({2, 2, 20, 17}).contiguous(layout);
+  return {images.to(device), (images.sum(1) > 0).to(torch::kLong).to(device)};
+}
+
+/// The loop that GraphedTrainingStep stands for, written out. Returns the losses.
+std::vector<double> by_hand(Plain net, const SegmentationLoss& loss, int steps, double clip, torch::Device device,
+                            at::MemoryFormat layout, Precision precision = Precision::Float32) {
+  auto optimizer = make_adamw(net);
+  std::vector<double> losses;
+  for (int i = 0; i < steps; ++i) {
+    const auto data = batch(static_cast<std::uint64_t>(100 + i), device, layout);
+    for (auto& parameter : net->parameters()) parameter.mutable_grad() = torch::Tensor();
+    torch::Tensor value;
+    {
+      const auto scope = autocast(device, precision);
+      value = loss(net(data.images), data.labels);
+    }
+    value.backward();
+    if (clip > 0) torch::nn::utils::clip_grad_norm_(net->parameters(), clip);
+    optimizer.step();
+    losses.push_back(value.item<double>());
+  }
+  return losses;
+}
+
+std::vector<double> by_step(Plain net, const SegmentationLoss& loss, int steps, double clip, torch::Device device,
+                            at::MemoryFormat layout, Precision precision = Precision::Float32,
+                            bool* graphed = nullptr) {
+  auto optimizer = make_adamw(net);
+  const auto example = batch(1, device, layout);
+  GraphedTrainingStep step(net, loss, optimizer, example.images, example.labels, precision);
+  if (graphed != nullptr) *graphed = step.graphed();
+  std::vector<torch::Tensor> losses;
+  for (int i = 0; i < steps; ++i) {
+    const auto data = batch(static_cast<std::uint64_t>(100 + i), device, layout);
+    if (clip > 0) {
+      losses.push_back(step.backward(data.images, data.labels));
+      torch::nn::utils::clip_grad_norm_(net->parameters(), clip);
+      step.step();
+    } else {
+      losses.push_back(step(data.images, data.labels));
+    }
+    if (i == 1) optimizer.zero_grad();  // a habit that must do no harm
+  }
+  std::vector<double> values;  // read at the end: no loss is overwritten by a later step
+  for (const auto& loss_of_step : losses) values.push_back(loss_of_step.item<double>());
+  return values;
+}
+
+TEST_CASE("on the CPU GraphedTrainingStep trains bit for bit as the loop written by hand", "[train]") {
+  for (const auto layout : {at::MemoryFormat::Contiguous, at::MemoryFormat::ChannelsLast}) {
+    for (const double clip : {0.0, 0.05}) {
+      for (const auto* name : {"dice", "dice_bce"}) {
+        CAPTURE(clip, name);
+        auto one = small_net(), other = small_net();
+        bool graphed = true;
+        const auto expected = by_hand(one, SegmentationLoss(name), 5, clip, torch::kCPU, layout);
+        const auto found =
+            by_step(other, SegmentationLoss(name), 5, clip, torch::kCPU, layout, Precision::Float32, &graphed);
+        REQUIRE_FALSE(graphed);
+        REQUIRE(found == expected);
+        REQUIRE(expected.front() != expected.back());
+        for (std::size_t i = 0; i < one->parameters().size(); ++i) {
+          REQUIRE(torch::equal(one->parameters()[i], other->parameters()[i]));
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("GraphedTrainingStep leaves no gradients behind when it is made, takes frozen weights and a bf16 precision",
+          "[train]") {
+  auto net = small_net();
+  net->parameters()[0].set_requires_grad(false);
+  const auto frozen = net->parameters()[0].clone();
+  auto optimizer = make_adamw(net);
+  const auto data = batch(1);
+  GraphedTrainingStep step(net, SegmentationLoss("bce"), optimizer, data.images, data.labels, Precision::Bfloat16);
+  for (const auto& parameter : net->parameters()) REQUIRE_FALSE(parameter.grad().defined());
+  const auto before = net->parameters()[3].clone();
+  const auto loss = step.backward(data.images, data.labels);
+  REQUIRE(torch::isfinite(loss).item<bool>());
+  REQUIRE_FALSE(loss.requires_grad());
+  REQUIRE(torch::equal(net->parameters()[3], before));  // `step` alone moves the weights
+  REQUIRE_FALSE(net->parameters()[0].grad().defined());
+  step.step();
+  REQUIRE_FALSE(torch::equal(net->parameters()[3], before));
+  REQUIRE(torch::equal(net->parameters()[0], frozen));
+}
+
+TEST_CASE("GraphedTrainingStep refuses batches unlike the examples, and losses that are no number", "[train]") {
+  auto net = small_net();
+  auto optimizer = make_adamw(net);
+  const auto data = batch(1);
+  GraphedTrainingStep step(net, SegmentationLoss("dice"), optimizer, data.images, data.labels);
+  const auto message = [&](const torch::Tensor& images, const torch::Tensor& labels) {
+    return message_of<Error>([&] { step(images, labels); });
+  };
+  REQUIRE_THAT(message(data.images.narrow(0, 0, 1), data.labels),
+               Catch::Contains("made for images [2, 2, 20, 17] Float on cpu, got [1, 2, 20, 17]") &&
+                   Catch::Contains("the last batch of an epoch may be smaller"));
+  REQUIRE_THAT(message(data.images, data.labels.to(torch::kInt)),
+               Catch::Contains("made for labels [2, 20, 17] Long on cpu, got [2, 20, 17] Int"));
+  REQUIRE_THAT(message({}, data.labels), Catch::Contains("got an undefined tensor"));
+  REQUIRE_THAT(message(data.images, torch::full_like(data.labels, 3)), Catch::Contains("labels must be 0 to 1"));
+  REQUIRE_THAT(
+      message_of<Error>([&] { GraphedTrainingStep none(net, SegmentationLoss("dice"), optimizer, data.images, {}); }),
+      Catch::Contains("an undefined tensor"));
+  const auto map = [](const torch::Tensor& logits, const torch::Tensor&) { return logits; };
+  GraphedTrainingStep no_number(net, map, optimizer, data.images, data.labels);
+  REQUIRE_THAT(message_of<Error>([&] { no_number(data.images, data.labels); }), Catch::Contains("must be one number"));
+}
+
+TEST_CASE("within a graph an unknown label makes the loss NaN and the gradients 0; known ones change nothing",
+          "[train]") {
+  const auto loss_of = [](const torch::Tensor& labels, std::int64_t channels) {
+    const auto weight = torch::ones({}, torch::requires_grad());
+    const auto loss = pam::detail::nan_for_unknown_labels(weight * 3, labels, channels, -1);
+    loss.backward();
+    return std::make_pair(loss.item<double>(), weight.grad().item<double>());
+  };
+  REQUIRE(loss_of(torch::tensor({0, 1, -1}), 1) == std::make_pair(3.0, 3.0));
+  REQUIRE(loss_of(torch::tensor({0, 3, -1}), 4) == std::make_pair(3.0, 3.0));
+  REQUIRE(loss_of(torch::tensor({0.f, 0.5f, 1.f}), 1) == std::make_pair(3.0, 3.0));
+  for (const auto& bad : {torch::tensor({0, 2}), torch::tensor({-2, 1}), torch::tensor({0.f, 1.5f}),
+                          torch::tensor({0.f, std::numeric_limits<float>::quiet_NaN()})}) {
+    const auto [value, gradient] = loss_of(bad, 1);
+    REQUIRE(std::isnan(value));
+    REQUIRE(gradient == 0);
+  }
+}
+
+TEST_CASE("on a GPU the recorded step trains as the loop written by hand does", "[train]") {
+  if (!torch::cuda::is_available()) PAM_SKIP("no GPU");
+#ifndef PAM_HAS_CUDA_GRAPHS
+  PAM_SKIP("built without component cuda");
+#else
+  for (const auto layout : {at::MemoryFormat::Contiguous, at::MemoryFormat::ChannelsLast}) {
+    for (const auto precision : {Precision::Float32, Precision::Bfloat16}) {
+      for (const double clip : {0.0, 0.05}) {
+        auto one = small_net(torch::kCUDA), other = small_net(torch::kCUDA);
+        bool graphed = false;
+        const SegmentationLoss loss("dice_bce");
+        const auto expected = by_hand(one, loss, 5, clip, torch::kCUDA, layout, precision);
+        const auto found = by_step(other, loss, 5, clip, torch::kCUDA, layout, precision, &graphed);
+        REQUIRE(graphed);
+        // cuDNN's weight gradients add in no fixed order, and AdamW's first steps are the signs of the gradients.
+        for (std::size_t i = 0; i < expected.size(); ++i) REQUIRE(std::abs(found[i] - expected[i]) < 2e-2);
+      }
+    }
+  }
+  // The gradients of one batch are the plain ones, batches may come from the host, and unknown labels show.
+  auto net = small_net(torch::kCUDA);
+  auto optimizer = make_adamw(net);
+  const auto data = batch(1, torch::kCUDA), more = batch(7);
+  GraphedTrainingStep step(net, SegmentationLoss("dice"), optimizer, data.images, data.labels);
+  REQUIRE(step.graphed());
+  step.backward(data.images, data.labels);
+  step.backward(more.images, more.labels);
+  std::vector<torch::Tensor> found;
+  for (const auto& parameter : net->parameters()) found.push_back(parameter.grad().clone());
+  net->zero_grad();
+  for (auto& parameter : net->parameters()) parameter.mutable_grad() = torch::Tensor();
+  SegmentationLoss("dice")(net(more.images.to(torch::kCUDA)), more.labels.to(torch::kCUDA)).backward();
+  for (std::size_t i = 0; i < found.size(); ++i) {
+    // TF32 and another algorithm of cuDNN: three digits.
+    REQUIRE_THAT(found[i], test::IsClose(net->parameters()[i].grad()).of_largest().rtol(5e-3).atol(1e-6));
+  }
+  REQUIRE(std::isnan(step.backward(data.images, torch::full_like(data.labels, 3)).item<double>()));
+  net->to(torch::kCPU);
+  REQUIRE_THAT(message_of<Error>([&] { step(data.images, data.labels); }), Catch::Contains("moved or converted"));
+#endif
+}
+
+}  // namespace train_graphed_step_test
