@@ -78,6 +78,7 @@
 #include <pam/train/interrupt.hpp>
 #include <pam/train/log.hpp>
 #include <pam/train/loss_reader.hpp>
+#include <pam/train/loss_scaler.hpp>
 #include <pam/train/optimizer.hpp>
 #include <pam/train/optimizer_state.hpp>
 #include <pam/train/process_environment.hpp>

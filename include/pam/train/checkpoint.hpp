@@ -35,6 +35,8 @@ struct TrainingProgress {
   double last_loss = 0;                  ///< mean loss of the last finished epoch
   bool has_best = false;
   double best_score = 0;
+  double loss_scale = 0;             ///< the `LossScaler`'s factor; 0: there is none
+  std::int64_t loss_scale_steps = 0;  ///< its good steps since the factor changed
   std::int64_t best_epoch = 0;  ///< the best score was reached at the end of this epoch (1 = first)
   std::string finished;         ///< "", or why the run is over: "completed", "early stop"
 
@@ -51,6 +53,8 @@ struct TrainingProgress {
     field("has_best", self.has_best);
     field("best_score", self.best_score);
     field("best_epoch", self.best_epoch);
+    field("loss_scale", self.loss_scale);
+    field("loss_scale_steps", self.loss_scale_steps);
     field("finished", self.finished);
   }
 };

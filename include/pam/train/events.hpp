@@ -42,6 +42,12 @@ struct StepEnd {
   double learning_rate = 0;
 };
 
+/// Before the StepEnd of a step that changed nothing: its gradients overflowed float16 (train/loss_scaler.hpp).
+struct StepSkipped {
+  std::int64_t epoch = 0, batch = 0, step = 0;  ///< as in StepEnd
+  double loss_scale = 0;                        ///< what the loss is multiplied with from now on
+};
+
 /// After each epoch and its validation, before its checkpoint is written.
 struct EpochEnd {
   std::int64_t epoch = 0, step = 0;
@@ -87,7 +93,7 @@ struct Stopped {
   StopReason reason = StopReason::kCompleted;
 };
 
-using Event = std::variant<Started, StepEnd, EpochEnd, CheckpointSaved, Stopped>;
+using Event = std::variant<Started, StepSkipped, StepEnd, EpochEnd, CheckpointSaved, Stopped>;
 using EventHandler = std::function<void(const Event&)>;
 
 /// One handler that calls `handlers` in order. Example: `fit(…, combine({std::ref(bar), std::ref(log)}))`.

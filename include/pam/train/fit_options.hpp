@@ -2,7 +2,7 @@
 /// What `fit` can be told, and what it returns.
 #pragma once
 
-#include <pam/core/error.hpp>
+#include <pam/core/precision.hpp>
 #include <pam/io/state_dict.hpp>
 #include <pam/train/events.hpp>
 #include <pam/train/schedule.hpp>
@@ -30,7 +30,14 @@ struct FitOptions {
   double save_every_seconds = 0;       ///< and at the first step so long after the previous save; 0 = not
   std::int64_t read_loss_every = 1;    ///< steps between readings of the loss. On an accelerator each reading waits
                                        ///< for it; a NaN is found, and its batch named, at the next reading or save
-  std::int64_t seed = 0;               ///< of the default generator (dropout); process r of several uses seed + r
+  /// What forward and backward pass compute in; weights, loss, optimizer and checkpoints stay float32. Bfloat16 on CPU
+  /// and GPU, Float16 on a GPU alone. Validation is the callback's own affair.
+  Precision precision = Precision::Float32;
+  bool channels_last = false;  ///< weights (once) and images (each batch) are laid out channels-last
+  /// The loss's first factor, a power of two (train/loss_scaler.hpp). 0: 65536 with Float16, none otherwise.
+  double loss_scale = 0;
+  std::int64_t loss_scale_interval = 2000;  ///< good steps in a row after which the factor doubles
+  std::int64_t seed = 0;                    ///< of the default generator (dropout); process r of several uses seed + r
 
   /// Where checkpoints go; made where it does not exist. Empty: none are written. With several processes all of them
   /// must see it, and process 0 writes.
@@ -39,7 +46,8 @@ struct FitOptions {
   bool resume = false;
   /// Start afresh although the directory holds a checkpoint. Without `resume` or `overwrite` that is an error.
   bool overwrite = false;
-  /// Resume although epochs, schedule, learning rate, clipping or patience differ from the checkpoint's.
+  /// Resume although epochs, schedule, learning rate, clipping, patience, precision or layout differ from the
+  /// checkpoint's.
   bool allow_changes = false;
   /// SIGINT and SIGTERM finish the step, save `last` and return; a second Ctrl-C kills.
   bool catch_signals = true;
@@ -64,6 +72,10 @@ struct FitOptions {
     field("save_every_steps", self.save_every_steps);
     field("save_every_seconds", self.save_every_seconds);
     field("read_loss_every", self.read_loss_every);
+    field("precision", self.precision);
+    field("channels_last", self.channels_last);
+    field("loss_scale", self.loss_scale);
+    field("loss_scale_interval", self.loss_scale_interval);
     field("seed", self.seed);
   }
 };
@@ -94,6 +106,8 @@ inline void check_fit_options(const FitOptions& options, std::int64_t total_step
   at_least("save_every_steps", options.save_every_steps, std::int64_t{0});
   at_least("save_every_seconds", options.save_every_seconds, 0.0);
   at_least("read_loss_every", options.read_loss_every, std::int64_t{1});
+  at_least("loss_scale", options.loss_scale, 0.0);
+  at_least("loss_scale_interval", options.loss_scale_interval, std::int64_t{1});
   at_least("seed", options.seed, std::int64_t{0});
   check(options.patience == 0 || options.validate,
         "fit: patience {} needs a validate callback, whose score it watches; give one or set patience to 0",

@@ -2,9 +2,11 @@
 /// The loop behind `fit` (train/fit.hpp says what it promises), as one object per call.
 #pragma once
 
+#include <pam/core/memory_format.hpp>
 #include <pam/train/checkpointer.hpp>
 #include <pam/train/interrupt.hpp>
 #include <pam/train/loss_reader.hpp>
+#include <pam/train/loss_scaler.hpp>
 #include <pam/train/reversed_labels.hpp>
 
 #include <algorithm>
@@ -72,15 +74,39 @@ class FitRun {
     check(!reverses_labels<Loss>::ask(loss_),
           "fit: the loss reverses the labels itself; set FitOptions::reversed instead of the loss's option: it also "
           "marks the checkpoints, and both together would cancel");
+    check_precision(options_.precision, trainee_.device());
+    check(options_.precision == Precision::Float32 || trainee_.type() == torch::kFloat,
+          "fit: precision {} needs a net with float32 weights, got {}", to_string(options_.precision),
+          c10::toString(trainee_.type()));
     clear_gradients();
+    if (options_.channels_last) {
+      for (auto& [name, parameter] : trainee_.parameters) set_memory_format(parameter, at::MemoryFormat::ChannelsLast);
+    }
     auto settings =
         fit_settings(options_, optimizer_name(trainee_.optimizer), rates_.base(), batches_, communicator_.world());
     const bool resumed = checkpointer_.open(std::move(settings), batches_, progress_);
+    begin_scaling();
     communicator_.broadcast(model_);
     communicator_.barrier();  // nobody writes before everybody has read
     // An unwritable directory or a full disk shows now, not after the first epoch.
     if (!resumed) checkpointer_.save_last(progress_, last_cases_);
     return resumed;
+  }
+
+  /// After the checkpoint is read: the scaler goes on where it was.
+  void begin_scaling() {
+    if (options_.loss_scale == 0 && options_.precision != Precision::Float16) return;
+    LossScalerOptions how;
+    how.growth_interval = options_.loss_scale_interval;
+    if (options_.loss_scale > 0) how.initial_scale = options_.loss_scale;
+    scaler_.emplace(how);
+    if (progress_.loss_scale > 0) scaler_->restore(progress_.loss_scale, progress_.loss_scale_steps);
+    note_scale();
+  }
+
+  void note_scale() {
+    progress_.loss_scale = scaler_->factor();
+    progress_.loss_scale_steps = scaler_->good_steps();
   }
 
   /// The rest of the current epoch. Returns why to stop, or nothing.
@@ -118,28 +144,41 @@ class FitRun {
     check(batch.labels.defined(), "fit: the batch with the cases {} has no labels; train on labelled data only",
           last_cases_);
     // Not blocking: from page-locked batches the copies run beside the computation.
-    const auto images = batch.images.to(trainee_.device(), trainee_.type(), /*non_blocking=*/true);
-    const torch::Tensor logits = model_(images);
+    auto images = batch.images.to(trainee_.device(), trainee_.type(), /*non_blocking=*/true);
+    if (options_.channels_last && images.dim() == 4) images = images.contiguous(at::MemoryFormat::ChannelsLast);
+    const auto logits = forward(images);
     if (options_.reversed) check_reversible(logits);
     const auto labels = options_.reversed ? reversed_labels(batch.labels) : batch.labels;
     const torch::Tensor loss = loss_(logits, labels.to(trainee_.device(), /*non_blocking=*/true));
     check(loss.defined() && loss.numel() == 1, "fit: the loss must be one number, got shape {}", shape_string(loss));
     ++micro_;
     if (micro_ == options_.accumulate || progress_.batch == batches_) communicator_.begin_gradients(model_);
-    loss.backward();
+    (scaler_ ? scaler_->scale(loss) : loss).backward();
     losses_.add({loss.detach(), images.size(0), progress_.batch, progress_.step + 1, batch.case_names, batch.slices});
+  }
+
+  /// The model's logits, in the weights' type whatever it computed in: a loss needs float32's range and precision.
+  torch::Tensor forward(const torch::Tensor& images) {
+    if (options_.precision == Precision::Float32) return model_(images);
+    const auto scope = autocast(trainee_.device(), options_.precision);
+    return model_(images).to(trainee_.type());
   }
 
   void optimizer_step() {
     communicator_.average_gradients(model_);
     if ((progress_.step + 1) % options_.read_loss_every == 0) read_losses();
-    scale_gradients(1.0 / static_cast<double>(micro_));
-    if (options_.clip_norm > 0) clip_gradients();
     rates_.scale(options_.schedule.factor(progress_.step, total_steps_));
-    trainee_.optimizer.step();
+    // The gradients are those of all processes by now, so all of them come to the same answer.
+    const bool finite = !scaler_ || scaler_->unscale(parameters());
+    if (finite) {
+      scale_gradients(1.0 / static_cast<double>(micro_));
+      if (options_.clip_norm > 0) clip_gradients();
+      trainee_.optimizer.step();
+    }
     clear_gradients();
     micro_ = 0;
     ++progress_.step;
+    if (scaler_) rescale(finite);
     emit(StepEnd{progress_.epoch, progress_.batch, progress_.step, losses_.last(), rates_.current()});
   }
 
@@ -151,10 +190,24 @@ class FitRun {
     }
   }
 
-  void clip_gradients() {
+  [[nodiscard]] std::vector<torch::Tensor> parameters() const {
     std::vector<torch::Tensor> tensors;
-    for (auto& [name, parameter] : trainee_.parameters) tensors.push_back(parameter);
-    const double norm = torch::nn::utils::clip_grad_norm_(tensors, options_.clip_norm);
+    for (const auto& [name, parameter] : trainee_.parameters) tensors.push_back(parameter);
+    return tensors;
+  }
+
+  /// The loss's factor for the next step. A step that was left out is told.
+  void rescale(bool finite) {
+    check(finite || !scaler_->exhausted(),
+          "fit: the gradients are not finite in epoch {}, step {}, on the cases {}, even with the loss scaled by {}; {}",
+          progress_.epoch + 1, progress_.step, last_cases_, scaler_->factor(), checkpointer_.advice());
+    scaler_->update(finite);
+    note_scale();
+    if (!finite) emit(StepSkipped{progress_.epoch, progress_.batch, progress_.step, scaler_->factor()});
+  }
+
+  void clip_gradients() {
+    const double norm = torch::nn::utils::clip_grad_norm_(parameters(), options_.clip_norm);
     check(std::isfinite(norm),
           "fit: the norm of the gradients became {} in epoch {}, batch {}, step {}, on the cases {}; {}", norm,
           progress_.epoch + 1, progress_.batch, progress_.step + 1, last_cases_, checkpointer_.advice());
@@ -287,6 +340,7 @@ class FitRun {
   LearningRates rates_;
   TrainingProgress progress_;
   LossReader losses_;
+  std::optional<LossScaler> scaler_;
   Stopwatch watch_;
   std::string last_cases_ = "(none yet)";  ///< of the last batch, for messages
   double waited_ = 0;                      ///< the loader's wait_seconds when time was last booked

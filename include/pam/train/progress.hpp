@@ -63,6 +63,11 @@ class ProgressBar {
     }
   }
 
+  void handle(const StepSkipped& event) {
+    line(fmt::format("step {} skipped: its gradients overflowed float16; the loss is scaled by {} from now on",
+                     event.step, event.loss_scale));
+  }
+
   void handle(const StepEnd& event) {
     const double now = clock_();
     if (!terminal_ || now - shown_ < kRefreshSeconds) return;

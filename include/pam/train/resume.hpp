@@ -46,6 +46,10 @@ inline nlohmann::json fit_settings(const FitOptions& options, const std::string&
           {"patience", options.patience},
           {"accumulate", options.accumulate},
           {"seed", options.seed},
+          {"precision", to_string(options.precision)},
+          {"channels_last", options.channels_last},
+          {"loss_scale", options.loss_scale},
+          {"loss_scale_interval", options.loss_scale_interval},
           {"reversed", options.reversed},
           {"batches_per_epoch", batches},
           {"processes", processes}};
@@ -55,7 +59,8 @@ inline nlohmann::json fit_settings(const FitOptions& options, const std::string&
 /// order of the data alone may differ.
 inline void check_settings(const nlohmann::json& saved, const nlohmann::json& now, bool allow_changes,
                            const std::string& where) {
-  const std::set<std::string> changeable{"epochs", "schedule", "learning_rates", "clip_norm", "patience"};
+  const std::set<std::string> changeable{"epochs",    "schedule",      "learning_rates", "clip_norm",           "patience",
+                                         "precision", "channels_last", "loss_scale",     "loss_scale_interval"};
   std::string differences;
   bool all_changeable = true;
   for (const auto& item : now.items()) {

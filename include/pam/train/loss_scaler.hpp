@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: MIT
+/// `LossScaler`: keeps float16 gradients above the smallest number that float16 has. The loss is multiplied before the
+/// backward pass and the gradients divided after it; a step whose gradients overflowed is skipped and the scale halved.
+/// Constants as in PyTorch's GradScaler (Micikevicius et al. 2018, https://arxiv.org/abs/1710.03740, section 3.2).
+#pragma once
+
+#include <pam/core/error.hpp>
+
+#include <cmath>
+#include <cstdint>
+#include <vector>
+
+namespace pam {
+
+struct LossScalerOptions {
+  double initial_scale = 65536;     ///< 2^16
+  double growth = 2;                ///< the scale's factor after `growth_interval` good steps in a row
+  double backoff = 0.5;             ///< its factor after a skipped step
+  std::int64_t growth_interval = 2000;
+};
+
+/// The order within a step: `scale(loss)`, backward, [average over processes], `unscale(gradients)`, [clip], the
+/// optimizer's step where they were finite, `update(finite)`. Powers of two alone, so that scaling and unscaling
+/// round nothing. Processes that average their gradients see the same ones, so they skip together.
+class LossScaler {
+ public:
+  /// Throws `Error` unless initial_scale, growth and backoff are powers of two, growth > 1 > backoff > 0.
+  explicit LossScaler(const LossScalerOptions& options = {}) : options_(options), scale_(options.initial_scale) {
+    const auto power_of_two = [](double value) {
+      int exponent = 0;
+      return std::isfinite(value) && value > 0 && std::frexp(value, &exponent) == 0.5;
+    };
+    check(power_of_two(options.initial_scale) && power_of_two(options.growth) && power_of_two(options.backoff) &&
+              options.growth > 1 && options.backoff < 1 && options.growth_interval > 0,
+          "LossScaler: initial_scale, growth (> 1) and backoff (< 1) must be powers of two and growth_interval "
+          "positive, got {}, {}, {} and {}",
+          options.initial_scale, options.growth, options.backoff, options.growth_interval);
+  }
+
+  /// loss * factor(), in the loss's own type; gradients flow through.
+  [[nodiscard]] torch::Tensor scale(const torch::Tensor& loss) const { return loss * scale_; }
+
+  /// Divides the gradients of `parameters` by factor(). True where all of them are finite; otherwise the step must be
+  /// left out. One reading from the device, whatever their number.
+  [[nodiscard]] bool unscale(const std::vector<torch::Tensor>& parameters) const {
+    torch::NoGradGuard no_grad;
+    std::vector<torch::Tensor> gradients;
+    for (const auto& parameter : parameters) {
+      if (parameter.grad().defined()) gradients.push_back(parameter.grad());
+    }
+    if (gradients.empty()) return true;
+    const auto numbers = gradients.front().options().dtype(torch::kFloat).requires_grad(false);
+    auto found = torch::zeros({1}, numbers);
+    if (PAM_TORCH_AT_LEAST(2, 4) || gradients.front().is_cuda()) {  // LibTorch 1.13 has it for CUDA alone
+      at::_amp_foreach_non_finite_check_and_unscale_(gradients, found, torch::full({1}, 1 / scale_, numbers));
+    } else {
+      for (auto& gradient : gradients) {
+        gradient.mul_(1 / scale_);
+        found += torch::isfinite(gradient).all().logical_not();
+      }
+    }
+    return found.item<float>() == 0;
+  }
+
+  /// After each step: `finite` is what `unscale` said.
+  void update(bool finite) {
+    if (!finite) {
+      scale_ = scale_ * options_.backoff;
+      good_steps_ = 0;
+    } else if (++good_steps_ >= options_.growth_interval) {
+      scale_ = scale_ * options_.growth;
+      good_steps_ = 0;
+    }
+  }
+
+  /// What the loss is multiplied with now.
+  [[nodiscard]] double factor() const { return scale_; }
+  /// The factor is so small that nothing but gradients that are not finite in themselves can overflow.
+  [[nodiscard]] bool exhausted() const { return scale_ <= std::ldexp(1.0, -14); }
+  /// Steps since the scale last changed.
+  [[nodiscard]] std::int64_t good_steps() const { return good_steps_; }
+  /// Puts back what a checkpoint holds. Throws `Error` for values that no scaler has.
+  void restore(double factor, std::int64_t good_steps) {
+    int exponent = 0;
+    check(factor > 0 && std::isfinite(factor) && std::frexp(factor, &exponent) == 0.5 && good_steps >= 0,
+          "LossScaler: a scale of {} after {} good steps cannot be; the checkpoint is damaged", factor, good_steps);
+    scale_ = factor;
+    good_steps_ = good_steps;
+  }
+
+ private:
+  LossScalerOptions options_;
+  double scale_;
+  std::int64_t good_steps_ = 0;
+};
+
+}  // namespace pam
