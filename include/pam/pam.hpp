@@ -38,6 +38,7 @@
 #include <pam/kernels/dispatch.hpp>
 #include <pam/kernels/gate.hpp>
 #include <pam/kernels/instance_norm.hpp>
+#include <pam/kernels/pointwise.hpp>
 #include <pam/kernels/upsample.hpp>
 #include <pam/layers/conv_block.hpp>
 #include <pam/layers/conv_norm_act.hpp>

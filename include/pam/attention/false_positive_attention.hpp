@@ -18,6 +18,7 @@
 
 #include <pam/core/inspect.hpp>
 #include <pam/kernels/dilated_branch.hpp>
+#include <pam/kernels/pointwise.hpp>
 #include <pam/layers/conv_block.hpp>
 
 namespace pam {
@@ -110,12 +111,16 @@ class FalsePositiveAttentionImpl final : public torch::nn::Cloneable<FalsePositi
   /// P(D(D(E(x)))): the attention map before its sigmoid, (N, out_channels, H', W').
   torch::Tensor attention_logits(const torch::Tensor& input) {
     auto& second = options.share_weights() ? dilated : dilated2;
-    const auto expanded = expand(input);
-    if (!options.depthwise()) return project(second(dilated(expanded)));
-    return project(kernels::dilated_branch(
+    const auto stride = options.stride();
+    if (!options.depthwise()) return project(second(dilated(kernels::pointwise(input, expand->weight, stride))));
+    const bool planes = kernels::wants_planes(input, backend());
+    const auto expanded = planes ? kernels::pointwise_to(input, expand->weight, stride, at::MemoryFormat::Contiguous)
+                                 : kernels::pointwise(input, expand->weight, stride);
+    const auto z = kernels::dilated_branch(
         expanded, {dilated->conv->weight, dilated->norm->weight, dilated->norm->bias},
         {second->conv->weight, second->norm->weight, second->norm->bias}, options.dilation(), ConvNormActImpl::kEps,
-        backend()));
+        backend());
+    return planes ? kernels::pointwise_to(z, project->weight, 1, at::MemoryFormat::ChannelsLast) : project(z);
   }
 
   void pretty_print(std::ostream& stream) const override {

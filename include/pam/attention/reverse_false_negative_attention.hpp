@@ -19,6 +19,7 @@
 #pragma once
 
 #include <pam/core/inspect.hpp>
+#include <pam/kernels/pointwise.hpp>
 #include <pam/kernels/upsample.hpp>
 #include <pam/layers/conv_block.hpp>
 
@@ -150,7 +151,7 @@ class ReverseFalseNegativeAttentionImpl final : public torch::nn::Cloneable<Reve
     if (!options.branch()) return features;
     const auto from_input = options.input() == BranchInput::Input;
     const auto logits = project(branch(from_input ? input : features));
-    const auto added = from_input ? shortcut(input) : features;
+    const auto added = from_input ? kernels::pointwise(input, shortcut->weight, options.stride()) : features;
     const auto output = kernels::upsample_gate(features, logits, added, options.identity(), backend());
     if (inspecting()) {
       keep(torch::sigmoid(kernels::upsample(logits, features.sizes().slice(2)) + added), features, output);

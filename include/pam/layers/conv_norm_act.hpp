@@ -5,6 +5,7 @@
 
 #include <pam/core/options.hpp>
 #include <pam/kernels/instance_norm.hpp>
+#include <pam/kernels/pointwise.hpp>
 
 #include <ostream>
 
@@ -93,8 +94,11 @@ class ConvNormActImpl final : public torch::nn::Cloneable<ConvNormActImpl>, publ
 
   torch::Tensor convolve(const torch::Tensor& input, std::int64_t stride) {
     check_nchw(input, options.in_channels(), "ConvNormAct");
-    const auto y = torch::conv2d(input, conv->weight, {}, stride, options.dilation() * (options.kernel_size() - 1) / 2, options.dilation(),
-                                 conv->options.groups());
+    const auto padding = options.dilation() * (options.kernel_size() - 1) / 2;
+    const auto y = options.kernel_size() == 1 && !options.depthwise()
+                       ? kernels::pointwise(input, conv->weight, stride)
+                       : torch::conv2d(input, conv->weight, {}, stride, padding, options.dilation(),
+                                       conv->options.groups());
     check(!options.norm_act() || y.size(2) * y.size(3) > 1,
           "ConvNormAct: instance norm needs more than one pixel, but an input of {} gives a map of 1x1; feed a larger "
           "image (a net's min_size() says how large)",

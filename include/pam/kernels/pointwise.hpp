@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: MIT
+/// 1x1 convolutions: with a stride, and between layouts. A 1x1 convolution is a matrix product a sample, and a matrix
+/// product reads and writes either order by its transposition flags: channels-last in and planes out, or back, costs no
+/// copy (design.md section 5). That is what the plane-fused branch on a GPU wants around it.
+#pragma once
+
+#include <pam/core/autocast.hpp>
+#include <pam/kernels/dispatch.hpp>
+
+namespace pam::kernels {
+
+namespace reference {
+
+/// x (N, C, H, W), weight (O, C, 1, 1) -> (N, O, ceil(H / stride), ceil(W / stride)), no bias.
+inline torch::Tensor pointwise(const torch::Tensor& x, const torch::Tensor& weight, std::int64_t stride) {
+  return torch::conv2d(x, weight, {}, stride);
+}
+
+}  // namespace reference
+
+namespace detail {
+
+/// Every `stride`-th row and column, which is all that a strided 1x1 convolution reads.
+inline torch::Tensor every(const torch::Tensor& x, std::int64_t stride) {
+  return stride == 1 ? x : x.slice(2, 0, x.size(2), stride).slice(3, 0, x.size(3), stride);
+}
+
+/// weight (O, C) times each sample's (C, H W), x dense in any layout; the result is laid out as `format` says.
+inline torch::Tensor pointwise_product(const torch::Tensor& x, const torch::Tensor& weight, at::MemoryFormat format) {
+  const auto n = x.size(0), c = x.size(1), h = x.size(2), w = x.size(3), o = weight.size(0);
+  const auto columns = cpu::layout_of(x) == at::MemoryFormat::ChannelsLast
+                           ? x.permute({0, 2, 3, 1}).view({n, h * w, c}).transpose(1, 2)
+                           : x.view({n, c, h * w});
+  if (format == at::MemoryFormat::ChannelsLast) {
+    return torch::bmm(columns.transpose(1, 2), weight.t().expand({n, c, o})).view({n, h, w, o}).permute({0, 3, 1, 2});
+  }
+  return torch::bmm(weight.expand({n, o, c}), columns).view({n, o, h, w});
+}
+
+/// The pixels that a strided 1x1 convolution reads, dense in x's layout.
+inline torch::Tensor read_pixels(const torch::Tensor& x, std::int64_t stride) {
+  const auto input = dense(x);
+  return every(input, stride).contiguous(cpu::layout_of(input));
+}
+
+/// Products of x's type, whatever autocast is set to; the gradient of x has x's layout.
+struct PointwiseTo : torch::autograd::Function<PointwiseTo> {
+  static torch::Tensor forward(torch::autograd::AutogradContext* ctx, const torch::Tensor& x,
+                               const torch::Tensor& weight, std::int64_t stride, bool channels_last) {
+    const AutocastScope plain(x.device(), torch::kBFloat16, /*enabled=*/false);
+    ctx->save_for_backward({x, weight});
+    ctx->saved_data["stride"] = stride;
+    const auto format = channels_last ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous;
+    return pointwise_product(read_pixels(x, stride), weight.to(x.scalar_type()).flatten(1), format);
+  }
+
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* ctx,
+                                                 const torch::autograd::variable_list& grads) {
+    const auto saved = ctx->get_saved_variables();
+    const auto stride = ctx->saved_data["stride"].toInt();
+    if (torch::GradMode::is_enabled()) {
+      auto result = differentiable_gradients(
+          [&] { return reference::pointwise(saved[0], saved[1].to(saved[0].scalar_type()), stride); }, saved,
+          grads[0]);
+      result.resize(4);
+      return result;
+    }
+    const AutocastScope plain(saved[0].device(), torch::kBFloat16, /*enabled=*/false);
+    const auto x = read_pixels(saved[0], stride), dy = dense(grads[0]);
+    torch::Tensor dx, dw;
+    if (saved[0].requires_grad()) {
+      const auto layout = cpu::layout_of(dense(saved[0]));
+      dx = pointwise_product(dy, saved[1].to(x.scalar_type()).flatten(1).t(), layout);
+      if (stride > 1) {
+        const auto all = torch::empty(saved[0].sizes(), dx.options().memory_format(layout)).zero_();
+        every(all, stride).copy_(dx);
+        dx = all;
+      }
+    }
+    if (saved[1].requires_grad()) {
+      // One product a sample; the sum over the samples in the weights' own type.
+      const auto type = saved[1].scalar_type();
+      dw = torch::bmm(dy.flatten(2), x.flatten(2).transpose(1, 2)).sum(0, false, type).view(saved[1].sizes());
+    }
+    return {dx, dw, {}, {}};
+  }
+};
+
+}  // namespace detail
+
+/// The convolution in x's own layout. oneDNN (of LibTorch 1.13 and of 2.15, on AVX-512) writes past its buffers in the
+/// gradient of a strided 1x1 convolution of fewer than 16 channels-last channels; those become a matrix product here.
+inline torch::Tensor pointwise(const torch::Tensor& x, const torch::Tensor& weight, std::int64_t stride) {
+  constexpr std::int64_t oneDnnBlock = 16;
+  if (stride > 1 && x.device().is_cpu() && x.size(1) < oneDnnBlock && x.numel() > 0 && !x.is_contiguous()) {
+    return detail::PointwiseTo::apply(x, weight, stride, cpu::layout_of(x) == at::MemoryFormat::ChannelsLast);
+  }
+  return reference::pointwise(x, weight, stride);
+}
+
+/// The convolution with its result laid out as `format` says, whatever x's layout, without a copy where stride is 1;
+/// with a larger one the pixels that it reads are copied.
+inline torch::Tensor pointwise_to(const torch::Tensor& x, const torch::Tensor& weight, std::int64_t stride,
+                                  at::MemoryFormat format) {
+  if (x.numel() == 0) return reference::pointwise(x, weight, stride).contiguous(format);
+  return detail::PointwiseTo::apply(x, weight, stride, format == at::MemoryFormat::ChannelsLast);
+}
+
+/// Whether the kernel behind `dilated_branch` wants planes although x is channels-last: on a GPU, where a block carries
+/// a plane in shared memory. The CPU's kernel turns a few channels at a time into planes in the cache.
+inline bool wants_planes([[maybe_unused]] const torch::Tensor& x, [[maybe_unused]] Backend backend) {
+#ifdef PAM_WITH_CUDA
+  return detail::fused(backend, x) && cuda::launcher_of(x) != nullptr &&
+         cpu::layout_of(x) == at::MemoryFormat::ChannelsLast;
+#else
+  return false;
+#endif
+}
+
+}  // namespace pam::kernels
