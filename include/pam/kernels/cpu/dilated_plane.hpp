@@ -101,22 +101,9 @@ PAM_INLINE void convolve(const float* in, const PlaneShape& shape, const float* 
 PAM_INLINE Moments dense_moments(float* x, const PlaneShape& s, float eps) {
   const auto end = round_up(s.pixels, kStep);
   for (std::int64_t i = s.pixels; i < end; ++i) x[i] = 0;
-  double total = 0, squares = 0;
-  for (std::int64_t start = 0; start < end; start += kSumChunk) {
-    const auto stop = start + kSumChunk < end ? start + kSumChunk : end;
-    float sum = 0;
-    PAM_SIMD_SUM(sum) for (std::int64_t i = start; i < stop; ++i) sum += x[i];
-    total += sum;
-  }
-  const auto mean = static_cast<float>(total / static_cast<double>(s.pixels));
-  for (std::int64_t i = s.pixels; i < end; ++i) x[i] = mean;  // deviates by nothing
-  for (std::int64_t start = 0; start < end; start += kSumChunk) {
-    const auto stop = start + kSumChunk < end ? start + kSumChunk : end;
-    float sum = 0;
-    PAM_SIMD_SUM(sum) for (std::int64_t i = start; i < stop; ++i) sum += (x[i] - mean) * (x[i] - mean);
-    squares += sum;
-  }
-  return {mean, 1.f / std::sqrt(static_cast<float>(squares / static_cast<double>(s.pixels)) + eps)};
+  return moments_of(x, s.pixels, end, eps, [&](float rough) {
+    for (std::int64_t i = s.pixels; i < end; ++i) x[i] = rough;
+  });
 }
 
 /// Puts zeros back where the last vector of a padded row ran into the gap.

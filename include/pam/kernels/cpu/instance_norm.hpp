@@ -104,7 +104,8 @@ inline void merge_moments(const PixelBlocks& blocks, const std::vector<float>& m
       m += delta * extra / (n + extra);
       n += extra;
     }
-    moments[plane] = {static_cast<float>(m), 1.f / std::sqrt(static_cast<float>(s / n) + eps)};
+    const auto variance = s < 0 ? 0.f : static_cast<float>(s / n);  // corrected sums may round below zero; NaN passes
+    moments[plane] = {static_cast<float>(m), 1.f / std::sqrt(variance + eps)};
   }
 }
 
@@ -131,10 +132,11 @@ void norm_pixels(const torch::Tensor& x, const torch::Tensor& logits, const torc
   const auto* gate = data_or_null<T>(logits);
   auto* to = result.output.data_ptr<T>();
   std::vector<float> mean(static_cast<std::size_t>(blocks.samples * blocks.per_sample * channels)),
-      squares(mean.size());
+      squares(mean.size()), rest(mean.size());
   blocks.each([&](std::int64_t, std::int64_t block, std::int64_t pixel, std::int64_t count) {
-    vectorized<BlockMoments<T>>(from + pixel * channels, count, channels, mean.data() + block * channels,
-                                squares.data() + block * channels);
+    const auto row = block * channels;
+    vectorized<BlockMoments<T>>(from + pixel * channels, count, channels, mean.data() + row, squares.data() + row,
+                                rest.data() + row);
   });
   merge_moments(blocks, mean, squares, eps, moments_data(result.moments));
   const PlaneConstants c(moments_data(result.moments), weight.data_ptr<float>(), bias.data_ptr<float>(),
