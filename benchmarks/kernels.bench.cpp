@@ -1,22 +1,33 @@
 // SPDX-License-Identifier: MIT
-// Times every CPU kernel against its reference expression at the sizes of the U-Net, FPA and RFNA: batch 4 of
-// 4x160x160, float32. Usage: kernels_bench [threads = 2] [runs = 15] Reference and fused runs alternate, so that other
-// load on the machine meets both. Printed are medians: of wall time, and of processor time over all threads, which
-// other processes disturb less. The ratio is fused / reference.
+// Times every fused kernel against its reference expression and against the memory: the bytes that it must move over
+// the bandwidth of a large copy in the same run. `kernels_bench --help` lists the options; examples:
+//   kernels_bench --device cuda --dtype bfloat16 float16 float32      kernels_bench --layout nhwc --only norm
+// A copy, the fused kernel and the reference take turns, so that other load on the machine meets all three, and the
+// copy empties the caches between them. Printed are medians. On the CPU: wall time, and beside it the ratio of
+// processor time over all threads, which other processes disturb less. On a GPU: CUDA events; the copy in front keeps
+// the device busy while the host queues the work, so that launches are not measured.
+#include <pam/core/autocast.hpp>
 #include <pam/kernels/dice.hpp>
 #include <pam/kernels/dilated_branch.hpp>
 #include <pam/kernels/upsample.hpp>
 
+#include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
-#include <cstdlib>
+#include <cmath>
 #include <ctime>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
+#if defined(PAM_WITH_CUDA)
+#include <ATen/cuda/CUDAEvent.h>
+#endif
 #if defined(__GLIBC__)
 #include <malloc.h>
 #endif
@@ -25,6 +36,17 @@ namespace {
 
 using pam::kernels::Backend;
 using Tensors = std::vector<torch::Tensor>;
+constexpr double kMiB = 1024 * 1024;
+
+struct Settings {
+  std::string device = "cpu", only;
+  std::vector<std::string> dtypes{"float32"}, layouts{"nchw", "nhwc"};
+  int threads = 2, runs = 11;
+  double mebibytes = 0;
+  bool json = false;
+
+  [[nodiscard]] bool on_gpu() const { return device == "cuda"; }
+};
 
 struct Time {
   double wall = 0, processor = 0;
@@ -36,12 +58,27 @@ double processor_ms() {
   return static_cast<double>(now.tv_sec) * 1e3 + static_cast<double>(now.tv_nsec) * 1e-6;
 }
 
-Time once(const std::function<void()>& work) {
+Time on_cpu(const std::function<void()>& work) {
   const auto processor = processor_ms();
   const auto wall = std::chrono::steady_clock::now();
   work();
   return {std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - wall).count(),
           processor_ms() - processor};
+}
+
+/// `before` is queued first and not measured.
+Time on_gpu([[maybe_unused]] const std::function<void()>& before, [[maybe_unused]] const std::function<void()>& work) {
+#if defined(PAM_WITH_CUDA)
+  at::cuda::CUDAEvent start(cudaEventDefault), end(cudaEventDefault);
+  before();
+  start.record();
+  work();
+  end.record();
+  end.synchronize();
+  return {start.elapsed_time(end), 0};
+#else
+  throw std::runtime_error("built without pam's component cuda");
+#endif
 }
 
 Time median(std::vector<Time> times) {
@@ -54,106 +91,307 @@ Time median(std::vector<Time> times) {
   return result;
 }
 
-/// One kernel at one size: `run(backend, inputs)`; every input gets a gradient in training.
+/// One kernel at one size: `run(backend, inputs)`; every input gets a gradient in training. The bytes are those that
+/// must be read or written once, counted by hand beside each kernel; weights and tables of sums are left out.
 struct Case {
   std::string name, size;
   Tensors inputs;
   std::function<torch::Tensor(Backend, const Tensors&)> run;
+  double forward_bytes = 0, backward_bytes = 0;
 };
 
-void measure(const Case& c, at::MemoryFormat layout, bool train, int runs) {
+/// A copy between two large buffers of float32.
+class Copy {
+ public:
+  Copy(const torch::TensorOptions& options, double mebibytes)
+      : from_(torch::zeros({static_cast<std::int64_t>(mebibytes * kMiB / 4)}, options)),
+        to_(torch::zeros_like(from_)) {}
+  void operator()() { to_.copy_(from_); }
+  [[nodiscard]] double bytes() const { return 2 * static_cast<double>(from_.nbytes()); }
+
+ private:
+  torch::Tensor from_, to_;
+};
+
+struct Row {
+  const Case& measured;
+  std::string layout, dtype;
+  bool train;
+  Time fused, reference, copy;
+  double copy_bytes;
+
+  [[nodiscard]] double bytes() const { return measured.forward_bytes + (train ? measured.backward_bytes : 0); }
+  [[nodiscard]] double bandwidth() const { return bytes() / fused.wall * 1e-6; }  // GB/s
+  [[nodiscard]] double copy_bandwidth() const { return copy_bytes / copy.wall * 1e-6; }
+  /// 1: as fast as the memory allows.
+  [[nodiscard]] double over_bound() const { return copy_bandwidth() / bandwidth(); }
+};
+
+constexpr const char* kHeader = "{:<24} {:<18} {:<5} {:<9} {:<9} {:>9} {:>9} {:>8} {:>9} {:>8} {:>7} {:>8} {:>8}\n";
+
+void print_header() {
+  fmt::print(kHeader, "kernel", "size", "", "type", "pass", "ref ms", "fused ms", "fus/ref", "cpu ratio", "MiB", "GB/s",
+             "copy", "x bound");
+}
+
+void print_row(const Row& r, bool json) {
+  const auto* pass = r.train ? "fwd + bwd" : "fwd";
+  const bool timed = r.reference.processor > 0;
+  if (json) {
+    nlohmann::json line{{"kernel", r.measured.name},
+                        {"size", r.measured.size},
+                        {"layout", r.layout},
+                        {"dtype", r.dtype},
+                        {"pass", pass},
+                        {"reference_ms", r.reference.wall},
+                        {"ms", r.fused.wall},
+                        {"ratio", r.fused.wall / r.reference.wall},
+                        {"bytes", r.bytes()},
+                        {"gb_per_s", r.bandwidth()},
+                        {"copy_gb_per_s", r.copy_bandwidth()},
+                        {"over_bound", r.over_bound()}};
+    if (timed) line["processor_ratio"] = r.fused.processor / r.reference.processor;
+    fmt::print("{}\n", line.dump());
+    return;
+  }
+  const auto number = [](double value) { return fmt::format("{:.2f}", value); };
+  fmt::print(kHeader, r.measured.name, r.measured.size, r.layout, r.dtype, pass, number(r.reference.wall),
+             number(r.fused.wall), number(r.fused.wall / r.reference.wall),
+             timed ? number(r.fused.processor / r.reference.processor) : "-", fmt::format("{:.0f}", r.bytes() / kMiB),
+             fmt::format("{:.1f}", r.bandwidth()), fmt::format("{:.1f}", r.copy_bandwidth()), number(r.over_bound()));
+}
+
+void measure(const Case& c, const std::string& layout, const std::string& dtype, bool train, const Settings& settings,
+             Copy& copy) {
+  const auto format = layout == "nhwc" ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous;
   Tensors leaves;
   for (const auto& input : c.inputs) leaves.push_back(input.detach().requires_grad_(train));
   const torch::AutoGradMode mode(train);
-  // In the layout that a network would send it back in (the reference of instance norm drops channels-last).
-  auto direction = torch::randn_like(c.run(Backend::Reference, leaves));
-  if (direction.dim() == 4) direction = direction.contiguous(layout);
+  // Weights stay float32 and activations are narrow, as in training; autocast makes the reference take both.
+  std::optional<pam::AutocastScope> autocast;
+  if (dtype != "float32") autocast.emplace(leaves[0].device(), leaves[0].scalar_type());
+  // In the layout that a network would send it back in (the reference of instance norm drops channels-last), and of the
+  // output's type: autocast makes the reference of upsampling float32.
+  const auto direction_of = [&](Backend backend) {
+    const auto y = c.run(backend, leaves).detach();
+    return y.dim() == 4 ? torch::randn_like(y).contiguous(format) : torch::randn_like(y);
+  };
+  const auto fused_direction = direction_of(Backend::Fused), reference_direction = direction_of(Backend::Reference);
   const auto work = [&](Backend backend) {
     const auto y = c.run(backend, leaves);
-    if (train) torch::autograd::grad({y}, leaves, {direction});
+    if (train) {
+      torch::autograd::grad({y}, leaves, {backend == Backend::Fused ? fused_direction : reference_direction});
+    }
   };
-  std::vector<Time> reference, fused;
-  for (int i = 0; i < runs + 2; ++i) {
-    const auto r = once([&] { work(Backend::Reference); }), f = once([&] { work(Backend::Fused); });
-    if (i < 2) continue;  // first touch of memory, oneDNN's primitives
-    reference.push_back(r), fused.push_back(f);
+  const auto once = [&](const std::function<void()>& task) {
+    return settings.on_gpu() ? on_gpu([&] { copy(); }, task) : on_cpu(task);
+  };
+  std::vector<Time> copies, reference, fused;
+  for (int i = 0; i < settings.runs + 2; ++i) {
+    const auto m = once([&] { copy(); });
+    const auto f = once([&] { work(Backend::Fused); });
+    if (!settings.on_gpu()) copy();  // both find the caches the same
+    const auto r = once([&] { work(Backend::Reference); });
+    if (i < 2) continue;  // first touch of memory, oneDNN's primitives, compiled kernels
+    copies.push_back(m), reference.push_back(r), fused.push_back(f);
   }
-  const auto r = median(reference), f = median(fused);
-  fmt::print("{:<24} {:<20} {:<5} {:<9} {:>9.2f} {:>9.2f} {:>7.2f} {:>9.2f} {:>9.2f} {:>7.2f}\n", c.name, c.size,
-             layout == at::MemoryFormat::Contiguous ? "nchw" : "nhwc", train ? "fwd + bwd" : "fwd", r.wall, f.wall,
-             f.wall / r.wall, r.processor, f.processor, f.processor / r.processor);
+  print_row({c, layout, dtype, train, median(fused), median(reference), median(copies), copy.bytes()}, settings.json);
 }
 
 std::string size_name(const torch::Tensor& x) {
   return fmt::format("{}", fmt::join(x.sizes().begin(), x.sizes().end(), "x"));
 }
 
-std::vector<Case> cases(at::MemoryFormat layout) {
-  const auto random = [&](std::int64_t c, std::int64_t side) {
-    return torch::randn({4, c, side, side}).contiguous(layout);
-  };
-  std::vector<Case> all;
-  for (const auto& [c, side] :
-       std::vector<std::pair<std::int64_t, std::int64_t>>{{32, 160}, {64, 80}, {128, 40}, {256, 20}}) {
-    const auto x = random(c, side), logits = random(c, side), weight = torch::rand({c}), bias = torch::randn({c});
-    all.push_back({"instance_norm_relu", size_name(x), {x, weight, bias}, [](Backend b, const Tensors& t) {
-                     return pam::kernels::instance_norm_relu(t[0], t[1], t[2], 1e-5, b);
-                   }});
-    all.push_back({"instance_norm_relu_gate", size_name(x), {x, weight, bias, logits}, [](Backend b, const Tensors& t) {
-                     return pam::kernels::instance_norm_relu_gate(t[0], t[1], t[2], 1e-5, t[3], true, b);
-                   }});
+double bytes_of(const torch::Tensor& x) { return static_cast<double>(x.nbytes()); }
+
+/// The kernels at the levels of the U-Net, FPA and RFNA for inputs of 160 x 160, with batches that make the largest
+/// tensor at least `mebibytes` large.
+class Cases {
+ public:
+  Cases(at::MemoryFormat layout, torch::TensorOptions options, double mebibytes)
+      : layout_(layout), options_(options), mebibytes_(mebibytes) {}
+
+  /// Makers, so that one case's tensors fill the memory at a time.
+  [[nodiscard]] std::vector<std::function<Case()>> all() const {
+    std::vector<std::function<Case()>> makers;
+    for (const auto& [c, side] : std::vector<std::array<std::int64_t, 2>>{{32, 160}, {64, 80}, {128, 40}, {256, 20}}) {
+      makers.emplace_back([this, c = c, side = side] { return norm(c, side); });
+      makers.emplace_back([this, c = c, side = side] { return norm_gate(c, side); });
+    }
+    for (const auto& [c, side] : std::vector<std::array<std::int64_t, 2>>{{256, 80}, {512, 40}, {1024, 20}}) {
+      makers.emplace_back([this, c = c, side = side] { return branch(c, side); });
+    }
+    for (const auto& [c, skip, side] :
+         std::vector<std::array<std::int64_t, 3>>{{256, 128, 20}, {128, 64, 40}, {64, 32, 80}}) {
+      makers.emplace_back([this, c = c, skip = skip, side = side] { return concat(c, skip, side); });
+    }
+    for (const auto& [c, side] : std::vector<std::array<std::int64_t, 2>>{{64, 80}, {128, 40}, {256, 24}}) {
+      makers.emplace_back([this, c = c, side = side] { return gate(c, side); });
+    }
+    makers.emplace_back([this] { return dice(); });
+    return makers;
   }
-  for (const auto& [c, side] : std::vector<std::pair<std::int64_t, std::int64_t>>{{256, 80}, {512, 40}, {1024, 20}}) {
-    const auto x = random(c, side);
-    all.push_back({"dilated_branch",
-                   size_name(x),
-                   {x, torch::randn({c, 1, 3, 3}), torch::rand({c}), torch::randn({c})},
-                   [](Backend b, const Tensors& t) {
-                     const pam::kernels::DepthwiseStep step{t[1], t[2], t[3]};
-                     return pam::kernels::dilated_branch(t[0], step, step, /*dilation=*/9, 1e-5, b);
-                   }});
+
+ private:
+  /// Samples of `c` channels and `side` squared pixels that fill the wanted size.
+  [[nodiscard]] std::int64_t batch(std::int64_t c, std::int64_t side) const {
+    const auto sample = static_cast<double>(c * side * side) * static_cast<double>(options_.dtype().itemsize());
+    return std::max<std::int64_t>(1, static_cast<std::int64_t>(std::ceil(mebibytes_ * kMiB / sample)));
   }
-  for (const auto& [c, skip, side] :
-       std::vector<std::tuple<std::int64_t, std::int64_t, std::int64_t>>{{256, 128, 20}, {128, 64, 40}, {64, 32, 80}}) {
-    const auto x = random(c, side), beside = random(skip, 2 * side);
-    all.push_back({"upsample_concat", size_name(x), {x, beside}, [](Backend b, const Tensors& t) {
-                     return pam::kernels::upsample_concat(t[0], t[1], b);
-                   }});
+  [[nodiscard]] torch::Tensor random(std::int64_t n, std::int64_t c, std::int64_t side) const {
+    return torch::randn({n, c, side, side}, options_).contiguous(layout_);
   }
-  for (const auto& [c, side] : std::vector<std::pair<std::int64_t, std::int64_t>>{{64, 80}, {128, 40}, {256, 24}}) {
-    const auto features = random(c, side), logits = random(c, side / 8);
-    all.push_back({"upsample_gate", size_name(features), {features, logits}, [](Backend b, const Tensors& t) {
-                     return pam::kernels::upsample_gate(t[0], t[1], t[0], true, b);
-                   }});
+  [[nodiscard]] torch::Tensor row(std::int64_t c) const { return torch::rand({c}, options_.dtype(torch::kFloat)); }
+
+  [[nodiscard]] Case norm(std::int64_t c, std::int64_t side) const {
+    const auto x = random(batch(c, side), c, side);
+    // Forward: x in, y out. Backward: x and dy in, dx out.
+    return {"instance_norm_relu",
+            size_name(x),
+            {x, row(c), row(c)},
+            [](Backend b, const Tensors& t) { return pam::kernels::instance_norm_relu(t[0], t[1], t[2], 1e-5, b); },
+            2 * bytes_of(x),
+            3 * bytes_of(x)};
   }
-  const auto logits = random(1, 160), target = (torch::rand({4, 1, 160, 160}) > 0.9).to(torch::kFloat);
-  all.push_back({"dice_sums", size_name(logits), {logits}, [target](Backend b, const Tensors& t) {
-                   return pam::kernels::dice_sums(t[0], target, b);
-                 }});
-  return all;
+
+  [[nodiscard]] Case norm_gate(std::int64_t c, std::int64_t side) const {
+    const auto n = batch(c, side);
+    const auto x = random(n, c, side), logits = random(n, c, side);
+    // Forward: x and the logits in, y out. Backward: x, the logits and dy in, dx and the logits' gradient out.
+    return {"instance_norm_relu_gate",
+            size_name(x),
+            {x, row(c), row(c), logits},
+            [](Backend b, const Tensors& t) {
+              return pam::kernels::instance_norm_relu_gate(t[0], t[1], t[2], 1e-5, t[3], true, b);
+            },
+            3 * bytes_of(x),
+            5 * bytes_of(x)};
+  }
+
+  [[nodiscard]] Case branch(std::int64_t c, std::int64_t side) const {
+    const auto x = random(batch(c, side), c, side);
+    const auto conv = torch::randn({c, 1, 3, 3}, options_.dtype(torch::kFloat));
+    // Forward: x in, y out: two convolutions, norms and ReLUs in between. Backward: x and dy in, dx out.
+    return {"dilated_branch",
+            size_name(x),
+            {x, conv, row(c), row(c)},
+            [](Backend b, const Tensors& t) {
+              const pam::kernels::DepthwiseStep step{t[1], t[2], t[3]};
+              return pam::kernels::dilated_branch(t[0], step, step, /*dilation=*/9, 1e-5, b);
+            },
+            2 * bytes_of(x),
+            3 * bytes_of(x)};
+  }
+
+  [[nodiscard]] Case concat(std::int64_t c, std::int64_t skip, std::int64_t side) const {
+    const auto n = batch(c + skip, 2 * side);
+    const auto x = random(n, c, side), beside = random(n, skip, 2 * side);
+    const auto small = bytes_of(x), up = 4 * small, k = bytes_of(beside);
+    // Forward: x and the skip in, both parts out. Backward: the upsampled part's gradient in, dx out; the skip's
+    // gradient is a view of what came in.
+    return {
+        "upsample_concat",  size_name(x),
+        {x, beside},        [](Backend b, const Tensors& t) { return pam::kernels::upsample_concat(t[0], t[1], b); },
+        small + k + up + k, up + small};
+  }
+
+  [[nodiscard]] Case gate(std::int64_t c, std::int64_t side) const {
+    const auto n = batch(c, side);
+    const auto features = random(n, c, side), logits = random(n, c, side / 8);
+    const auto s = bytes_of(features), small = bytes_of(logits);
+    // The shortcut is the features. Forward: features and logits in, y out. Backward: features, logits and dy in, the
+    // gradients of features and logits out.
+    return {"upsample_gate",
+            size_name(features),
+            {features, logits},
+            [](Backend b, const Tensors& t) {
+                        return pam::kernels::upsample_gate(t[0], t[1], t[0], true, b); },
+            2 * s + small,
+            3 * s + 2 * small};
+  }
+
+  [[nodiscard]] Case dice() const {
+    const auto logits = random(batch(1, 160), 1, 160);
+    const auto target = (torch::rand(logits.sizes(), options_.dtype(torch::kFloat)) > 0.9).to(torch::kFloat);
+    const auto s = bytes_of(logits), t = bytes_of(target);
+    // Forward: logits and target in. Backward: both in again, the gradient out.
+    return {"dice_sums",
+            size_name(logits),
+            {logits},
+            [target](Backend b, const Tensors& inputs) {
+                        return pam::kernels::dice_sums(inputs[0], target, b); },
+            s + t,
+            2 * s + t};
+  }
+
+  at::MemoryFormat layout_;
+  torch::TensorOptions options_;
+  double mebibytes_;
+};
+
+torch::ScalarType type_of(const std::string& name) {
+  return name == "float32" ? torch::kFloat : name == "bfloat16" ? torch::kBFloat16 : torch::kHalf;
+}
+
+void run(const Settings& settings) {
+  const auto device = settings.on_gpu() ? torch::Device(torch::kCUDA, 0) : torch::Device(torch::kCPU);
+  const auto options = torch::TensorOptions(device);
+  // A GPU's cache holds 50 MiB, and the copy in front must last longer than the host needs to queue the work.
+  const double mebibytes = settings.mebibytes > 0 ? settings.mebibytes : settings.on_gpu() ? 128 : 40;
+  Copy copy(options, settings.on_gpu() ? 2048 : 128);
+  if (!settings.json) {
+    fmt::print("LibTorch {}, {}, {} threads, {} runs, tensors of {} MiB; copies of {:.0f} MiB\n", TORCH_VERSION,
+               device.str(), settings.threads, settings.runs, mebibytes, copy.bytes() / 2 / kMiB);
+    print_header();
+  }
+  for (const auto& dtype : settings.dtypes) {
+    for (const auto& layout : settings.layouts) {
+      const auto format = layout == "nhwc" ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous;
+      torch::manual_seed(0);
+      const Cases cases(format, options.dtype(type_of(dtype)), mebibytes);
+      for (const auto& make : cases.all()) {
+        const auto c = make();
+        if (c.name.find(settings.only) == std::string::npos) continue;
+        for (const bool train : {false, true}) measure(c, layout, dtype, train, settings, copy);
+      }
+    }
+  }
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  const int threads = argc > 1 ? std::max(1, std::atoi(argv[1])) : 2;
-  const int runs = argc > 2 ? std::max(3, std::atoi(argv[2])) : 15;
+  Settings settings;
+  CLI::App app("Times pam's fused kernels against their reference expressions and the memory's bandwidth");
+  app.add_option("--device", settings.device)->check(CLI::IsMember({"cpu", "cuda"}))->capture_default_str();
+  app.add_option("--dtype", settings.dtypes, "of the activations; weights are float32")
+      ->check(CLI::IsMember({"float32", "bfloat16", "float16"}))
+      ->capture_default_str();
+  app.add_option("--layout", settings.layouts)->check(CLI::IsMember({"nchw", "nhwc"}))->capture_default_str();
+  app.add_option("--only", settings.only, "part of the names of the kernels to measure");
+  app.add_option("--mib", settings.mebibytes, "size of the largest tensor; 40 on the CPU, 128 on a GPU");
+  app.add_option("--threads", settings.threads)->check(CLI::PositiveNumber)->capture_default_str();
+  app.add_option("--runs", settings.runs)->check(CLI::PositiveNumber)->capture_default_str();
+  app.add_flag("--json", settings.json, "a JSON line a measurement instead of the table");
+  CLI11_PARSE(app, argc, argv);
 #if defined(__GLIBC__)
   // As pam's programs do: a freed activation stays in the process instead of being faulted in again.
   mallopt(M_MMAP_THRESHOLD, 1 << 30);
   mallopt(M_TRIM_THRESHOLD, -1);
   mallopt(M_TOP_PAD, 256 << 20);
 #endif
-  at::set_num_threads(threads);
-  torch::manual_seed(0);
-  fmt::print("LibTorch {}, {} threads, {} runs; ms\n", TORCH_VERSION, threads, runs);
-  fmt::print("{:<24} {:<20} {:<5} {:<9} {:>9} {:>9} {:>7} {:>9} {:>9} {:>7}\n", "kernel", "size", "", "", "ref wall",
-             "fused", "ratio", "ref cpu", "fused", "ratio");
-  for (const auto layout : {at::MemoryFormat::Contiguous, at::MemoryFormat::ChannelsLast}) {
-    for (const auto& c : cases(layout)) {
-      for (const bool train : {false, true}) {
-        measure(c, layout, train, runs);
-      }
-    }
+  at::set_num_threads(settings.threads);
+  try {
+#if !defined(PAM_WITH_CUDA)
+    pam::check(!settings.on_gpu(), "kernels_bench: built without pam's component cuda; measure on the CPU");
+#endif
+    pam::check(!settings.on_gpu() || torch::cuda::is_available(), "kernels_bench: there is no GPU here");
+    pam::check(settings.on_gpu() ||
+                   std::find(settings.dtypes.begin(), settings.dtypes.end(), "float16") == settings.dtypes.end(),
+               "kernels_bench: pam's CPU kernels take float32 and bfloat16; float16 is for --device cuda");
+    run(settings);
+  } catch (const pam::Error& error) {
+    fmt::print(stderr, "{}\n", error.what());
+    return 2;
   }
 }
