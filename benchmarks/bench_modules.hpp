@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /// Everything that pam_bench knows by name: the zoo's networks, the blocks and the attentions, with the input that each
-/// is counted at.
+/// is measured at.
 #pragma once
 
 #include <pam/attention/gather_excite.hpp>
@@ -9,37 +9,46 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 namespace pam::bench {
 
-/// A module ready to run on `input`.
+/// What networks are built with and fed; blocks and attentions have sizes of their own.
+struct BenchShape {
+  std::int64_t channels = 4, height = 160, width = 160;
+  std::int64_t classes = 1;
+  std::int64_t net_width = 0;  ///< channels of level 0; 0: the network's own
+};
+
+/// A module ready to run on inputs of shape (any batch, input...).
 struct BenchCase {
   std::shared_ptr<torch::nn::Module> module;
   std::function<torch::Tensor(const torch::Tensor&)> run;
-  std::vector<std::int64_t> input;  ///< shape
+  std::vector<std::int64_t> input;  ///< channels, height, width
+  nlohmann::json net;               ///< a network's options, by which Python builds the same; null otherwise
 };
 
 struct BenchEntry {
   std::string name;
   std::string kind;  ///< "net", "block" or "attention"
-  std::function<BenchCase()> make;
+  std::function<BenchCase(const BenchShape&)> make;
 };
 
 template <typename Holder>
 BenchCase bench_case(Holder holder, std::vector<std::int64_t> input) {
-  return {holder.ptr(), [holder](const torch::Tensor& x) mutable { return holder(x); }, std::move(input)};
+  return {holder.ptr(), [holder](const torch::Tensor& x) mutable { return holder(x); }, std::move(input), {}};
 }
 
 /// A block from 64 to 128 channels, stride 2, at 80 x 80.
 template <typename Block>
 BenchEntry bench_block(const std::string& name, const std::function<void(options_t<Block>&)>& set = {}) {
-  return {name, "block", [set] {
+  return {name, "block", [set](const BenchShape&) {
             options_t<Block> options;
             if (set) set(options);
             options.in_channels(64).out_channels(128).stride(2);
-            return bench_case(Block(options), {1, 64, 80, 80});
+            return bench_case(Block(options), {64, 80, 80});
           }};
 }
 
@@ -47,11 +56,11 @@ BenchEntry bench_block(const std::string& name, const std::function<void(options
 template <typename Attention>
 void add_bench_attention(std::vector<BenchEntry>& list, const std::string& name) {
   for (const bool original : {false, true}) {
-    list.push_back({original ? name + "_original" : name, "attention", [original] {
+    list.push_back({original ? name + "_original" : name, "attention", [original](const BenchShape&) {
                       options_t<Attention> options;
                       options.channels(128);
                       if (original) options.original();
-                      return bench_case(Attention(options), {1, 128, 40, 40});
+                      return bench_case(Attention(options), {128, 40, 40});
                     }});
   }
 }
@@ -59,28 +68,36 @@ void add_bench_attention(std::vector<BenchEntry>& list, const std::string& name)
 /// The gate at the skip of the same size, from a decoder's 256 channels at 20 x 20. `input` is the skip.
 inline void add_bench_gate(std::vector<BenchEntry>& list) {
   for (const bool original : {false, true}) {
-    list.push_back({original ? "attention_gate_original" : "attention_gate", "attention", [original] {
-                      AttentionGateOptions options(256, 128);
-                      if (original) options.original();
-                      AttentionGate gate(options);
-                      return BenchCase{gate.ptr(),
-                                       [gate](const torch::Tensor& skip) mutable {
-                                         const auto n = skip.size(0);
-                                         return gate(torch::ones({n, 256, 20, 20}, skip.options()), skip);
-                                       },
-                                       {1, 128, 40, 40}};
-                    }});
+    list.push_back(
+        {original ? "attention_gate_original" : "attention_gate", "attention", [original](const BenchShape&) {
+           AttentionGateOptions options(256, 128);
+           if (original) options.original();
+           AttentionGate gate(options);
+           return BenchCase{gate.ptr(),
+                            [gate, deep = torch::Tensor()](const torch::Tensor& skip) mutable {
+                              if (!deep.defined()) deep = torch::ones({skip.size(0), 256, 20, 20}, skip.options());
+                              return gate(deep, skip);
+                            },
+                            {128, 40, 40},
+                            {}};
+         }});
   }
 }
 
-/// A net of the zoo at 4 x 160 x 160.
-inline BenchEntry bench_net(const std::string& name, std::int64_t in_channels = 4, std::int64_t side_h = 160,
-                            std::int64_t side_w = 160) {
-  return {
-      name, "net", [=] {
-        const auto net = build_network({name, in_channels});
-        return BenchCase{net.ptr(), [net](const torch::Tensor& x) { return net(x); }, {1, in_channels, side_h, side_w}};
-      }};
+/// A net of the zoo.
+inline BenchEntry bench_net(const std::string& name) {
+  return {name, "net", [name](const BenchShape& shape) {
+            NetworkSpec spec{name, shape.channels, shape.classes};
+            if (shape.net_width > 0) spec.width = shape.net_width;
+            const auto net = build_network(spec);
+            check(shape.height >= net.min_size() && shape.width >= net.min_size(),
+                  "pam_bench: {} needs at least {} pixels a side, got --size {} {}", name, net.min_size(), shape.height,
+                  shape.width);
+            return BenchCase{net.ptr(),
+                             [net](const torch::Tensor& x) { return net(x); },
+                             {shape.channels, shape.height, shape.width},
+                             net.options()};
+          }};
 }
 
 /// Every network and block, in the order of the documents.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// Multiply-accumulate operations, counted from what LibTorch executes, not from what a module should execute.
+/// Multiply-accumulate operations and the values they read and write, counted from what LibTorch executes, not from what
+/// a module should execute.
 #pragma once
 
 #include <pam/kernels/backend.hpp>
@@ -19,7 +20,7 @@ namespace detail {
 // (RecordFunction, made for this, has another layout in LibTorch than in programs that are compiled without NDEBUG.)
 inline constexpr auto kWatchKey = c10::DispatchKey::TESTING_ONLY_GenericMode;
 
-inline thread_local std::int64_t executed_macs = 0;
+inline thread_local std::int64_t executed_macs = 0, touched_values = 0;
 
 /// convolution(input, weight, bias, stride, padding, dilation, …): each output value takes (input channels / groups) *
 /// kernel products, whatever the algorithm.
@@ -45,19 +46,28 @@ inline std::int64_t product_macs(const torch::jit::Stack& stack, std::size_t lef
 inline void watch(const c10::OperatorHandle& op, torch::jit::Stack* stack) {
   const auto first = stack->size() - op.schema().arguments().size();
   const auto& name = op.schema().name();
-  if (name == "aten::convolution") executed_macs += convolution_macs(*stack, first);
-  if (name == "aten::mm" || name == "aten::bmm") executed_macs += product_macs(*stack, first);
-  if (name == "aten::addmm" || name == "aten::baddbmm") executed_macs += product_macs(*stack, first + 1);
-  const c10::impl::ExcludeDispatchKeyGuard pass_on(kWatchKey);
-  op.callBoxed(stack);
+  const auto left = first + (name == "aten::addmm" || name == "aten::baddbmm" ? 1 : 0);
+  executed_macs += name == "aten::convolution" ? convolution_macs(*stack, first) : product_macs(*stack, left);
+  touched_values += (*stack)[left].toTensor().numel() + (*stack)[left + 1].toTensor().numel();
+  {
+    const c10::impl::ExcludeDispatchKeyGuard pass_on(kWatchKey);
+    op.callBoxed(stack);
+  }
+  touched_values += stack->back().toTensor().numel();
 }
 
 }  // namespace detail
 
-/// The multiply-accumulates of the convolutions and matrix products that `run` executes on this thread. Norms,
-/// activations and resizing are not counted, as is usual. Runs with the reference kernels, whose operations LibTorch
-/// sees; the fused ones compute the same products. One thread at a time.
-inline std::int64_t count_macs(const std::function<void()>& run) {
+/// What `count_work` finds.
+struct Work {
+  std::int64_t macs = 0;    ///< multiply-accumulates
+  std::int64_t values = 0;  ///< entries of the operands and results of the same operations, each counted once
+};
+
+/// The work of the convolutions and matrix products that `run` executes on this thread. Norms, activations and resizing
+/// are not counted, as is usual. Runs with the reference kernels, whose operations LibTorch sees; the fused ones compute
+/// the same products. One thread at a time.
+inline Work count_work(const std::function<void()>& run) {
   torch::Library others(torch::Library::IMPL, "_", detail::kWatchKey, __FILE__, __LINE__);
   others.fallback(torch::CppFunction::makeFallthrough());
   torch::Library products(torch::Library::IMPL, "aten", detail::kWatchKey, __FILE__, __LINE__);
@@ -69,10 +79,13 @@ inline std::int64_t count_macs(const std::function<void()>& run) {
     Reference() { kernels::set_default_backend(kernels::Backend::Reference); }
     ~Reference() { kernels::set_default_backend(before); }
   } reference;
-  detail::executed_macs = 0;
+  detail::executed_macs = detail::touched_values = 0;
   const c10::impl::IncludeDispatchKeyGuard watched(detail::kWatchKey);
   run();
-  return detail::executed_macs;
+  return {detail::executed_macs, detail::touched_values};
 }
+
+/// The multiply-accumulates alone.
+inline std::int64_t count_macs(const std::function<void()>& run) { return count_work(run).macs; }
 
 }  // namespace pam::bench

@@ -1,34 +1,47 @@
 // SPDX-License-Identifier: MIT
-// pam_bench: how large pam's modules are and how long they take.
-//   pam_bench --list [--json] [NAME...]                   parameters and multiply-accumulates of every network and
-//   block pam_bench --time [--json] [--tasks infer train] NET... milliseconds, the median of repeats
-// Exit code 2 where the command line is wrong. Figures of one machine do not carry over to another: compare ratios.
-#include "bench_modules.hpp"
-#include "bench_timing.hpp"
-#include "mac_counter.hpp"
+// pam_bench: how large pam's modules are, how long they take, and how long the same networks take in Python.
+//   pam_bench --list [--json]                                   parameters and multiply-accumulates of every module
+//   pam_bench --nets unet fpa --tasks infer train               milliseconds, medians of repeats
+//   pam_bench --nets fpa --peer ~/venv/bin/python               the same in Python beside it, its fastest mode and
+//   layout pam_bench --nets fpa --json > old.jsonl; pam_bench --nets fpa --baseline old.jsonl    what changed
+// What is compared runs in turns, a round each, so that a busy moment of the machine meets all of it. Exit code 2 where
+// the command line is wrong. Figures of one machine do not carry over to another: compare ratios.
+#include "bench_peer.hpp"
+#include "bench_report.hpp"
+#include "bench_step.hpp"
+
+#include <pam/core/nearest.hpp>
 
 #include <CLI/CLI.hpp>
 
 #include <algorithm>
+#include <cmath>
 #include <iostream>
+#include <map>
+#include <memory>
+#include <thread>
 
-#if defined(__GLIBC__)
-#include <malloc.h>
+#ifndef PAM_BENCH_PEER
+#define PAM_BENCH_PEER "benchmarks/torch_peer.py"
 #endif
 
 namespace {
 
 using namespace pam;
+using bench::BenchSetting;
+using bench::BenchStep;
 
 struct Arguments {
-  bool list = false, time = false, json = false, reference = false;
-  std::vector<std::string> names;
-  std::vector<std::string> tasks{"infer", "train"};
-  std::vector<std::int64_t> size{160, 160};
-  std::string device = "cpu";
-  int threads = 0;
-  std::int64_t classes = 1, net_width = 0;
-  bench::TimingOptions timing;
+  bool list = false, json = false, csv = false;
+  std::vector<std::string> nets;
+  std::vector<std::string> tasks{"infer", "train"}, devices, dtypes{"float32"}, layouts, backends{"fused"};
+  std::vector<std::int64_t> batches{4}, size{160, 160};
+  bench::BenchShape shape;
+  int threads = 0, repeats = 9;
+  std::string baseline;
+  bool peer = false;
+  std::string peer_python = "python3";
+  std::vector<std::string> peer_modes;
 };
 
 /// The entries that were asked for, or all. Throws for a name that nothing has.
@@ -49,18 +62,26 @@ std::vector<bench::BenchEntry> chosen(const std::vector<std::string>& names) {
   return list;
 }
 
+/// The work of one image's forward pass.
+bench::Work work_of(const bench::BenchEntry& entry, const bench::BenchShape& shape) {
+  torch::NoGradGuard no_grad;
+  auto item = entry.make(shape);
+  item.module->eval();
+  auto dims = item.input;
+  dims.insert(dims.begin(), 1);
+  const auto x = torch::randn(dims);
+  return bench::count_work([&] { item.run(x); });
+}
+
 void list_modules(const Arguments& arguments) {
   if (!arguments.json) {
     fmt::print("{:<32} {:<10} {:>12} {:>15}   counted at\n", "name", "kind", "parameters", "MACs");
   }
-  torch::NoGradGuard no_grad;
-  for (const auto& entry : chosen(arguments.names)) {
-    auto item = entry.make();
-    item.module->eval();
+  for (const auto& entry : chosen(arguments.nets)) {
+    auto item = entry.make(arguments.shape);
     std::int64_t parameters = 0;
     for (const auto& p : item.module->parameters()) parameters += p.numel();
-    const auto x = torch::zeros(item.input);
-    const auto macs = bench::count_macs([&] { item.run(x); });
+    const auto macs = work_of(entry, arguments.shape).macs;
     if (arguments.json) {
       const nlohmann::json line{{"name", entry.name},
                                 {"kind", entry.kind},
@@ -76,89 +97,260 @@ void list_modules(const Arguments& arguments) {
   }
 }
 
-void time_networks(const Arguments& arguments) {
-  const auto& t = arguments.timing;
-  if (!arguments.json) {
-    fmt::print("{} x {} x {} x {}, {}, {} threads, LibTorch {}, {} kernels{}; milliseconds, median of {}\n", t.batch,
-               t.in_channels, t.height, t.width, arguments.device, torch::get_num_threads(), TORCH_VERSION,
-               arguments.reference ? "reference" : "fused", t.channels_last ? ", channels last" : "", t.repeats);
-    fmt::print("{:<20} {:<6} {:>10} {:>10} {:>10} {:>12}\n", "net", "task", "median", "fastest", "slowest", "images/s");
+/// A BenchStep with its times.
+struct Contestant {
+  explicit Contestant(std::unique_ptr<BenchStep> step_) : step(std::move(step_)) {}
+
+  /// The first runs fill caches, choose algorithms and compile kernels; one more shows the memory, and the last how
+  /// many fill a round of 20 ms.
+  void warm_up() {
+    const auto device = step->setting().device;
+    for (int i = 0; i < 3; ++i) step->step();
+    peak = bench::peak_growth(device, [&] { step->step(); });
+    step->step();
+    const double ms = bench::milliseconds(device, [&] { step->step(); });
+    steps = std::clamp(static_cast<int>(std::ceil(20 / std::max(ms, 1e-3))), 1, 200);
   }
-  for (const auto& name : arguments.names) {
-    for (const auto& task : arguments.tasks) {
-      torch::manual_seed(0);
-      NetworkSpec spec{name, t.in_channels, arguments.classes};
-      if (arguments.net_width > 0) spec.width = arguments.net_width;
-      const auto ms = bench::time_network(build_network(spec), task, t);
-      if (arguments.json) {
-        const nlohmann::json line{{"net", name},
-                                  {"task", task},
-                                  {"ms", ms.median},
-                                  {"fastest_ms", ms.fastest},
-                                  {"slowest_ms", ms.slowest},
-                                  {"batch", t.batch},
-                                  {"size", {t.height, t.width}},
-                                  {"channels_last", t.channels_last},
-                                  {"device", arguments.device},
-                                  {"threads", torch::get_num_threads()},
-                                  {"kernels", arguments.reference ? "reference" : "fused"},
-                                  {"libtorch", TORCH_VERSION},
-                                  {"repeats", t.repeats}};
-        std::cout << line.dump() << std::endl;
-      } else {
-        fmt::print("{:<20} {:<6} {:>10.2f} {:>10.2f} {:>10.2f} {:>12.2f}\n", name, task, ms.median, ms.fastest,
-                   ms.slowest, 1e3 * static_cast<double>(t.batch) / ms.median);
-        std::fflush(stdout);
+
+  void round() {
+    const double ms = bench::milliseconds(step->setting().device, [&] {
+      for (int i = 0; i < steps; ++i) step->step();
+    });
+    times.push_back(ms / steps);
+  }
+
+  std::unique_ptr<BenchStep> step;
+  std::optional<std::int64_t> peak;
+  int steps = 1;
+  std::vector<double> times;
+};
+
+class Benchmark {
+ public:
+  explicit Benchmark(const Arguments& arguments)
+      : arguments_(arguments),
+        report_(arguments.json  ? bench::Format::Json
+                : arguments.csv ? bench::Format::Csv
+                                : bench::Format::Table) {
+    if (!arguments.baseline.empty()) baseline_.emplace(arguments.baseline);
+    if (arguments.peer) {
+      const char* script = std::getenv("PAM_TORCH_PEER");
+      peer_ = std::make_unique<bench::Peer>(arguments.peer_python, script != nullptr ? script : PAM_BENCH_PEER,
+                                            torch::get_num_threads());
+    }
+  }
+
+  void run() {
+    std::vector<std::string> names = arguments_.nets;
+    if (names.empty()) names = {"unet", "fpa", "rfna_section33"};
+    if (!arguments_.json && !arguments_.csv) {
+      fmt::print("{} x {} x {} (networks), {} threads, LibTorch {}{}; milliseconds, median of {}\n",
+                 arguments_.shape.channels, arguments_.shape.height, arguments_.shape.width, torch::get_num_threads(),
+                 TORCH_VERSION, peer_ ? ", peer: Python's torch " + peer_->version() : "", arguments_.repeats);
+    }
+    for (const auto& entry : chosen(names)) {
+      const auto work = work_of(entry, arguments_.shape);
+      for (const auto& device : arguments_.devices) {
+        for (const auto& dtype : arguments_.dtypes) {
+          for (const auto batch : arguments_.batches) {
+            for (const auto& task : arguments_.tasks)
+              measure(entry, work, setting(entry.name, device, dtype, batch, task));
+          }
+        }
       }
     }
   }
-}
+
+ private:
+  static BenchSetting setting(const std::string& name, const std::string& device, const std::string& dtype,
+                              std::int64_t batch, const std::string& task) {
+    BenchSetting s;
+    s.name = name, s.device = torch::Device(device), s.batch = batch, s.task = task;
+    check(from_string(dtype, s.precision), "pam_bench: --dtype must be {}, got '{}'", option_names(s.precision), dtype);
+    check_precision(s.precision, s.device);
+    return s;
+  }
+
+  /// Every layout and backend of one measurement, and the peer, in turns.
+  void measure(const bench::BenchEntry& entry, const bench::Work& work, BenchSetting setting) {
+    std::vector<Contestant> contestants;
+    auto layouts = arguments_.layouts;
+    if (layouts.empty()) layouts = {"nhwc"};
+    for (const auto& layout : layouts) {
+      for (const auto& backend : arguments_.backends) {
+        setting.channels_last = layout == "nhwc";
+        setting.backend = backend == "fused" ? kernels::Backend::Fused : kernels::Backend::Reference;
+        contestants.emplace_back(std::make_unique<BenchStep>(entry, setting, arguments_.shape));
+      }
+    }
+    const auto peer = load_peer(contestants[0]);
+    for (auto& c : contestants) c.warm_up();
+    std::vector<double> peer_times;
+    const int peer_steps = contestants[0].steps;
+    for (int i = 0; i < arguments_.repeats; ++i) {
+      for (auto& c : contestants) c.round();
+      if (peer.is_string())
+        peer_times.push_back(peer_->ask({{"op", "run"}, {"steps", peer_steps}}).at("ms").get<double>());
+    }
+    for (const auto& c : contestants) add_row(c, work, peer, peer_times);
+  }
+
+  /// The peer's fastest mode, or null where there is none.
+  nlohmann::json load_peer(const Contestant& like) {
+    if (!peer_ || like.step->net().is_null()) return nullptr;
+    const auto& s = like.step->setting();
+    auto modes = arguments_.peer_modes;
+    if (modes.empty()) {
+      modes = {"eager", "compile"};
+      if (s.device.is_cuda()) modes.insert(modes.end(), {"max-autotune-no-cudagraphs", "reduce-overhead"});
+    }
+    const auto answer = peer_->ask({{"op", "load"},
+                                    {"net", like.step->net()},
+                                    {"task", s.task},
+                                    {"device", s.device.is_cuda() ? "cuda" : "cpu"},
+                                    {"dtype", to_string(s.precision)},
+                                    {"batch", s.batch},
+                                    {"size", arguments_.size},
+                                    {"modes", modes},
+                                    {"repeats", 5}});
+    for (const auto& [mode, took] : answer.at("ms").items()) {
+      if (took.is_string()) {
+        std::cerr << "peer: " << s.name << " " << s.task << ", " << mode << ": " << took.get<std::string>() << "\n";
+      }
+    }
+    peer_modes_ = answer.at("ms");
+    return answer.at("mode");
+  }
+
+  void add_row(const Contestant& c, const bench::Work& work, const nlohmann::json& peer,
+               const std::vector<double>& peer_times) {
+    const auto& s = c.step->setting();
+    const auto& input = c.step->input();
+    const double ms = bench::quantile(c.times, 0.5), images = 1e3 * static_cast<double>(s.batch) / ms;
+    // A training step runs each product three times: forward, for the input's gradient and for the weights'.
+    const double passes = s.task == "train" ? 3 : 1;
+    const auto& ceilings = ceilings_of(s);
+    const double bytes = static_cast<double>(work.values) * (s.precision == Precision::Float32 ? 4 : 2);
+    bench::Row row;
+    row["name"] = s.name;
+    row["task"] = s.task;
+    row["device"] = s.device.str();
+    row["dtype"] = to_string(s.precision);
+    row["layout"] = s.channels_last ? "nhwc" : "nchw";
+    row["backend"] = s.backend == kernels::Backend::Fused ? "fused" : "reference";
+    row["batch"] = s.batch;
+    row["ms"] = ms;
+    row["p10"] = bench::quantile(c.times, 0.1);
+    row["p90"] = bench::quantile(c.times, 0.9);
+    row["images_per_s"] = images;
+    row["parameters"] = c.step->parameters();
+    row["macs"] = work.macs;
+    row["peak_bytes"] = c.peak ? nlohmann::json(*c.peak) : nlohmann::json();
+    row["matrix_share"] = passes * images * static_cast<double>(work.macs) / ceilings.macs_per_s;
+    row["copy_share"] = passes * images * bytes / ceilings.copy_bytes_per_s;
+    row["channels"] = input[0];
+    row["size"] = {input[1], input[2]};
+    row["threads"] = torch::get_num_threads();
+    row["repeats"] = c.times.size();
+    row["libtorch"] = TORCH_VERSION;
+    if (peer_) {
+      row["peer_ms"] = row["peer_mode"] = row["ratio"] = nullptr;
+      row["peer_torch"] = peer_->version();
+      if (!peer_times.empty()) {
+        const double peer_ms = bench::quantile(peer_times, 0.5);
+        row["peer_ms"] = peer_ms;
+        row["peer_mode"] = peer;
+        row["ratio"] = peer_ms / ms;
+        row["peer_tried"] = peer_modes_;
+      }
+    }
+    if (baseline_) baseline_->compare(row);
+    report_.add(row);
+  }
+
+  const bench::Ceilings& ceilings_of(const BenchSetting& s) {
+    const auto key = s.device.str() + " " + to_string(s.precision);
+    const auto found = ceilings_.find(key);
+    if (found != ceilings_.end()) return found->second;
+    return ceilings_[key] = bench::measure_ceilings(s.device, scalar_type(s.precision));
+  }
+
+  const Arguments& arguments_;
+  bench::Report report_;
+  std::optional<bench::Baseline> baseline_;
+  std::unique_ptr<bench::Peer> peer_;
+  nlohmann::json peer_modes_;
+  std::map<std::string, bench::Ceilings> ceilings_;
+};
 
 int run(Arguments& arguments) {
-  check(arguments.list != arguments.time, "pam_bench: say --list or --time; --help explains both");
+  check(!(arguments.json && arguments.csv), "pam_bench: --json and --csv exclude each other");
 #if defined(__GLIBC__)
   // Large blocks stay with the process: unmapped activations cost a page fault for each page at their next use.
   mallopt(M_MMAP_THRESHOLD, 1 << 30);
   mallopt(M_TRIM_THRESHOLD, 2000 << 20);
   mallopt(M_TOP_PAD, 256 << 20);
 #endif
-  if (arguments.threads > 0) torch::set_num_threads(arguments.threads);
+  // LibTorch takes half of the processors where they are threads of one core.
+  const auto cores = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
+  torch::set_num_threads(arguments.threads > 0 ? arguments.threads : cores);
+  arguments.shape.height = arguments.size[0], arguments.shape.width = arguments.size[1];
   if (arguments.list) {
     list_modules(arguments);
     return 0;
   }
-  check(!arguments.names.empty(), "pam_bench: --time needs the names of networks; --list shows them");
-  arguments.timing.device = torch::Device(arguments.device);
-  arguments.timing.height = arguments.size[0], arguments.timing.width = arguments.size[1];
-  if (arguments.reference) kernels::set_default_backend(kernels::Backend::Reference);
-  time_networks(arguments);
+  if (arguments.devices.empty()) arguments.devices = {torch::cuda::is_available() ? "cuda" : "cpu"};
+  for (const auto& name : arguments.devices) {
+    check(!torch::Device(name).is_cuda() || torch::cuda::is_available(),
+          "pam_bench: --device {}: this LibTorch sees no CUDA device", name);
+  }
+  Benchmark(arguments).run();
   return 0;
+}
+
+void add_options(CLI::App& app, Arguments& a) {
+  app.add_flag(
+      "--list", a.list,
+      "parameters and multiply-accumulates of one image: networks at 4 x 160 x 160 unless told otherwise, blocks "
+      "at 64 to 128 channels, stride 2, 80 x 80, attentions at 128 channels, 40 x 40");
+  app.add_flag("--json", a.json, "one JSON object a line");
+  app.add_flag("--csv", a.csv, "comma-separated values");
+  app.add_option("--nets,names", a.nets,
+                 "modules by name, as --list shows them; unet fpa rfna_section33 where none is "
+                 "named, and all for --list");
+  app.add_option("--tasks", a.tasks, "infer, train or both")->check(CLI::IsMember({"infer", "train"}));
+  app.add_option("--device", a.devices, "cpu, cuda, cuda:1 …; CUDA where there is one");
+  app.add_option("--dtype", a.dtypes, "float32, bfloat16, float16")
+      ->transform(CLI::Transformer(std::map<std::string, std::string>{
+          {"fp32", "float32"}, {"bf16", "bfloat16"}, {"fp16", "float16"}, {"half", "float16"}}));
+  app.add_option("--layout", a.layouts, "nhwc (channels last, the default), nchw or both")
+      ->check(CLI::IsMember({"nchw", "nhwc"}));
+  app.add_option("--backend", a.backends, "fused, reference or both")->check(CLI::IsMember({"fused", "reference"}));
+  app.add_option("--batch", a.batches, "images at once")->check(CLI::Range(1, 4096));
+  app.add_option("--channels", a.shape.channels, "input channels of networks")->check(CLI::Range(1, 4096));
+  app.add_option("--size", a.size, "height and width of networks' inputs")->expected(2)->check(CLI::Range(1, 65536));
+  app.add_option("--classes", a.shape.classes, "output channels; 1 is binary")->check(CLI::Range(1, 4096));
+  app.add_option("--width", a.shape.net_width, "channels of level 0, instead of the network's own")
+      ->check(CLI::Range(1, 4096));
+  app.add_option("--repeats", a.repeats, "rounds, of which the median counts")->check(CLI::Range(1, 10000));
+  app.add_option("--threads", a.threads, "CPU threads; 0: one a core")->check(CLI::Range(0, 1024));
+  app.add_option("--baseline", a.baseline, "JSON lines of an earlier run: adds its milliseconds and the speed-up");
+  const auto* peer = app.add_option("--peer", a.peer_python,
+                                    "this Python (python3 where none is named) runs the same networks, eager and under "
+                                    "torch.compile, in both layouts; the fastest is timed in turns with pam")
+                         ->expected(0, 1);
+  app.add_option("--peer-modes", a.peer_modes,
+                 "eager, compile, or a mode of torch.compile; eager compile on a CPU, and "
+                 "max-autotune-no-cudagraphs reduce-overhead on CUDA");
+  app.parse_complete_callback([&a, peer] { a.peer = peer->count() > 0; });
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
   Arguments arguments;
-  CLI::App app("How large pam's modules are and how long they take.");
-  app.add_flag("--list", arguments.list,
-               "parameters and multiply-accumulates: nets at 1 x 4 x 160 x 160, blocks at 64 to 128 "
-               "channels, stride 2, 80 x 80, attentions at 128 channels, 40 x 40");
-  app.add_flag("--time", arguments.time, "milliseconds of the networks that are named");
-  app.add_flag("--json", arguments.json, "one JSON object a line");
-  app.add_option("names", arguments.names, "modules to list (all where none is named), or networks to time");
-  app.add_option("--tasks", arguments.tasks, "infer, train or both")->check(CLI::IsMember({"infer", "train"}));
-  app.add_option("--batch", arguments.timing.batch, "images at once")->check(CLI::Range(1, 4096));
-  app.add_option("--channels", arguments.timing.in_channels, "input channels")->check(CLI::Range(1, 4096));
-  app.add_option("--size", arguments.size, "height and width")->expected(2)->check(CLI::Range(1, 65536));
-  app.add_option("--classes", arguments.classes, "output channels; 1 is binary")->check(CLI::Range(1, 4096));
-  app.add_option("--width", arguments.net_width, "channels of level 0, instead of the network's own")
-      ->check(CLI::Range(1, 4096));
-  app.add_option("--repeats", arguments.timing.repeats, "timed runs, of which the median counts")
-      ->check(CLI::Range(1, 10000));
-  app.add_option("--threads", arguments.threads, "CPU threads; 0: LibTorch's own choice")->check(CLI::Range(0, 1024));
-  app.add_option("--device", arguments.device, "cpu, cuda, cuda:1 …");
-  app.add_flag("--channels-last", arguments.timing.channels_last, "the input in channels-last layout");
-  app.add_flag("--reference", arguments.reference, "pam's reference expressions instead of its fused kernels");
+  CLI::App app("How large pam's modules are, how long they take, and how long the same takes in Python.");
+  add_options(app, arguments);
   try {
     app.parse(argc, argv);
     return run(arguments);

@@ -10,7 +10,6 @@ As a program (only torch is needed; numpy for .npy files, onnx and onnxruntime f
   pam_torch.py --weights fpa.safetensors --input x.npy --output p.npy     probabilities, reversed labels undone
   pam_torch.py --weights fpa.safetensors --save fpa.pt         convert, either way
   pam_torch.py --weights fpa.safetensors --onnx fpa.onnx       export, and compare with onnxruntime where it is installed
-  pam_torch.py --net fpa --in-channels 4 --time infer train    milliseconds, one JSON line each
   pam_torch.py --net fpa --in-channels 4 --golden DIR          a test file: random weights, input, output, gradients
   pam_torch.py --check FILE...                                 compares such files, from here or from C++
   pam_torch.py --compare A.safetensors B.safetensors           largest difference of two files' tensors, by name
@@ -25,10 +24,8 @@ import ctypes
 import json
 import os
 import pickle
-import statistics
 import struct
 import sys
-import time
 import zipfile
 
 import torch
@@ -619,46 +616,6 @@ def dice_loss(logits, target):
     return 1 - (2 * (p * t).sum() + 1) / (p.sum() + t.sum() + 1)
 
 
-def time_tasks(net, a):
-    """Median milliseconds of inference or a training step (soft Dice, AdamW), a JSON line each."""
-    device = torch.device(a.device)
-    net = net.to(device)
-    x = torch.randn(a.batch, net.options["in_channels"], *a.size, device=device)
-    t = (torch.rand(a.batch, 1, *a.size, device=device) > 0.9).float()
-    if a.channels_last:
-        net, x = net.to(memory_format=torch.channels_last), x.contiguous(memory_format=torch.channels_last)
-    run = net if a.mode == "eager" else torch.compile(net, mode=None if a.mode == "compile" else a.mode)
-    optimizer = torch.optim.AdamW(net.parameters(), lr=1e-4)
-
-    def autocast():
-        return torch.autocast(device.type, dtype=torch.bfloat16, enabled=a.precision == "bf16")
-
-    def infer():
-        with torch.no_grad(), autocast():
-            run(x)
-
-    def train():
-        optimizer.zero_grad(set_to_none=True)
-        with autocast():
-            y = run(x)
-        dice_loss(y[:, :1].float(), t).backward()
-        optimizer.step()
-
-    for task in a.time:
-        net.train(task == "train")
-        step, ms = {"infer": infer, "train": train}[task], []
-        for i in range(a.repeats + 2):  # two to warm up
-            start = time.perf_counter()
-            step()
-            if device.type == "cuda":
-                torch.cuda.synchronize()
-            ms.append((time.perf_counter() - start) * 1e3)
-        print(json.dumps(dict(peer="pytorch " + torch.__version__, net=net.options["name"], mode=a.mode, task=task,
-                              precision=a.precision, batch=a.batch, size=list(a.size), channels_last=a.channels_last,
-                              threads=torch.get_num_threads(), ms=round(statistics.median(ms[2:]), 3),
-                              parameters=parameter_count(net))), flush=True)
-
-
 # ----------------------------------------------------------------------------------------------------- command line
 
 
@@ -701,14 +658,8 @@ def parser():
     p.add_argument("--check", nargs="+", help="compare these test files")
     p.add_argument("--compare", nargs=2, help="compare the tensors of two files")
     p.add_argument("--bound", type=float, default=1e-5, help="for --check and --compare: relative to the largest entry")
-    p.add_argument("--time", nargs="+", choices=["infer", "train"])
-    p.add_argument("--size", type=int, nargs=2, help="height and width for --onnx, --time and --golden")
+    p.add_argument("--size", type=int, nargs=2, help="height and width for --onnx and --golden")
     p.add_argument("--batch", type=int, default=1)
-    p.add_argument("--device", default="cpu")
-    p.add_argument("--mode", default="eager", help="eager, compile, max-autotune, reduce-overhead …")
-    p.add_argument("--precision", default="fp32", choices=["fp32", "bf16"])
-    p.add_argument("--channels-last", action="store_true")
-    p.add_argument("--repeats", type=int, default=5)
     return p
 
 
@@ -755,7 +706,7 @@ def run(a):
         net = build(options)
     print("%s: %d parameters, %d input channels, %d output channels%s" % (
         net.options["name"], parameter_count(net), net.options["in_channels"], net.options["classes"],
-        ", reversed labels" if net.reversed else ""), file=sys.stderr if a.time else sys.stdout)
+        ", reversed labels" if net.reversed else ""))
     if a.input:
         x = read_image(a.input)
         net.eval()
@@ -767,8 +718,6 @@ def run(a):
     a.size = tuple(a.size or (160, 160))
     if a.onnx:
         export_onnx(net, a.onnx, a.size)
-    if a.time:
-        time_tasks(net, a)
     return 0
 
 

@@ -25,6 +25,14 @@ TEST_CASE("multiply-accumulates of blocks agree with a count by hand", "[benchma
   REQUIRE(bench::count_macs([&] { full(x); }) == convolutions + branch + std::int64_t{40} * 40 * 2 * 512 * 9 * 511);
 }
 
+TEST_CASE("the values that products read and write agree with a count by hand", "[benchmarks]") {
+  torch::NoGradGuard no_grad;
+  ConvBlock plain(ConvBlockOptions(64, 128).stride(2));
+  const auto work = bench::count_work([&] { plain(torch::randn({1, 64, 80, 80})); });
+  const std::int64_t map = 128 * 40 * 40;  // written by the first convolution, read and written by the second
+  REQUIRE(work.values == 64 * 80 * 80 + 3 * map + 128 * 64 * 9 + 128 * 128 * 9);
+}
+
 TEST_CASE("matrix products count, and the counter leaves nothing behind", "[benchmarks]") {
   torch::NoGradGuard no_grad;
   GlobalContext context(GlobalContextOptions(32));

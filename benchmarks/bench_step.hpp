@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: MIT
+/// One thing that pam_bench times: a module at inference or at a training step, on one device, in one type, layout and
+/// backend.
+#pragma once
+
+#include "bench_device.hpp"
+#include "bench_modules.hpp"
+#include "mac_counter.hpp"
+
+#include <pam/core/memory_format.hpp>
+#include <pam/core/precision.hpp>
+#include <pam/losses/dice_loss.hpp>
+
+#include <optional>
+#include <string>
+
+namespace pam::bench {
+
+struct BenchSetting {
+  std::string name;
+  std::string task = "infer";  ///< or "train": forward, loss, backward, AdamW
+  torch::Device device = torch::kCPU;
+  Precision precision = Precision::Float32;
+  bool channels_last = true;
+  kernels::Backend backend = kernels::Backend::Fused;
+  std::int64_t batch = 4;
+};
+
+/// Builds the module and its input; `step` then runs it once. Networks train on soft Dice with labels of 10 %
+/// foreground (cross-entropy for several classes), blocks and attentions on a random gradient. A training step keeps
+/// float32 weights and computes under autocast; inference casts the weights once.
+class BenchStep {
+ public:
+  BenchStep(const BenchEntry& entry, const BenchSetting& setting, const BenchShape& shape) : setting_(setting) {
+    torch::manual_seed(0);
+    case_ = entry.make(shape);
+    auto& module = *case_.module;
+    kernels::set_backend(module, setting.backend);
+    const auto dtype = training() ? torch::kFloat : scalar_type(setting.precision);
+    module.to(setting.device, dtype);
+    module.train(training());
+    auto dims = case_.input;
+    dims.insert(dims.begin(), setting.batch);
+    input_ = torch::randn(dims, setting.device).to(dtype);
+    if (setting.channels_last) {
+      to_memory_format(module, torch::MemoryFormat::ChannelsLast);
+      input_ = input_.contiguous(torch::MemoryFormat::ChannelsLast);
+    }
+    if (training()) prepare_training(entry.kind == "net");
+  }
+
+  void step() {
+    if (!training()) {
+      torch::NoGradGuard no_grad;
+      case_.run(input_);
+      return;
+    }
+    for (auto& p : parameters_) p.mutable_grad() = torch::Tensor();
+    torch::Tensor y;
+    {
+      const auto scope = autocast(setting_.device, setting_.precision);
+      y = case_.run(input_);
+    }
+    if (labels_.defined()) {
+      (y.size(1) == 1 ? dice_loss(y, labels_) : torch::cross_entropy_loss(y.to(torch::kFloat), labels_)).backward();
+    } else {
+      if (!direction_.defined()) direction_ = torch::randn_like(y);
+      y.backward(direction_);
+    }
+    optimizer_->step();
+  }
+
+  [[nodiscard]] const BenchSetting& setting() const { return setting_; }
+  [[nodiscard]] const nlohmann::json& net() const { return case_.net; }
+  [[nodiscard]] const std::vector<std::int64_t>& input() const { return case_.input; }
+  [[nodiscard]] std::int64_t parameters() const {
+    std::int64_t count = 0;
+    for (const auto& p : case_.module->parameters()) count += p.numel();
+    return count;
+  }
+
+ private:
+  [[nodiscard]] bool training() const { return setting_.task == "train"; }
+  void prepare_training(bool is_net) {
+    parameters_ = case_.module->parameters();
+    optimizer_.emplace(parameters_, torch::optim::AdamWOptions(1e-4));
+    if (is_net) {
+      labels_ = (torch::rand({setting_.batch, input_.size(2), input_.size(3)}, setting_.device) > 0.9).to(torch::kLong);
+    } else {
+      input_.requires_grad_(true);  // a block stands in the middle of a network
+    }
+  }
+
+  BenchSetting setting_;
+  BenchCase case_;
+  torch::Tensor input_, labels_, direction_;
+  std::vector<torch::Tensor> parameters_;
+  std::optional<torch::optim::AdamW> optimizer_;
+};
+
+}  // namespace pam::bench
