@@ -131,6 +131,7 @@ TEST_CASE("on a GPU the recorded net gives the plain one's output, sees new weig
   REQUIRE_FALSE(waiting.graphed());
   REQUIRE_FALSE(waiting.reason().empty());
   REQUIRE(waiting(torch::full({2, 3}, 2.f, torch::kCUDA)).sum().item<float>() == 144);
+  REQUIRE(torch::randn({4}, torch::kCUDA).isfinite().all().item<bool>());  // the generator draws again
   REQUIRE(GraphedInference([](const torch::Tensor& x) { return x * 2; }, torch::ones({4}, torch::kCUDA)).graphed());
 #endif
 }

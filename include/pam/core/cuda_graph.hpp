@@ -10,11 +10,14 @@
 
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <string>
+#include <utility>
 #include <vector>
 
 #if defined(PAM_WITH_CUDA) && PAM_TORCH_AT_LEAST(2, 4)
 #define PAM_HAS_CUDA_GRAPHS 1
+#include <ATen/cuda/CUDAGeneratorImpl.h>
 #include <ATen/cuda/CUDAGraph.h>
 #include <c10/cuda/CUDACachingAllocator.h>
 #include <c10/cuda/CUDAFunctions.h>
@@ -74,6 +77,8 @@ class CudaGraph {
   std::string reason_;
 
 #ifdef PAM_HAS_CUDA_GRAPHS
+  using Pool = decltype(at::cuda::graph_pool_handle());  // its name has moved between LibTorch's versions
+
   void record(torch::Device device, const std::function<void()>& work) {
     const c10::cuda::CUDAGuard on_device(device);
     const auto side = c10::cuda::getStreamFromPool(/*isHighPriority=*/false, device.index());
@@ -95,6 +100,7 @@ class CudaGraph {
   void capture(torch::Device device, const std::function<void()>& work) {
     auto graph = std::make_unique<at::cuda::CUDAGraph>();
     const auto pool = at::cuda::graph_pool_handle();
+    const auto random = at::cuda::detail::getDefaultCUDAGenerator(device.index()).clone();
     try {
       // Thread-local: loader threads may page-lock memory meanwhile. Autograd's threads launch on the same stream, and
       // what they launch is recorded in every mode.
@@ -104,12 +110,13 @@ class CudaGraph {
       graph_ = std::move(graph);
     } catch (const std::exception& error) {
       reason_ = first_line(error);
-      abandon(*graph, device, pool);
+      abandon(*graph, device, pool, random);
+      static_cast<void>(graph.release());  // kept: LibTorch's allocators may still ask it which memory is its own
     }
   }
 
   /// Leaves the stream and the allocator as they were; parts of this fail according to how far the recording came.
-  static void abandon(at::cuda::CUDAGraph& graph, torch::Device device, at::cuda::MempoolId_t pool) {
+  static void abandon(at::cuda::CUDAGraph& graph, torch::Device device, Pool pool, const at::Generator& random) {
     const auto quietly = [](const auto& step) {
       try {
         step();
@@ -118,6 +125,12 @@ class CudaGraph {
     };
     quietly([&] { graph.capture_end(); });
     quietly([&] { c10::cuda::CUDACachingAllocator::endAllocateToPool(device.index(), pool); });
+    // The generator still takes itself for recorded, and would refuse to draw.
+    quietly([&] {
+      auto generator = at::cuda::detail::getDefaultCUDAGenerator(device.index());
+      const std::lock_guard<std::mutex> lock(generator.mutex());
+      generator.graphsafe_set_state(random);
+    });
     cudaGetLastError();  // the failed recording's error is not the next caller's
   }
 
