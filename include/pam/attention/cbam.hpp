@@ -104,7 +104,12 @@ class CBAMImpl final : public torch::nn::Cloneable<CBAMImpl>, public Inspectable
   torch::Tensor spatial_logits(const torch::Tensor& x) {
     const auto mean = x.mean(1, /*keepdim=*/true);
     const auto max = std::get<0>(x.max(1, /*keepdim=*/true));
-    const auto logits = spatial(options.max_first() ? torch::cat({max, mean}, 1) : torch::cat({mean, max}, 1));
+    const auto &first = options.max_first() ? max : mean, &second = options.max_first() ? mean : max;
+    // cat would make planes of channels-last maps, whose one channel does not tell their layout.
+    const bool pixels = !x.is_contiguous() && x.is_contiguous(at::MemoryFormat::ChannelsLast);
+    const auto logits = spatial(pixels ? torch::cat({first.permute({0, 2, 3, 1}), second.permute({0, 2, 3, 1})}, 3)
+                                             .permute({0, 3, 1, 2})
+                                       : torch::cat({first, second}, 1));
     return norm.is_empty() ? logits : norm(logits);
   }
 };

@@ -137,7 +137,8 @@ class GlobalContextImpl final : public torch::nn::Cloneable<GlobalContextImpl>, 
     const auto weights = torch::softmax(mask(input).flatten(2), 2);  // (N, 1, HW)
     const auto context = torch::bmm(input.flatten(2), weights.transpose(1, 2)).unsqueeze(3);
     auto t = squeeze(context);
-    if (!norm.is_empty()) t = norm(t);
+    // In the weights' type: LibTorch's layer norm on a CPU takes no bfloat16 with float32 weights.
+    if (!norm.is_empty()) t = norm(t.to(norm->weight.scalar_type())).to(t.scalar_type());
     t = expand(torch::relu(t));
     if (options.fusion() == ContextFusion::Scale) t = torch::sigmoid(t);
     const bool add = options.fusion() == ContextFusion::Add;
