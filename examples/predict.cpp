@@ -4,11 +4,12 @@
 ///   predict --weights fpa.pt --net fpa --input t1.nii.gz t1ce.nii.gz t2.nii.gz flair.nii.gz --out masks/
 #include "programs/experiment_options.hpp"
 #include "programs/networks.hpp"
+#include "programs/predict_case.hpp"
 #include "programs/prediction_files.hpp"
 #include "programs/preparation.hpp"
 #include "programs/program.hpp"
 
-#include <pam/core/autocast.hpp>
+#include <pam/core/memory_format.hpp>
 #include <pam/data/largest_component.hpp>
 #include <pam/nets/predict.hpp>
 #include <pam/train/interrupt.hpp>
@@ -27,10 +28,10 @@ struct Arguments {
   std::string normalise, crop, resize;  // empty: as the weights say, else as training does by default
   bool resample = false;
   PredictOptions how;
-  std::string reversed, device = "auto";
+  std::string reversed, device = "auto", precision = "float32", layout = "auto";
   std::int64_t threads = 0;
   double threshold = 0.5;
-  bool amp = false, largest = false, no_probability = false;
+  bool largest = false, no_probability = false;
 };
 
 void add_flags(CLI::App& app, Arguments& a) {
@@ -57,15 +58,25 @@ void add_flags(CLI::App& app, Arguments& a) {
   app.add_option("--overlap", a.how.overlap, "of the windows, as a share (default 0.5)")->check(CLI::Range(0.0, 0.95));
   app.add_option("--batch", a.how.batch, "slices or windows at once (default 4)")->check(CLI::Range(1, 4096));
   app.add_option("--device", a.device, "auto, cpu, cuda, cuda:1");
-  app.add_flag("--amp", a.amp, "compute in bfloat16 where LibTorch's autocast does");
+  app.add_option("--precision", a.precision, kPrecisionHelp)->check(CLI::IsMember({"float32", "bfloat16", "float16"}));
+  app.add_option("--layout", a.layout, kLayoutHelp)->check(CLI::IsMember({"auto", "nchw", "nhwc"}));
   app.add_option("--threads", a.threads, "CPU threads; 0: one a core");
 }
 
+Computation computation_of(const Arguments& a) {
+  Computation computation;
+  computation.device = a.how.device;
+  from_string(a.precision, computation.precision);
+  check_precision(computation.precision, a.how.device);
+  computation.channels_last = channels_last(a.layout, a.how.device);
+  return computation;
+}
+
 /// Probabilities (D, K, H, W) of a prepared case, with a progress line.
-torch::Tensor predict_one(const Network& net, const Case& source, const Arguments& a, ProgressLine& line) {
-  const AutocastScope autocast(a.how.device, torch::kBFloat16, a.amp);
+torch::Tensor predict_one(const Network& net, const Computation& computation, const Case& source, const Arguments& a,
+                          ProgressLine& line) {
   const auto images = source.image.transpose(0, 1).contiguous();
-  return predict_planes([&](const torch::Tensor& x) { return net.probabilities(x); }, images, a.how,
+  return predict_planes(probabilities_of(net, computation), images, a.how,
                         [&](std::int64_t done, std::int64_t total) {
                           check(interrupted() == 0, "stopped by Ctrl-C; finished cases are in {}", a.out);
                           line.show(source.name, done, total);
@@ -101,6 +112,8 @@ int predict(Arguments& a) {
   a.how.device = find_device(a.device);
   a.how.min_size = net.min_size();
   net->to(a.how.device);
+  const auto computation = computation_of(a);
+  if (computation.channels_last) to_memory_format(*net, at::MemoryFormat::ChannelsLast);
   std::cout << fmt::format("{}: {} channels in, {} to predict", net.name(), net.in_channels(),
                            cases.size() == 1 ? "1 case" : fmt::format("{} cases", cases.size()))
             << std::endl;
@@ -108,7 +121,7 @@ int predict(Arguments& a) {
   for (const auto& files : cases) {
     const auto source = load_input(files, options, net.in_channels());
     for (const auto& notice : source.notices) std::cerr << "notice: " << notice << "\n";
-    const auto planes = predict_one(net, source, a, line);
+    const auto planes = predict_one(net, computation, source, a, line);
     const auto probabilities = to_input_grid(planes.transpose(0, 1).contiguous(), source);  // (K, D, H, W)
     auto labels = labels_of(probabilities.transpose(0, 1), a.threshold);
     if (a.largest) labels = largest_component(labels);

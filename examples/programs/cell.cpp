@@ -7,6 +7,7 @@
 #include "programs/robustness.hpp"
 #include "programs/run_report.hpp"
 
+#include <pam/core/memory_format.hpp>
 #include <pam/io/weights.hpp>
 #include <pam/report/picture.hpp>
 #include <pam/report/run_record.hpp>
@@ -37,6 +38,7 @@ class Cell {
         folder_(std::move(folder)),
         processes_(programs::processes()),
         device_(processes_.device(options.device)),
+        how_{device_, options.precision, channels_last(options.layout, device_)},
         net_(make_network(net, task.in_channels, task.classes, options.width, options.net_options, options.seed)),
         record_(std::move(command), options_to_json(options), static_cast<std::uint64_t>(options.seed)) {
     result_.network.name = std::move(net);
@@ -103,6 +105,8 @@ class Cell {
     fit.patience = options_.patience;
     fit.validate_every = options_.validate_every;
     fit.reversed = net_.reversed();
+    fit.precision = options_.precision;
+    fit.channels_last = how_.channels_last;
     fit.seed = options_.seed;
     fit.directory = folder_;
     fit.resume = options_.resume;
@@ -116,6 +120,7 @@ class Cell {
   /// False where Ctrl-C stopped it.
   bool train() {
     net_->to(device_);
+    if (how_.channels_last) to_memory_format(*net_, at::MemoryFormat::ChannelsLast);
     auto loader = task_.make_loader({options_.batch, options_.seed, options_.workers, net_.min_size(), options_.flip,
                                      options_.noise, processes_.rank(), processes_.world()});
     check(loader.world() == processes_.world(),
@@ -167,7 +172,7 @@ class Cell {
   /// Pixels of validation case `index` into a row: right foreground, invented, missed, right background.
   void count_pixels(std::size_t index, const torch::Tensor& row) {
     const auto each = task_.validation->load_for_validation(index);
-    const auto found = confusion(merged(predict_case(net_, each.images, options_.batch, device_)), merged(each.labels));
+    const auto found = confusion(merged(predict_case(net_, each.images, options_.batch, how_)), merged(each.labels));
     row.copy_(torch::tensor({found.tp, found.fp, found.fn, found.tn}, torch::kLong));
   }
 
@@ -188,7 +193,7 @@ class Cell {
   }
 
   [[nodiscard]] torch::Tensor predicted(const EvalCase& each, const torch::Tensor& images) const {
-    return each.to_input_grid(predict_case(net_, images, options_.batch, device_));
+    return each.to_input_grid(predict_case(net_, images, options_.batch, how_));
   }
   static CaseScores foreground_scores(const EvalCase& each, const torch::Tensor& labels) {
     return score_case(merged(labels), merged(each.truth), each.spacing(), each.name);
@@ -250,6 +255,7 @@ class Cell {
     write_charts(folder_ / "curves.svg", curves({network}));
     write_atomically(folder_ / "scores.csv", case_table({network}, "").csv());
     record_.data(task_.files, task_.data).set("network", net_.options()).set("parameters", network.parameters);
+    record_.set("precision", to_string(options_.precision)).set("layout", how_.channels_last ? "nhwc" : "nchw");
     record_.set("scored_weights", scored_weights().filename().string());
     record_.write(folder_ / "run.json");
     if (!result_.robustness.empty()) write_robustness({result_}, folder_);
@@ -293,6 +299,7 @@ class Cell {
   std::filesystem::path folder_;
   Processes& processes_;
   torch::Device device_;
+  Computation how_;
   Network net_;
   RunRecord record_;
   CellResult result_;

@@ -135,6 +135,8 @@ CompareReader::CompareReader(CLI::App& app) : app_(&app) {
                                         {"--lr", "optimizer.learning_rate", "learning rate of AdamW"},
                                         {"--width", "width", "channels of level 0 (0: the network's own, mostly 32)"},
                                         {"--seed", "seed", "of the split, and of repeat 0"},
+                                        {"--precision", "precision", kPrecisionHelp},
+                                        {"--layout", "layout", kLayoutHelp},
                                         {"--threads", "threads", "threads that compute (0: one a core)"}}) {
     add(flag, key, help);
   }

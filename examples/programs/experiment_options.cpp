@@ -10,6 +10,15 @@
 
 namespace pam::programs {
 
+const char* const kPrecisionHelp =
+    "what the networks compute in: float32, bfloat16 or (on a GPU) float16; weights stay float32";
+const char* const kLayoutHelp = "order of activations in memory: nchw, nhwc (channels-last) or auto (nhwc on a GPU)";
+
+bool channels_last(const std::string& layout, torch::Device device) {
+  check(layout == "auto" || layout == "nchw" || layout == "nhwc", "--layout {}: must be auto, nchw or nhwc", layout);
+  return layout == "nhwc" || (layout == "auto" && device.is_cuda());
+}
+
 void add_experiment_flags(OptionReader& reader) {
   reader.add<std::vector<std::string>>("--nets,--net", "nets",
                                        "networks by name, such as unet fpa rfna; see --list-nets");
@@ -25,6 +34,9 @@ void add_experiment_flags(OptionReader& reader) {
   reader.add<std::int64_t>("--seed", "seed", "of weights, order and augmentation");
   reader.add<std::int64_t>("--workers", "workers", "threads that prepare batches");
   reader.add<std::string>("--device", "device", "auto, cpu, cuda or cuda:N");
+  reader.add<std::string>("--precision", "precision",
+                          std::string(kPrecisionHelp) + "; scores are computed in the same");
+  reader.add<std::string>("--layout", "layout", kLayoutHelp);
   reader.add<std::int64_t>("--threads", "threads", "threads that compute (0: one a core)");
   reader.add<double>("--timeout", "timeout", "seconds that one of several processes waits for the others");
   reader.add<std::vector<double>>("--fgsm", "fgsm",
@@ -71,7 +83,10 @@ void check_experiment(const ExperimentOptions& options) {
   for (const double epsilon : options.fgsm) at_least("fgsm", epsilon, 0);
   check(options.workers <= 256, "--workers: at most 256, got {}", options.workers);
   check(!options.out.empty(), "--out: name the folder of the run");
-  static_cast<void>(find_device(options.device));
+  const auto device = find_device(options.device);
+  check(options.precision != Precision::Float16 || !device.is_cpu(),
+        "--precision float16: a CPU does not compute in it; use bfloat16 or float32, or a GPU");
+  static_cast<void>(channels_last(options.layout, device));
 }
 
 }  // namespace pam::programs

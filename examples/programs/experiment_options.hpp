@@ -4,6 +4,7 @@
 
 #include "programs/option_reader.hpp"
 
+#include <pam/core/precision.hpp>
 #include <pam/losses/segmentation_loss.hpp>
 #include <pam/train/optimizer.hpp>
 #include <pam/train/schedule.hpp>
@@ -35,7 +36,9 @@ struct ExperimentOptions {
   std::int64_t seed = 0;        ///< of weights, order and augmentation
   std::int64_t workers = 2;     ///< threads that prepare batches
   std::string device = "auto";  ///< "auto", "cpu", "cuda", "cuda:1"
-  std::int64_t threads = 0;     ///< 0: one a core
+  Precision precision = Precision::Float32;  ///< of training and, the same, of scoring
+  std::string layout = "auto";               ///< "auto", "nchw" or "nhwc"
+  std::int64_t threads = 0;                  ///< 0: one a core
   std::string out;              ///< the run's folder
   bool resume = false;
   bool overwrite = false;
@@ -63,6 +66,8 @@ struct ExperimentOptions {
     field("seed", self.seed);
     field("workers", self.workers);
     field("device", self.device);
+    field("precision", self.precision);
+    field("layout", self.layout);
     field("threads", self.threads);
     field("out", self.out);
     field("resume", self.resume);
@@ -72,6 +77,14 @@ struct ExperimentOptions {
     field("worst", self.worst);
   }
 };
+
+/// Whether `layout` means channels-last weights and images on `device`; "auto": on CUDA, not on a CPU. Throws `Error`
+/// for other names.
+bool channels_last(const std::string& layout, torch::Device device);
+
+/// Help of --precision and --layout.
+extern const char* const kPrecisionHelp;
+extern const char* const kLayoutHelp;
 
 /// The flags that all training programs share.
 void add_experiment_flags(OptionReader& reader);

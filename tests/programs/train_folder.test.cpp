@@ -236,6 +236,29 @@ TEST_CASE("--print-config gives every option, and --config of it is the same run
   REQUIRE(second.out == first.out);
 }
 
+TEST_CASE("bfloat16 and channels-last are options of the run and in its record; float16 needs a GPU", "[programs]") {
+  SKIP_WITHOUT_PROGRAM();
+  TempDir folder;
+  make_folder(folder, 3, /*pictures=*/false);
+  const auto outcome = run(arguments_for(folder, {"--epochs", "1", "--precision", "bfloat16", "--layout", "nhwc"}));
+  INFO(outcome.err);
+  REQUIRE(outcome.code == 0);
+  const auto record = nlohmann::json::parse(std::ifstream(folder / "run" / "unet" / "run.json"));
+  CHECK(record["precision"] == "bfloat16");
+  CHECK(record["layout"] == "nhwc");
+  const auto refused = [&](const std::vector<std::string>& more) {
+    auto all = arguments_for(folder, {"--out", (folder / "other").string(), "--device", "cpu"});
+    all.insert(all.end(), more.begin(), more.end());
+    const auto end = run(all);
+    CHECK(end.code == 2);
+    CHECK_FALSE(std::filesystem::exists(folder / "other"));
+    return end.err;
+  };
+  CHECK_THAT(refused({"--precision", "float16"}), Catch::Contains("use bfloat16 or float32"));
+  CHECK_THAT(refused({"--precision", "half"}), Catch::Contains("\"bfloat16\" or \"float16\""));
+  CHECK_THAT(refused({"--layout", "chw"}), Catch::Contains("must be auto, nchw or nhwc"));
+}
+
 TEST_CASE("Bad input ends with code 2, one sentence, and nothing written", "[programs]") {
   SKIP_WITHOUT_PROGRAM();
   TempDir folder;
