@@ -39,6 +39,7 @@ Table summary_table(const ScoreSummary& summary) {
 int main(int argc, char** argv) {
   CLI::App app{"Scores predicted masks against true ones: NIfTI (distances in mm) or pictures (pixels).", "evaluate"};
   std::string predictions, truths, json, csv, values, predicted_values;
+  bool predicted_only = false;
   ScoreOptions score;
   app.add_option("--pred", predictions, "folder (or file) of predicted masks")->required();
   app.add_option("--truth", truths, "folder (or file) of true masks, paired by name")->required();
@@ -46,7 +47,10 @@ int main(int argc, char** argv) {
   app.add_option("--csv", csv, "write per-case scores to this file");
   app.add_option("--label-values", values,
                  "which values are foreground: 71-78, or classes: 1=1,2=2,255=ignore; default: the one value beside 0");
-  app.add_option("--pred-label-values", predicted_values, "the same for the predictions; default: as --label-values");
+  app.add_option("--pred-label-values", predicted_values,
+                 "the same for the predictions; default: as --label-values, or class numbers where "
+                 "they hold nothing of that");
+  app.add_flag("--predicted-only", predicted_only, "leave out truths without a prediction, such as training cases");
   app.add_option("--class", score.class_index, "the class that is scored; all others are background (default 1)");
   app.add_option("--nsd-tolerance", score.nsd_tolerance, "of the normalised surface Dice, mm or pixels (default 1)");
   return run_program(app, argc, argv, [&] {
@@ -55,7 +59,19 @@ int main(int argc, char** argv) {
     score.classes = std::max(prediction_reader.classes(), truth_reader.classes());
     std::vector<CaseScores> cases;
     NetworkResult result;
-    for (const auto& pair : pair_masks(predictions, truths)) {
+    std::vector<std::string> left_out;
+    const auto pairs = pair_masks(predictions, truths, predicted_only, &left_out);
+    if (!left_out.empty()) {
+      std::cerr << fmt::format("notice: {} truth(s) have no prediction and are left out: {}\n", left_out.size(),
+                               fmt::join(left_out, ", "));
+    }
+    if (predicted_values.empty() && !values.empty()) {
+      std::vector<std::filesystem::path> files;
+      for (const auto& pair : pairs) files.push_back(pair.prediction);
+      const auto notice = prediction_reader.settle(files);
+      if (!notice.empty()) std::cerr << "notice: " << notice << "\n";
+    }
+    for (const auto& pair : pairs) {
       const auto [prediction, truth] = read_pair(pair, prediction_reader, truth_reader);
       cases.push_back(score_case(prediction.labels, truth.labels, truth.spacing, pair.name, score));
     }

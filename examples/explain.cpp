@@ -104,24 +104,27 @@ int explain_maps(const Arguments& a) {
 }
 
 int explain_field(const Arguments& a) {
-  auto fields = measure_blocks(a.field);
-  const auto blocks = fields.size();
+  auto blocks = measure_blocks(a.field);
+  for (const auto& path : a.weights) {
+    for (auto& block : measure_blocks_of(source_of(a, path), a.field)) blocks.push_back(std::move(block));
+  }
+  std::vector<MeasuredField> fields;
+  for (const auto& block : blocks) fields.insert(fields.end(), {block.main, block.branch, block.whole});
   for (const auto& net : a.nets) fields.push_back(measure_network(source_of(a, "", net), a.field));
   for (const auto& path : a.weights) fields.push_back(measure_network(source_of(a, path), a.field));
   auto table = field_table(fields, a.field);
-  for (const auto& sentence : claim_sentences(fields)) table.note(sentence);
+  for (const auto& sentence : claim_sentences(blocks)) table.note(sentence);
   std::cout << table.text() << "\n";
   const fs::path out = a.out;
   fs::create_directories(out);
   save_text(out / "receptive_field.md", table.markdown());
   save_text(out / "receptive_field.csv", table.csv());
   std::vector<torch::Tensor> pictures;
-  for (std::size_t i = 0; i < fields.size(); ++i) {
-    pictures.push_back(captioned(heat_picture(fields[i].energy, 2), i < blocks || fields[i].weights == "random"
-                                                                        ? fields[i].name
-                                                                        : fields[i].name + ", trained"));
+  for (const auto& field : fields) {
+    pictures.push_back(
+        captioned(heat_picture(field.energy, 2), field.weights == "random" ? field.name : field.name + ", trained"));
   }
-  write_png(out / "receptive_field.png", tile(pictures, 4));
+  write_png(out / "receptive_field.png", tile(pictures, 6));
   std::cout << (out / "receptive_field.png").string() << "\n";
   return kDone;
 }

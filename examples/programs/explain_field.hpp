@@ -30,9 +30,17 @@ struct MeasuredField {
   torch::Tensor energy;                             ///< (size, size), sums to 1
 };
 
-/// The blocks that the claims are about, at stride 1 and 32 channels with random weights: ConvBlock, FPA with and
-/// without its branch (dilations 6, 9, 12), RFNA with and without its branch.
-std::vector<MeasuredField> measure_blocks(const FieldOptions& options);
+/// What the claims compare of one block.
+struct BlockFields {
+  std::string branch_name;            ///< "dilated branch" or "pooled branch"
+  MeasuredField main, branch, whole;  ///< the main branch, the attention branch alone, the block
+};
+
+/// FPA (dilations 6, 9, 12) and RFNA (ratios 2, 4, 8) at stride 1 and 32 channels with random weights.
+std::vector<BlockFields> measure_blocks(const FieldOptions& options);
+
+/// Every FPA and RFNA block of a trained network, apart from the rest of it, over random inputs of its own.
+std::vector<BlockFields> measure_blocks_of(const WeightsSource& source, const FieldOptions& options);
 
 /// A network of the zoo with random weights, or (`source.path` set) with those of a file.
 MeasuredField measure_network(const WeightsSource& source, const FieldOptions& options);
@@ -40,8 +48,8 @@ MeasuredField measure_network(const WeightsSource& source, const FieldOptions& o
 /// "radius of the disc that holds 50, 90 and 95 % of the energy".
 Table field_table(const std::vector<MeasuredField>& fields, const FieldOptions& options);
 
-/// The paper's two claims, each with what `fields` say: one sentence a claim.
-std::vector<std::string> claim_sentences(const std::vector<MeasuredField>& fields);
+/// The paper's two claims, and what the blocks say of them: a sentence a block.
+std::vector<std::string> claim_sentences(const std::vector<BlockFields>& blocks);
 
 /// The energy on a logarithmic scale over five decades, dark to bright: (size · scale, size · scale, 3) uint8.
 torch::Tensor heat_picture(const torch::Tensor& energy, std::int64_t scale = 3);

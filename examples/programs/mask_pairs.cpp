@@ -40,9 +40,19 @@ std::string size_text(const torch::Tensor& labels) {
   return fmt::format("{}", fmt::join(sizes, " x "));
 }
 
+/// Raw values and, for NIfTI, the spacing in mm.
+std::pair<torch::Tensor, std::vector<double>> read_raw(const fs::path& path) {
+  if (!is_nifti_name(path)) return {read_label_image(path), {}};
+  auto image = read_nifti(path);
+  check(image.voxels.dim() == 3, "{}: a mask is one volume, this file holds {}", path.string(),
+        shape_string(image.voxels));
+  return {image.voxels, {image.spacing.begin(), image.spacing.end()}};
+}
+
 }  // namespace
 
-std::vector<MaskPair> pair_masks(const fs::path& predictions, const fs::path& truths) {
+std::vector<MaskPair> pair_masks(const fs::path& predictions, const fs::path& truths, bool predicted_only,
+                                 std::vector<std::string>* left_out) {
   const auto predicted = masks_in(predictions, "--pred"), expected = masks_in(truths, "--truth");
   std::vector<MaskPair> pairs;
   // Two single files need no common name: the user has paired them.
@@ -52,10 +62,12 @@ std::vector<MaskPair> pair_masks(const fs::path& predictions, const fs::path& tr
   std::vector<std::string> unpaired;
   for (const auto& [name, path] : expected) {
     const auto found = predicted.find(name);
-    if (found == predicted.end()) {
-      unpaired.push_back(path.string() + " (no prediction)");
-    } else {
+    if (found != predicted.end()) {
       pairs.push_back({name, found->second, path});
+    } else if (predicted_only) {
+      if (left_out != nullptr) left_out->push_back(name);
+    } else {
+      unpaired.push_back(path.string() + " (no prediction)");
     }
   }
   for (const auto& [name, path] : predicted) {
@@ -64,7 +76,7 @@ std::vector<MaskPair> pair_masks(const fs::path& predictions, const fs::path& tr
   check(
       unpaired.empty(),
       "{} file(s) have no partner of the same name: {}; a case without a partner cannot be scored, so add the missing "
-      "file or take this one away",
+      "file or take this one away (truths that were not to be predicted: --predicted-only)",
       unpaired.size(), fmt::join(unpaired, ", "));
   return pairs;
 }
@@ -73,18 +85,31 @@ std::int64_t MaskReader::classes() const {
   return values_.empty() ? 2 : std::max<std::int64_t>(2, LabelMap::parse(values_).classes());
 }
 
-Mask MaskReader::read(const fs::path& path) {
-  torch::Tensor raw;
-  std::vector<double> spacing;
-  if (is_nifti_name(path)) {
-    auto image = read_nifti(path);
-    check(image.voxels.dim() == 3, "{}: a mask is one volume, this file holds {}", path.string(),
-          shape_string(image.voxels));
-    raw = image.voxels;
-    spacing.assign(image.spacing.begin(), image.spacing.end());
-  } else {
-    raw = read_label_image(path);
+std::string MaskReader::settle(const std::vector<fs::path>& paths) {
+  std::set<std::int64_t> values;
+  for (const auto& path : paths) {
+    const auto raw = read_raw(path).first;
+    const auto found = std::get<0>(at::_unique(raw.to(torch::kDouble)));
+    for (std::int64_t i = 0; i < found.numel(); ++i) {
+      if (found[i].item<double>() != 0) values.insert(std::llround(found[i].item<double>()));
+    }
+    if (!values.empty() && LabelMap::parse(values_).apply(raw, path.string()).ne(0).any().item<bool>()) return {};
   }
+  if (values.empty()) return {};
+  const bool one_value = classes() == 2 && values.size() == 1,
+             numbers = *values.begin() > 0 && *values.rbegin() < classes();
+  check(one_value || numbers,
+        "the predictions hold the values {}, none of which --label-values {} names; say with --pred-label-values what "
+        "they mean",
+        fmt::join(values, ", "), values_);
+  auto notice = fmt::format("the predictions hold {} and nothing of --label-values {}: taken as {}",
+                            fmt::join(values, ", "), values_, one_value ? "foreground" : "class numbers");
+  values_ = one_value ? "nonzero" : "identity";
+  return notice;
+}
+
+Mask MaskReader::read(const fs::path& path) {
+  const auto [raw, spacing] = read_raw(path);
   if (!values_.empty()) return {LabelMap::parse(values_).apply(raw, path.string()), spacing};
   const auto labels = LabelMap::nonzero().apply(raw, path.string());
   const auto found = std::get<0>(at::_unique(raw.to(torch::kDouble)));

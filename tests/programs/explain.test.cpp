@@ -9,6 +9,9 @@
 
 #include "programs/program_runs.hpp"
 
+#include <cmath>
+#include <string>
+
 namespace programs_explain_test {
 using namespace pam;
 using Catch::Contains;
@@ -59,17 +62,37 @@ TEST_CASE("explain maps writes each level's attention on the input's grid, and e
   }
 }
 
+/// The last number of the row that begins with `name`: the radius of 95 % of the energy.
+double radius95(const std::filesystem::path& csv, const std::string& name) {
+  const auto text = test::text_of(csv);
+  const auto row = text.find(name);
+  if (row == std::string::npos) return std::nan("");
+  const auto line = text.substr(row, text.find('\n', row) - row);
+  return std::stod(line.substr(line.rfind(',') + 1));
+}
+
 TEST_CASE("explain receptive-field measures blocks and networks and says what becomes of the claims", "[programs]") {
   PAM_SKIP_WITHOUT("explain");
   const TempDir folder;
-  const auto done = explain({"receptive-field", "--nets", "unet", "d9unet", "--width", "4", "--size", "64", "--samples",
-                             "2", "--out", (folder / "rf").string()});
+  torch::manual_seed(5);
+  Network net("fpa", UNet<FalsePositiveAttention>(UNetOptions<FalsePositiveAttention>(1, 1).width(4)));
+  save_weights(*net, folder / "net.safetensors", {{"pam.net", net.options().dump()}, {"pam.reversed", "false"}});
+  const auto done =
+      explain({"receptive-field", "--nets", "unet", "d9unet", "--width", "4", "--size", "64", "--samples", "2",
+               "--weights", (folder / "net.safetensors").string(), "--out", (folder / "rf").string()});
   INFO(done.err);
   REQUIRE(done.code == 0);
   REQUIRE_THAT(done.out, Contains("Claim 1") && Contains("Claim 2") && Contains("d9unet"));
   for (const char* name : {"receptive_field.md", "receptive_field.csv", "receptive_field.png"}) {
     REQUIRE(std::filesystem::file_size(folder / "rf" / name) > 0);
   }
+  // Two 3x3 convolutions reach 2 pixels, two of dilation 9 reach 18 (corners: times the root of 2); beyond that there
+  // are only the instance norms, which hold far less than 5 % of the energy. 0.01: the corner's distance is rounded.
+  const auto csv = folder / "rf" / "receptive_field.csv";
+  CHECK(radius95(csv, "\"FPA d9, main branch\"") <= 2 * std::sqrt(2.0) + 0.01);
+  CHECK(radius95(csv, "\"FPA d9, dilated branch\"") <= 18 * std::sqrt(2.0) + 0.01);
+  CHECK(radius95(csv, "\"FPA d9, dilated branch\"") > 18);  // nine points: more than 5 % of the energy in the corners
+  CHECK(radius95(csv, "\"fpa stage1, dilated branch\"") > radius95(csv, "\"fpa stage1, main branch\""));
 }
 
 TEST_CASE("what explain cannot do it says, with code 2", "[programs]") {
