@@ -44,6 +44,21 @@
 #define PAM_SIMD_SUM(...)
 #endif
 
+// Whether a PAM_SIMD_SUM is spread over a vector's lanes. Not by sanitizers, which keep clang from vectorising, without
+// optimisation, or by a g++ without OpenMP, which may not reorder a sum.
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || __has_feature(undefined_behavior_sanitizer)
+#define PAM_SUMS_IN_LANES 0
+#endif
+#endif
+#if !defined(PAM_SUMS_IN_LANES)
+#if !defined(__OPTIMIZE__) || (!defined(_OPENMP) && !defined(__clang__)) || defined(__SANITIZE_ADDRESS__)
+#define PAM_SUMS_IN_LANES 0
+#else
+#define PAM_SUMS_IN_LANES 1
+#endif
+#endif
+
 namespace pam::kernels::cpu {
 
 enum class Isa { None, Avx2, Avx512 };
