@@ -42,7 +42,9 @@ class Peer {
     to_ = fdopen(ends[0], "w");
     from_ = fdopen(dup(ends[0]), "r");
     python_ = python;
-    version_ = ask({{"op", "hello"}, {"threads", threads}}).at("torch").get<std::string>();
+    const auto answer = ask({{"op", "hello"}, {"threads", threads}});
+    version_ = answer.at("torch").get<std::string>();
+    isa_ = answer.at("isa").get<std::string>();
   }
   Peer(const Peer&) = delete;
   Peer& operator=(const Peer&) = delete;
@@ -64,12 +66,15 @@ class Peer {
     return json;
   }
 
+  /// Python's torch.
   [[nodiscard]] const std::string& version() const { return version_; }
+  /// The vector instructions of its torch.compile on the CPU; without them the rival would be a weak one.
+  [[nodiscard]] const std::string& isa() const { return isa_; }
 
  private:
   pid_t process_ = -1;
   std::FILE *to_ = nullptr, *from_ = nullptr;
-  std::string python_, version_;
+  std::string python_, version_, isa_;
 };
 
 }  // namespace pam::bench

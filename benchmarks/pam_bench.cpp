@@ -146,7 +146,9 @@ class Benchmark {
     if (!arguments_.json && !arguments_.csv) {
       fmt::print("{} x {} x {} (networks), {} threads, LibTorch {}{}; milliseconds, median of {}\n",
                  arguments_.shape.channels, arguments_.shape.height, arguments_.shape.width, torch::get_num_threads(),
-                 TORCH_VERSION, peer_ ? ", peer: Python's torch " + peer_->version() : "", arguments_.repeats);
+                 TORCH_VERSION,
+                 peer_ ? ", peer: Python's torch " + peer_->version() + ", torch.compile for " + peer_->isa() : "",
+                 arguments_.repeats);
     }
     for (const auto& entry : chosen(names)) {
       const auto work = work_of(entry, arguments_.shape);
@@ -256,6 +258,7 @@ class Benchmark {
     if (peer_) {
       row["peer_ms"] = row["peer_mode"] = row["ratio"] = nullptr;
       row["peer_torch"] = peer_->version();
+      row["peer_isa"] = peer_->isa();
       if (!peer_times.empty()) {
         const double peer_ms = bench::quantile(peer_times, 0.5);
         row["peer_ms"] = peer_ms;
@@ -348,6 +351,7 @@ void add_options(CLI::App& app, Arguments& a) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  setenv("KMP_BLOCKTIME", "0", 0);  // clang's OpenMP threads spin for 200 ms otherwise, in the peer's turn
   Arguments arguments;
   CLI::App app("How large pam's modules are, how long they take, and how long the same takes in Python.");
   add_options(app, arguments);

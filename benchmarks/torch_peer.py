@@ -3,7 +3,7 @@
 """pam_bench's rival: the networks of tools/pam_torch.py in Python, eager and under torch.compile, in both layouts.
 
 A server that pam_bench --peer starts: one JSON object a line comes in, one goes out.
-  {"op": "hello", "threads": 2}               -> {"torch": "2.15.0"}
+  {"op": "hello", "threads": 2}               -> {"torch": "2.15.0", "isa": "avx512"}
   {"op": "load", "net": {...}, "task": "infer", "device": "cpu", "dtype": "float32", "batch": 4, "size": [160, 160],
    "modes": ["eager", "compile"], "repeats": 5} -> {"mode": "compile nhwc", "ms": {"eager nchw": 401.2, ...}}
   {"op": "run", "steps": 3}                   -> {"ms": 213.4}, the mean of so many steps of the fastest of them
@@ -11,11 +11,14 @@ What fails in one mode (torch.compile needs a compiler) is told in place of its 
 A training step is forward, soft Dice, backward, AdamW, in bf16 and fp16 under autocast, as pam_bench's is. Inference in
 these types is tried under autocast and with the weights cast.
 """
+import atexit
 import importlib.util
 import json
 import os
+import shutil
 import statistics
 import sys
+import tempfile
 import time
 
 import torch
@@ -24,6 +27,30 @@ spec = importlib.util.spec_from_file_location(
     "pam_torch", os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "tools", "pam_torch.py"))
 pam_torch = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(pam_torch)
+
+
+def link_with_this_torch():
+    """torch.compile links what it compiles with -L/usr/lib/... first. Where Debian's libtorch-dev is installed, that is
+    another LibTorch; its check for vector instructions then fails, and it goes on without them, several times slower."""
+    import torch._inductor.config
+    folder = tempfile.mkdtemp(prefix="torch_peer_")
+    os.environ["TORCHINDUCTOR_CACHE_DIR"] = folder  # not what an earlier run linked with the other one
+    compiler = os.path.join(folder, "g++")
+    with open(compiler, "w") as f:
+        f.write('#!/bin/sh\nexec %s -L%s "$@"\n' % (os.environ.get("CXX", "g++"),
+                                                  os.path.join(os.path.dirname(torch.__file__), "lib")))
+    os.chmod(compiler, 0o755)
+    torch._inductor.config.cpp.cxx = (compiler,)
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+
+
+def vector_instructions():
+    """What torch.compile makes vector code for; "" where it has none, as in versions before 2.0."""
+    try:
+        from torch._inductor.cpu_vec_isa import pick_vec_isa
+        return str(pick_vec_isa())
+    except ImportError:
+        return ""
 
 
 def make_step(r, mode, layout, cast):
@@ -76,6 +103,17 @@ def timed(step, steps, device):
     return (time.perf_counter() - start) / steps * 1e3
 
 
+def fresh_compiler():
+    """torch.compile gives up on a function that was compiled for too many networks; this makes it forget them all."""
+    if hasattr(torch, "compile"):
+        torch._dynamo.reset()
+
+
+def parts(name):
+    mode, layout, *cast = name.split(" ")
+    return mode, layout, bool(cast)
+
+
 def load(r):
     """Tries every mode and layout; the fastest step and what each took."""
     took, best = {}, None
@@ -83,18 +121,24 @@ def load(r):
         for layout in ("nchw", "nhwc"):
             for cast in (False, True) if r["dtype"] != "float32" and r["task"] == "infer" else (False,):
                 name = " ".join([mode, layout] + ["cast"] * cast)
-                torch._dynamo.reset() if hasattr(torch, "_dynamo") else None
+                fresh_compiler()
                 try:
-                    step = make_step(r, mode, layout, cast)
+                    step = make_step(r, *parts(name))
                     for _ in range(3):
                         timed(step, 1, r["device"])
                     took[name] = statistics.median(timed(step, 1, r["device"]) for _ in range(r["repeats"]))
                 except Exception as problem:  # a mode that this machine or version cannot do
                     took[name] = "%s: %s" % (type(problem).__name__, str(problem).strip().split("\n")[0][:200])
                     continue
-                if best is None or took[name] < took[best[0]]:
-                    best = (name, step)
-    return best, took
+                if best is None or took[name] < took[best]:
+                    best = name
+    if best is None:
+        return None, took
+    fresh_compiler()
+    step = make_step(r, *parts(best))
+    for _ in range(3):
+        timed(step, 1, r["device"])
+    return (best, step), took
 
 
 def serve():
@@ -108,7 +152,9 @@ def serve():
                 torch.set_num_threads(r["threads"])
             torch.backends.cudnn.benchmark = True
             torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
-            answer = {"torch": torch.__version__}
+            if hasattr(torch, "compile"):
+                link_with_this_torch()
+            answer = {"torch": torch.__version__, "isa": vector_instructions()}
         elif r["op"] == "load":
             device = r["device"]
             best, took = load(r)
