@@ -5,6 +5,7 @@
 
 #include <pam/core/error.hpp>
 #include <pam/core/options_json.hpp>
+#include <pam/train/fused_adamw.hpp>
 
 #include <cmath>
 #include <tuple>
@@ -35,7 +36,7 @@ struct OptimizerOptions {
 /// AdamW over the parameters of `model` that require a gradient, in registration order. Throws `Error` for options out
 /// of range and for a model without such parameters. Example: `auto optimizer = make_adamw(net);`
 template <typename Model>
-torch::optim::AdamW make_adamw(const Model& model, const OptimizerOptions& options = {}) {
+FusedAdamW make_adamw(const Model& model, const OptimizerOptions& options = {}) {
   const auto in_unit = [](double value) { return value >= 0 && value < 1; };
   check(options.learning_rate > 0 && std::isfinite(options.learning_rate),
         "optimizer: learning_rate must be positive, got {}", options.learning_rate);
@@ -49,10 +50,10 @@ torch::optim::AdamW make_adamw(const Model& model, const OptimizerOptions& optio
     if (parameter.requires_grad()) trained.push_back(parameter);
   }
   check(!trained.empty(), "optimizer: the model has no parameter that requires a gradient; is all of it frozen?");
-  return torch::optim::AdamW(std::move(trained), torch::optim::AdamWOptions(options.learning_rate)
-                                                     .weight_decay(options.weight_decay)
-                                                     .betas(std::make_tuple(options.beta1, options.beta2))
-                                                     .eps(options.epsilon));
+  return FusedAdamW(std::move(trained), torch::optim::AdamWOptions(options.learning_rate)
+                                            .weight_decay(options.weight_decay)
+                                            .betas(std::make_tuple(options.beta1, options.beta2))
+                                            .eps(options.epsilon));
 }
 
 }  // namespace pam
