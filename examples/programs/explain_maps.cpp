@@ -54,22 +54,43 @@ Box box_around(const torch::Tensor& mask) {
   return {start(0, height), start(1, width), side};
 }
 
+/// The side of an inset, for a plane or a picture of it.
+std::int64_t inset_side(std::int64_t height, std::int64_t width) { return std::min(height, width) * 2 / 5; }
+
+/// The foreground where an inset can enlarge it; else the square, half an inset wide, that holds most errors.
+Box box_to_enlarge(const torch::Tensor& foreground, const torch::Tensor& errors) {
+  const auto around = box_around(foreground);
+  const auto target = inset_side(foreground.size(0), foreground.size(1));
+  if (around.side < target || target < 4 || !errors.any().item<bool>()) return around;
+  const auto side = target / 2;
+  const auto density = torch::avg_pool2d(errors.to(torch::kFloat).unsqueeze(0).unsqueeze(0), side, /*stride=*/1)[0][0];
+  const auto densest = density.argmax().item<std::int64_t>();
+  return {densest / density.size(1), densest % density.size(1), side};
+}
+
+/// White lines, 2 pixels wide, around a square.
+void frame(torch::Tensor picture, std::int64_t top, std::int64_t left, std::int64_t side) {
+  for (const auto offset : {std::int64_t{0}, side - 2}) {
+    picture.narrow(0, top + offset, 2).narrow(1, left, side).fill_(255);
+    picture.narrow(0, top, side).narrow(1, left + offset, 2).fill_(255);
+  }
+}
+
 /// Pastes the part of `picture` in `box` (of unscaled pixels), enlarged to 2/5 of the picture, into the corner that is
-/// farthest from it, in a white frame.
+/// farthest from it; both are framed.
 torch::Tensor with_inset(const torch::Tensor& picture, const Box& box, std::int64_t scale) {
   const auto height = picture.size(0), width = picture.size(1);
-  const auto target = std::min(height, width) * 2 / 5;
-  if (box.side == 0 || box.side * scale >= target) return picture;
+  const auto target = inset_side(height, width);
+  if (box.side == 0 || box.side * scale >= target || box.side * scale < 2) return picture;
   const auto top = box.top * scale, left = box.left * scale, side = box.side * scale;
   const auto rows = (torch::arange(target) * side / target).to(torch::kLong);
   const auto part = picture.narrow(0, top, side).narrow(1, left, side).index_select(0, rows).index_select(1, rows);
   auto result = picture.clone();
   const auto row = top + side / 2 < height / 2 ? height - target : 0;
   const auto column = left + side / 2 < width / 2 ? width - target : 0;
-  result.narrow(0, row, target).narrow(1, column, target).fill_(255);
-  result.narrow(0, row + 2, target - 4)
-      .narrow(1, column + 2, target - 4)
-      .copy_(part.narrow(0, 2, target - 4).narrow(1, 2, target - 4));
+  frame(result, top, left, side);
+  result.narrow(0, row, target).narrow(1, column, target).copy_(part);
+  frame(result, row, column, target);
   return result;
 }
 
@@ -147,10 +168,12 @@ torch::Tensor attention_sheet(const std::vector<ExplainedNetwork>& networks, con
 torch::Tensor error_sheet(const std::vector<ExplainedNetwork>& networks, const torch::Tensor& shown,
                           const torch::Tensor& truth, std::int64_t z, const OverlayOptions& view) {
   auto foreground = truth[z] > 0;
+  auto errors = torch::zeros(truth[z].sizes());
+  for (const auto& net : networks) errors += net.labels[z].ne(truth[z]).logical_and(truth[z] >= 0);
   if (!foreground.any().item<bool>()) {
     for (const auto& net : networks) foreground = foreground.logical_or(net.labels[z] > 0);
   }
-  const auto box = flipped(box_around(foreground), truth[z], view);
+  const auto box = flipped(box_to_enlarge(foreground, errors), truth[z], view);
   std::vector<torch::Tensor> pictures{
       captioned(with_inset(plain_picture(shown[z], view), box, view.scale), fmt::format("slice {}", z))};
   for (const auto& net : networks) {
