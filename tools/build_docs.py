@@ -120,6 +120,7 @@ def main():
             place = staged / picture.relative_to(root / "docs")
             place.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(picture, place)
+    shutil.copy(root / "docs/extra.css", staged / "extra.css")
     for page in (root / "docs").glob("*.md"):
         (staged / page.name).write_text(relink(page.read_text(), page, staged))
     (staged / "index.md").write_text(relink((root / "README.md").read_text(), root / "README.md", staged))
