@@ -114,7 +114,8 @@ inline std::optional<bool> find_reversed(const std::string& file, const Metadata
           "{}: its metadata say pam.reversed = '{}'; it must be 'true' or 'false'", file, printable(noted->second));
     const bool file_says = noted->second == "true";
     check(!reversed.has_value() || *reversed == file_says,
-          "{}: its metadata say pam.reversed = {}, the caller says {}; leave LoadOptions::reversed unset to follow the "
+          "{}: its metadata say pam.reversed = {}, the caller says {}; leave out --reversed, in code "
+          "LoadOptions::reversed, to follow the "
           "file",
           file, noted->second, options.reversed.value_or(false));
     reversed = file_says;
@@ -122,7 +123,7 @@ inline std::optional<bool> find_reversed(const std::string& file, const Metadata
   check(!options.can_be_reversed || reversed.has_value(),
         "{}: does not say whether its weights were trained on reversed labels (no pam.reversed in its metadata), and "
         "this "
-        "net can be trained either way; say which: set LoadOptions::reversed to true or false",
+        "net can be trained either way; say which: --reversed yes or no, in code LoadOptions::reversed",
         file);
   return reversed;
 }
