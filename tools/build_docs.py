@@ -7,11 +7,13 @@ usage: tools/build_docs.py SITE
 The pages are docs/*.md, README.md as the first one, and an API reference made from the headers' /// comments. Links out of
 docs/ to files of the tree lead to copies of those files in the site; links to folders become plain text.
 """
+import html
 import pathlib
 import re
 import shutil
 import subprocess
 import sys
+import textwrap
 
 root = pathlib.Path(__file__).resolve().parent.parent
 DECLARATION = re.compile(r"^\s*(template|struct|class|enum|inline|constexpr|static|using|explicit|void|bool|auto|std::|torch::"
@@ -48,7 +50,7 @@ def relink(text, page, staged):
 def documented(header):
     """(what the header says of itself, [(comment, declaration), …]) of everything public with a /// comment."""
     lines = header.read_text().split("\n")
-    head, entries, comment, internal = [], [], [], 0
+    head, entries, comment, internal, owner = [], [], [], 0, ""
     index = 1
     while index < len(lines) and lines[index].startswith("///"):
         head.append(lines[index][3:].removeprefix(" "))
@@ -59,6 +61,8 @@ def documented(header):
             internal = 1
         elif internal and line.startswith("}  // namespace") and "detail" in line:
             internal = 0
+        opened = re.match(r"(?:class|struct) (\w+)[^;]*$", line)
+        owner = opened.group(1) if opened else owner
         if line.lstrip().startswith("///"):
             comment.append(line.lstrip()[3:].removeprefix(" "))
         elif comment:
@@ -67,7 +71,11 @@ def documented(header):
                 index += 1
                 declaration.append(lines[index])
             text = "\n".join(declaration)
-            if not internal and DECLARATION.match(text):
+            opened = re.match(r"(?:template .*\n)?(?:class|struct) (\w+)", text)
+            owner = opened.group(1) if opened else owner
+            if line.startswith(" "):
+                text = f"// in {owner}\n{textwrap.dedent(text)}"
+            if not internal and DECLARATION.match(text.split("\n", 1)[1] if text.startswith("// in") else text):
                 entries.append((comment, re.sub(r"\s*(///[^\n]*|(?<!=)\s\{(?!\}).*)$", "", text, flags=re.S)))
             comment = []
         index += 1
@@ -83,8 +91,9 @@ def quoted(lines):
             out.append("```")
             code = is_code
         parts = line.split("`")  # every other part is code, which needs no escapes
-        out.append(line if code else "`".join(part if i % 2 else re.sub(r"([<>*_#\[\]])", r"\\\1", part)
-                                              for i, part in enumerate(parts)))
+        for i in range(0, len(parts), 2):
+            parts[i] = re.sub(r"([*_#\[\]])", r"\\\1", html.escape(parts[i], quote=False))
+        out.append(line if code else "`".join(parts))
     return "\n".join(out + (["```"] if code else []))
 
 
