@@ -9,8 +9,12 @@
 
 #include <pam/core/memory_format.hpp>
 #include <pam/core/precision.hpp>
-#include <pam/losses/dice_loss.hpp>
+#include <pam/losses/segmentation_loss.hpp>
+#include <pam/nets/graphed_inference.hpp>
+#include <pam/train/fused_adamw.hpp>
+#include <pam/train/graphed_step.hpp>
 
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -24,6 +28,15 @@ struct BenchSetting {
   bool channels_last = true;
   kernels::Backend backend = kernels::Backend::Fused;
   std::int64_t batch = 4;
+  bool graphs = true;  ///< CUDA graphs where they can be recorded
+};
+
+/// A module that is chosen at run time, as GraphedTrainingStep takes models.
+struct BenchModel {
+  std::shared_ptr<torch::nn::Module> module;
+  std::function<torch::Tensor(const torch::Tensor&)> run;
+  torch::Tensor operator()(const torch::Tensor& x) const { return run(x); }
+  torch::nn::Module* operator->() const { return module.get(); }
 };
 
 /// Builds the module and its input; `step` then runs it once. Networks train on soft Dice with labels of 10 %
@@ -46,30 +59,35 @@ class BenchStep {
       to_memory_format(module, torch::MemoryFormat::ChannelsLast);
       input_ = input_.contiguous(torch::MemoryFormat::ChannelsLast);
     }
+    model_ = {case_.module, case_.run};
     if (training()) prepare_training(entry.kind == "net");
   }
 
-  void step() {
-    if (!training()) {
-      torch::NoGradGuard no_grad;
-      case_.run(input_);
-      return;
-    }
-    for (auto& p : parameters_) p.mutable_grad() = torch::Tensor();
-    torch::Tensor y;
-    {
-      const auto scope = autocast(setting_.device, setting_.precision);
-      y = case_.run(input_);
-    }
-    if (labels_.defined()) {
-      (y.size(1) == 1 ? dice_loss(y, labels_) : torch::cross_entropy_loss(y.to(torch::kFloat), labels_)).backward();
-    } else {
-      if (!direction_.defined()) direction_ = torch::randn_like(y);
-      y.backward(direction_);
-    }
-    optimizer_->step();
+  /// From now on a CUDA graph, where the setting asks for one and it can be recorded. (The memory of a step is measured
+  /// before: a graph keeps its own.)
+  void record() {
+    if (!setting_.graphs || !setting_.device.is_cuda()) return;
+    if (!training()) inference_.emplace(model_, input_);
+    if (labels_.defined()) training_.emplace(model_, loss_, *optimizer_, input_, labels_, setting_.precision);
   }
 
+  void step() {
+    if (training_) {
+      (*training_)(input_, labels_);
+    } else if (training()) {
+      train();
+    } else if (inference_) {
+      (*inference_)(input_);
+    } else {
+      const torch::NoGradGuard no_grad;
+      model_(input_);
+    }
+  }
+
+  /// True where a CUDA graph is replayed.
+  [[nodiscard]] bool graphed() const {
+    return (inference_ && inference_->graphed()) || (training_ && training_->graphed());
+  }
   [[nodiscard]] const BenchSetting& setting() const { return setting_; }
   [[nodiscard]] const nlohmann::json& net() const { return case_.net; }
   [[nodiscard]] const std::vector<std::int64_t>& input() const { return case_.input; }
@@ -81,6 +99,7 @@ class BenchStep {
 
  private:
   [[nodiscard]] bool training() const { return setting_.task == "train"; }
+
   void prepare_training(bool is_net) {
     parameters_ = case_.module->parameters();
     optimizer_.emplace(parameters_, torch::optim::AdamWOptions(1e-4));
@@ -91,11 +110,31 @@ class BenchStep {
     }
   }
 
+  void train() {
+    for (auto& p : parameters_) p.mutable_grad() = torch::Tensor();
+    torch::Tensor y;
+    {
+      const auto scope = autocast(setting_.device, setting_.precision);
+      y = model_(input_);
+    }
+    if (labels_.defined()) {
+      loss_(y, labels_).backward();
+    } else {
+      if (!direction_.defined()) direction_ = torch::randn_like(y);
+      y.backward(direction_);
+    }
+    optimizer_->step();
+  }
+
   BenchSetting setting_;
   BenchCase case_;
+  BenchModel model_;
+  SegmentationLoss loss_{"dice"};
   torch::Tensor input_, labels_, direction_;
   std::vector<torch::Tensor> parameters_;
-  std::optional<torch::optim::AdamW> optimizer_;
+  std::optional<FusedAdamW> optimizer_;
+  std::optional<GraphedInference<BenchModel>> inference_;
+  std::optional<GraphedTrainingStep<BenchModel, SegmentationLoss>> training_;
 };
 
 }  // namespace pam::bench

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// Multiply-accumulate operations and the values they read and write, counted from what LibTorch executes, not from what
-/// a module should execute.
+/// Multiply-accumulate operations and the values they read and write, counted from what LibTorch executes, not from
+/// what a module should execute.
 #pragma once
 
 #include <pam/kernels/backend.hpp>
@@ -65,8 +65,8 @@ struct Work {
 };
 
 /// The work of the convolutions and matrix products that `run` executes on this thread. Norms, activations and resizing
-/// are not counted, as is usual. Runs with the reference kernels, whose operations LibTorch sees; the fused ones compute
-/// the same products. One thread at a time.
+/// are not counted, as is usual. Runs with the reference kernels, whose operations LibTorch sees; the fused ones
+/// compute the same products. One thread at a time.
 inline Work count_work(const std::function<void()>& run) {
   torch::Library others(torch::Library::IMPL, "_", detail::kWatchKey, __FILE__, __LINE__);
   others.fallback(torch::CppFunction::makeFallthrough());

@@ -39,7 +39,7 @@ struct Arguments {
   bench::BenchShape shape;
   int threads = 0, repeats = 9;
   std::string baseline;
-  bool peer = false;
+  bool peer = false, no_graphs = false;
   std::string peer_python = "python3";
   std::vector<std::string> peer_modes;
 };
@@ -107,6 +107,7 @@ struct Contestant {
     const auto device = step->setting().device;
     for (int i = 0; i < 3; ++i) step->step();
     peak = bench::peak_growth(device, [&] { step->step(); });
+    step->record();
     step->step();
     const double ms = bench::milliseconds(device, [&] { step->step(); });
     steps = std::clamp(static_cast<int>(std::ceil(20 / std::max(ms, 1e-3))), 1, 200);
@@ -181,6 +182,7 @@ class Benchmark {
     for (const auto& layout : layouts) {
       for (const auto& backend : arguments_.backends) {
         setting.channels_last = layout == "nhwc";
+        setting.graphs = !arguments_.no_graphs && backend == "fused";
         setting.backend = backend == "fused" ? kernels::Backend::Fused : kernels::Backend::Reference;
         contestants.emplace_back(std::make_unique<BenchStep>(entry, setting, arguments_.shape));
       }
@@ -252,6 +254,7 @@ class Benchmark {
     row["copy_share"] = passes * images * bytes / ceilings.copy_bytes_per_s;
     row["channels"] = input[0];
     row["size"] = {input[1], input[2]};
+    row["graphs"] = c.step->graphed();
     row["threads"] = torch::get_num_threads();
     row["repeats"] = c.times.size();
     row["libtorch"] = TORCH_VERSION;
@@ -337,6 +340,7 @@ void add_options(CLI::App& app, Arguments& a) {
       ->check(CLI::Range(1, 4096));
   app.add_option("--repeats", a.repeats, "rounds, of which the median counts")->check(CLI::Range(1, 10000));
   app.add_option("--threads", a.threads, "CPU threads; 0: one a core")->check(CLI::Range(0, 1024));
+  app.add_flag("--no-graphs", a.no_graphs, "no CUDA graphs; otherwise the fused backend replays one on a GPU");
   app.add_option("--baseline", a.baseline, "JSON lines of an earlier run: adds its milliseconds and the speed-up");
   const auto* peer = app.add_option("--peer", a.peer_python,
                                     "this Python (python3 where none is named) runs the same networks, eager and under "

@@ -611,11 +611,6 @@ def export_onnx(net, path, size):
             raise SystemExit("%s: onnxruntime's output differs" % path)
 
 
-def dice_loss(logits, target):
-    p, t = torch.sigmoid(logits).flatten(), target.flatten()
-    return 1 - (2 * (p * t).sum() + 1) / (p.sum() + t.sum() + 1)
-
-
 # ----------------------------------------------------------------------------------------------------- command line
 
 

@@ -74,6 +74,7 @@
 #include <pam/train/fit.hpp>
 #include <pam/train/fit_options.hpp>
 #include <pam/train/fit_run.hpp>
+#include <pam/train/fused_adamw.hpp>
 #include <pam/train/gradient_buckets.hpp>
 #include <pam/train/graphed_step.hpp>
 #include <pam/train/interrupt.hpp>

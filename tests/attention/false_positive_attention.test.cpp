@@ -68,4 +68,20 @@ TEST_CASE("FPA's presets only set plain options", "[attention]") {
                       Catch::Contains("expansion") && Catch::Contains("0"));
 }
 
+TEST_CASE("FPA in channels-last gives the values and the layout that it gives with gradients", "[attention]") {
+  torch::manual_seed(3);
+  for (const std::int64_t stride : {1, 2}) {
+    FalsePositiveAttention block(FalsePositiveAttentionOptions(16, 24).stride(stride).dilation(2));
+    const auto x = torch::randn({2, 16, 21, 18}).contiguous(at::MemoryFormat::ChannelsLast);
+    const auto planes = block(x.contiguous()).detach();
+    const auto training = block(x).detach();
+    const torch::NoGradGuard no_grad;  // inference: the branch's products write planes and read them
+    const auto inference = block(x);
+    REQUIRE(inference.is_contiguous(at::MemoryFormat::ChannelsLast));
+    // Sums of 16 to 96 float32 products in three orders, through four norms.
+    CHECK((inference - planes).abs().max().item<double>() < 2e-5);
+    CHECK((training - planes).abs().max().item<double>() < 2e-5);
+  }
+}
+
 }  // namespace attention_false_positive_attention_test
