@@ -90,6 +90,22 @@ Table all_cases(const Comparison& comparison) {
   return table;
 }
 
+/// The epochs of a network's first cell, but with the seconds of all cells: the page then has the same time an epoch in
+/// every table.
+std::vector<EpochPoint> page_epochs(const std::vector<const ComparedCell*>& cells) {
+  auto epochs = cells.front()->result.epochs;
+  for (std::size_t i = 0; i < epochs.size(); ++i) {
+    double sum = 0, count = 0;
+    for (const auto* cell : cells) {
+      if (i >= cell->result.epochs.size()) continue;  // stopped early
+      sum += cell->result.epochs[i].seconds;
+      ++count;
+    }
+    epochs[i].seconds = sum / count;
+  }
+  return epochs;
+}
+
 /// For the page: each network with its cases' means over repeats and the epochs of its first cell.
 std::vector<NetworkResult> page_results(const Comparison& comparison, const std::vector<NetSummary>& nets) {
   std::vector<NetworkResult> results;
@@ -100,7 +116,7 @@ std::vector<NetworkResult> page_results(const Comparison& comparison, const std:
     result.parameters = net.parameters;
     result.cases = net.cases;
     result.distance_unit = comparison.unit;
-    result.epochs = detail::cells_of(comparison, net.net).front()->result.epochs;
+    result.epochs = page_epochs(detail::cells_of(comparison, net.net));
     results.push_back(std::move(result));
   }
   return results;
