@@ -12,6 +12,7 @@ A training step is forward, soft Dice, backward, AdamW, in bf16 and fp16 under a
 these types is tried under autocast and with the weights cast.
 """
 import atexit
+import contextlib
 import importlib.util
 import json
 import os
@@ -76,8 +77,10 @@ def make_step(r, mode, layout, cast):
         net, x = net.to(memory_format=torch.channels_last), x.contiguous(memory_format=torch.channels_last)
     run = net if mode == "eager" else torch.compile(net, mode=None if mode == "compile" else mode)
 
-    def autocast():
-        return torch.autocast(device.type, dtype=dtype, enabled=dtype != torch.float32 and not cast)
+    def autocast():  # torch 1.13 refuses float32 even where autocast is off
+        if dtype == torch.float32 or cast:
+            return contextlib.nullcontext()
+        return torch.autocast(device.type, dtype=dtype)
 
     if r["task"] == "infer":
         net.eval()
@@ -88,7 +91,7 @@ def make_step(r, mode, layout, cast):
         return infer
 
     net.train()
-    optimizer = torch.optim.AdamW(net.parameters(), lr=1e-4, fused=device.type == "cuda")
+    optimizer = torch.optim.AdamW(net.parameters(), lr=1e-4, **({"fused": True} if device.type == "cuda" else {}))
 
     def train():
         optimizer.zero_grad(set_to_none=True)

@@ -20,7 +20,8 @@ struct Affine {
 };
 PAM_INLINE Affine affine_of(Moments m, float weight, float bias) {
   const float scale = weight * m.rstd;
-  return {scale, bias - m.mean * scale};
+  // The difference in float64: where the mean is large, the product's rounding would shift the whole plane.
+  return {scale, static_cast<float>(static_cast<double>(bias) - static_cast<double>(m.mean) * scale)};
 }
 
 /// Partial sums this long stay in float32, their total is float64: 1e6 pixels lose no digits. Either way, one float32
