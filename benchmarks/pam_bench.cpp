@@ -144,6 +144,7 @@ class Benchmark {
   void run() {
     std::vector<std::string> names = arguments_.nets;
     if (names.empty()) names = {"unet", "fpa", "rfna_section33"};
+    const auto entries = chosen(names);  // a wrong name is refused before anything is printed
     if (!arguments_.json && !arguments_.csv) {
       fmt::print("{} x {} x {} (networks), {} threads, LibTorch {}{}; milliseconds, median of {}\n",
                  arguments_.shape.channels, arguments_.shape.height, arguments_.shape.width, torch::get_num_threads(),
@@ -151,7 +152,7 @@ class Benchmark {
                  peer_ ? ", peer: Python's torch " + peer_->version() + ", torch.compile for " + peer_->isa() : "",
                  arguments_.repeats);
     }
-    for (const auto& entry : chosen(names)) {
+    for (const auto& entry : entries) {
       const auto work = work_of(entry, arguments_.shape);
       for (const auto& device : arguments_.devices) {
         for (const auto& dtype : arguments_.dtypes) {
