@@ -48,7 +48,7 @@ class Baseline {
 
   /// Adds "baseline_ms" and "speedup", baseline over now; null where the earlier run did not measure this.
   void compare(Row& row) const {
-    row["baseline_ms"] = row["speedup"] = nullptr;
+    for (const auto* field : {"baseline_ms", "speedup"}) row[field] = nullptr;
     for (const auto& old : rows_) {
       if (row_key(old) != row_key(row)) continue;
       row["baseline_ms"] = old["ms"];

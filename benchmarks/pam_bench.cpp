@@ -260,7 +260,7 @@ class Benchmark {
     row["repeats"] = c.times.size();
     row["libtorch"] = TORCH_VERSION;
     if (peer_) {
-      row["peer_ms"] = row["peer_mode"] = row["ratio"] = nullptr;
+      for (const auto* field : {"peer_ms", "peer_mode", "ratio"}) row[field] = nullptr;
       row["peer_torch"] = peer_->version();
       row["peer_isa"] = peer_->isa();
       if (!peer_times.empty()) {
