@@ -127,6 +127,10 @@ TEST_CASE("no net copies an activation between its kernels, in either layout, in
             const bool library = copy.where.find("instance_norm") != std::string::npos ||
                                  copy.where.find("upsample_bilinear2d") != std::string::npos;
             if (std::string(name) == "aunet" && library) continue;
+            // Under autocast 2.15's means add up in float32, and say so by a cast (scSE, CBAM, GC pool over the image).
+            const bool reduction = copy.cast && (copy.where.find("aten::mean") != std::string::npos ||
+                                                 copy.where.find("aten::sum") != std::string::npos);
+            if (precision == Precision::Bfloat16 && reduction) continue;
             // Autocast casts the image on its way into the first convolution; the loss takes float32 logits.
             const bool ends = copy.of == std::vector<std::int64_t>{kBatch, 4, 72, 80} ||
                               copy.of == std::vector<std::int64_t>{kBatch, 1, 72, 80};

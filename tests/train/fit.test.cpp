@@ -33,7 +33,7 @@ TEST_CASE("fit takes the steps of a loop written out by hand", "[train]") {
   });
 
   SeedScope scope(7);
-  torch::optim::AdamW reference(by_hand->parameters(), torch::optim::AdamWOptions(1e-3).weight_decay(1e-5));
+  FusedAdamW reference(by_hand->parameters(), torch::optim::AdamWOptions(1e-3).weight_decay(1e-5));
   std::vector<double> expected_losses;
   for (std::int64_t step = 0; step < 6; ++step) {
     if (step % 3 == 0) {

@@ -123,7 +123,7 @@ TEST_CASE("gradients that never are finite stop the training with their cases; s
                  if (epoch == 1 && index == 2) batch.images.fill_(std::nan(""));
                });
              }),
-             Contains("loss became nan") && Contains("epoch 2, batch 3"));
+             Contains("loss became") && Contains("nan in epoch 2, batch 3"));
 }
 
 TEST_CASE("the scaler's state is part of the checkpoint: a resumed run ends bit for bit as the unbroken one",
@@ -184,10 +184,12 @@ TEST_CASE("channels-last training sees channels-last images and agrees with plan
   CHECK(planes.net->first->weight.is_contiguous());
   for (const auto& [name, tensor] : pixels.weights) {
     CAPTURE(name);
-    // Nine AdamW steps of 1e-3 from float32 sums in another order; a bias before a batch norm has a gradient of rounding
-    // errors alone, of which AdamW makes whole steps.
+    // Float32 sums in another order. Where a gradient is rounding errors alone (a bias before a batch norm, single
+    // entries elsewhere), AdamW makes whole steps of them: nine of 1e-3 either way. So the mean is what must agree.
     if (name == "first.bias" || name.find("running") != std::string::npos) continue;
-    CHECK(torch::allclose(tensor, find_tensor(planes.weights, name), 1e-3, 1e-3));
+    const auto apart = (tensor - find_tensor(planes.weights, name)).abs();
+    CHECK(apart.max().item<double>() < 2e-2);
+    CHECK(apart.mean().item<double>() < 1e-3);
   }
 }
 
