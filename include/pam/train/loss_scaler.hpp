@@ -26,10 +26,6 @@ class LossScaler {
  public:
   /// Throws `Error` unless initial_scale, growth and backoff are powers of two, growth > 1 > backoff > 0.
   explicit LossScaler(const LossScalerOptions& options = {}) : options_(options), scale_(options.initial_scale) {
-    const auto power_of_two = [](double value) {
-      int exponent = 0;
-      return std::isfinite(value) && value > 0 && std::frexp(value, &exponent) == 0.5;
-    };
     check(power_of_two(options.initial_scale) && power_of_two(options.growth) && power_of_two(options.backoff) &&
               options.growth > 1 && options.backoff < 1 && options.growth_interval > 0,
           "LossScaler: initial_scale, growth (> 1) and backoff (< 1) must be powers of two and growth_interval "
@@ -81,14 +77,18 @@ class LossScaler {
   [[nodiscard]] std::int64_t good_steps() const { return good_steps_; }
   /// Puts back what a checkpoint holds. Throws `Error` for values that no scaler has.
   void restore(double factor, std::int64_t good_steps) {
-    int exponent = 0;
-    check(factor > 0 && std::isfinite(factor) && std::frexp(factor, &exponent) == 0.5 && good_steps >= 0,
+    check(power_of_two(factor) && good_steps >= 0,
           "LossScaler: a scale of {} after {} good steps cannot be; the checkpoint is damaged", factor, good_steps);
     scale_ = factor;
     good_steps_ = good_steps;
   }
 
  private:
+  static bool power_of_two(double value) {
+    int exponent = 0;
+    return std::isfinite(value) && value > 0 && std::frexp(value, &exponent) == 0.5;
+  }
+
   LossScalerOptions options_;
   double scale_;
   std::int64_t good_steps_ = 0;
