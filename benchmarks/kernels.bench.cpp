@@ -6,6 +6,9 @@
 // copy empties the caches between them. Printed are medians. On the CPU: wall time, and beside it the ratio of
 // processor time over all threads, which other processes disturb less. On a GPU: CUDA events; the copy in front keeps
 // the device busy while the host queues the work, so that launches are not measured.
+#include "bench_device.hpp"
+
+#include <pam/core/allocation.hpp>
 #include <pam/core/autocast.hpp>
 #include <pam/kernels/dice.hpp>
 #include <pam/kernels/dilated_branch.hpp>
@@ -27,9 +30,6 @@
 
 #if defined(PAM_WITH_CUDA)
 #include <ATen/cuda/CUDAEvent.h>
-#endif
-#if defined(__GLIBC__)
-#include <malloc.h>
 #endif
 
 namespace {
@@ -81,14 +81,10 @@ Time on_gpu([[maybe_unused]] const std::function<void()>& before, [[maybe_unused
 #endif
 }
 
-Time median(std::vector<Time> times) {
-  const auto middle = times.begin() + static_cast<std::ptrdiff_t>(times.size() / 2);
-  Time result;
-  std::nth_element(times.begin(), middle, times.end(), [](auto a, auto b) { return a.wall < b.wall; });
-  result.wall = middle->wall;
-  std::nth_element(times.begin(), middle, times.end(), [](auto a, auto b) { return a.processor < b.processor; });
-  result.processor = middle->processor;
-  return result;
+Time median(const std::vector<Time>& times) {
+  std::vector<double> wall, processor;
+  for (const auto& time : times) wall.push_back(time.wall), processor.push_back(time.processor);
+  return {pam::bench::quantile(wall, 0.5), pam::bench::quantile(processor, 0.5)};
 }
 
 /// One kernel at one size: `run(backend, inputs)`; every input gets a gradient in training. The bytes are those that
@@ -374,12 +370,7 @@ int main(int argc, char** argv) {
   app.add_option("--runs", settings.runs)->check(CLI::PositiveNumber)->capture_default_str();
   app.add_flag("--json", settings.json, "a JSON line a measurement instead of the table");
   CLI11_PARSE(app, argc, argv);
-#if defined(__GLIBC__)
-  // As pam's programs do: a freed activation stays in the process instead of being faulted in again.
-  mallopt(M_MMAP_THRESHOLD, 1 << 30);
-  mallopt(M_TRIM_THRESHOLD, -1);
-  mallopt(M_TOP_PAD, 256 << 20);
-#endif
+  pam::keep_freed_memory();
   at::set_num_threads(settings.threads);
   try {
 #if !defined(PAM_WITH_CUDA)

@@ -10,6 +10,7 @@
 #include "bench_report.hpp"
 #include "bench_step.hpp"
 
+#include <pam/core/allocation.hpp>
 #include <pam/core/nearest.hpp>
 
 #include <CLI/CLI.hpp>
@@ -292,12 +293,7 @@ class Benchmark {
 
 int run(Arguments& arguments) {
   check(!(arguments.json && arguments.csv), "pam_bench: --json and --csv exclude each other");
-#if defined(__GLIBC__)
-  // Large blocks stay with the process: unmapped activations cost a page fault for each page at their next use.
-  mallopt(M_MMAP_THRESHOLD, 1 << 30);
-  mallopt(M_TRIM_THRESHOLD, 2000 << 20);
-  mallopt(M_TOP_PAD, 256 << 20);
-#endif
+  keep_freed_memory();
   // LibTorch takes half of the processors where they are threads of one core.
   const auto cores = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
   torch::set_num_threads(arguments.threads > 0 ? arguments.threads : cores);

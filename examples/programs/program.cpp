@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "programs/program.hpp"
 
+#include <pam/core/allocation.hpp>
 #include <pam/core/error.hpp>
 #include <pam/core/nearest.hpp>
 #include <pam/train/process_environment.hpp>
@@ -13,10 +14,6 @@
 #include <string>
 #include <thread>
 #include <vector>
-
-#if defined(__GLIBC__)
-#include <malloc.h>
-#endif
 
 namespace pam::programs {
 namespace {
@@ -75,11 +72,7 @@ void tune_process(std::int64_t threads) {
   const auto cores = static_cast<std::int64_t>(std::thread::hardware_concurrency());
   const auto own_cores = std::max<std::int64_t>(1, cores / process_environment().local_world);
   at::set_num_threads(static_cast<int>(threads > 0 ? threads : own_cores));
-#if defined(__GLIBC__)
-  mallopt(M_MMAP_THRESHOLD, 1 << 30);
-  mallopt(M_TRIM_THRESHOLD, 2000 << 20);
-  mallopt(M_TOP_PAD, 256 << 20);
-#endif
+  keep_freed_memory();
 }
 
 }  // namespace pam::programs

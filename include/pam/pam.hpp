@@ -16,6 +16,7 @@
 #include <pam/attention/reverse_false_negative_attention.hpp>
 #include <pam/attention/spatial_channel_squeeze_excite.hpp>
 #include <pam/attention/squeeze_excite.hpp>
+#include <pam/core/allocation.hpp>
 #include <pam/core/autocast.hpp>
 #include <pam/core/clone.hpp>
 #include <pam/core/cuda_graph.hpp>

@@ -13,6 +13,7 @@
 
 #include <pam/attention/reduction.hpp>
 #include <pam/core/inspect.hpp>
+#include <pam/core/memory_format.hpp>
 #include <pam/core/options.hpp>
 
 namespace pam {
@@ -106,10 +107,10 @@ class CBAMImpl final : public torch::nn::Cloneable<CBAMImpl>, public Inspectable
     const auto max = std::get<0>(x.max(1, /*keepdim=*/true));
     const auto &first = options.max_first() ? max : mean, &second = options.max_first() ? mean : max;
     // cat would make planes of channels-last maps, whose one channel does not tell their layout.
-    const bool pixels = !x.is_contiguous() && x.is_contiguous(at::MemoryFormat::ChannelsLast);
-    const auto logits = spatial(pixels ? torch::cat({first.permute({0, 2, 3, 1}), second.permute({0, 2, 3, 1})}, 3)
-                                             .permute({0, 3, 1, 2})
-                                       : torch::cat({first, second}, 1));
+    const bool pixels = is_channels_last(x);
+    const auto logits = spatial(
+        pixels ? torch::cat({first.permute({0, 2, 3, 1}), second.permute({0, 2, 3, 1})}, 3).permute({0, 3, 1, 2})
+               : torch::cat({first, second}, 1));
     return norm.is_empty() ? logits : norm(logits);
   }
 };

@@ -1,10 +1,22 @@
 // SPDX-License-Identifier: MIT
-/// A module's convolution weights in another memory format: channels-last nets take channels-last inputs without a copy.
+/// Which of the two layouts a tensor has, and a module's convolution weights in the other one: channels-last nets take
+/// channels-last inputs without a copy.
 #pragma once
 
 #include <pam/core/torch.hpp>
 
 namespace pam {
+
+/// True where channels vary fastest in `x`. Plain contiguous tensors that are so too (one channel, or one pixel) are
+/// not.
+inline bool is_channels_last(const torch::Tensor& x) {
+  return !x.is_contiguous() && x.is_contiguous(at::MemoryFormat::ChannelsLast);
+}
+
+/// at::MemoryFormat::ChannelsLast or Contiguous.
+inline at::MemoryFormat layout_of(const torch::Tensor& x) {
+  return is_channels_last(x) ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous;
+}
 
 namespace detail {
 
@@ -17,9 +29,10 @@ inline void set_memory_format(torch::Tensor& parameter, at::MemoryFormat format)
 
 }  // namespace detail
 
-/// Lays out every 4-D parameter of `module`, and its gradient where it has one, in `format` (at::MemoryFormat::Contiguous
-/// or ChannelsLast). Values stay, and so do the parameters as objects: optimizers that hold them stay valid, and what
-/// they make afterwards has the new layout. Inputs must be laid out by the caller: `images.contiguous(format)`.
+/// Lays out every 4-D parameter of `module`, and its gradient where it has one, in `format`
+/// (at::MemoryFormat::Contiguous or ChannelsLast). Values stay, and so do the parameters as objects: optimizers that
+/// hold them stay valid, and what they make afterwards has the new layout. Inputs must be laid out by the caller:
+/// `images.contiguous(format)`.
 inline void to_memory_format(torch::nn::Module& module, at::MemoryFormat format) {
   for (auto& parameter : module.parameters()) detail::set_memory_format(parameter, format);
 }

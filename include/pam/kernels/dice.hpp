@@ -27,7 +27,7 @@ namespace detail {
 
 /// `target` as the kernel reads it: float32, in the order of dense `logits`.
 inline torch::Tensor dice_target(const torch::Tensor& target, const torch::Tensor& logits) {
-  return target.to(torch::kFloat).contiguous(cpu::layout_of(logits));
+  return target.to(torch::kFloat).contiguous(layout_of(logits));
 }
 
 inline torch::Tensor dice_forward(const torch::Tensor& logits, const torch::Tensor& target) {

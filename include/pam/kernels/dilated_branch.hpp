@@ -61,7 +61,7 @@ inline std::pair<torch::Tensor, torch::Tensor> branch_forward(const torch::Tenso
   const auto input = dense(x);
 #ifdef PAM_WITH_CUDA
   if (auto* device = cuda::launcher_of(input)) {
-    const auto layout = cpu::layout_of(input);
+    const auto layout = layout_of(input);
     auto [y, table] = cuda::dilated_branch(*device, input.contiguous(),
                                            {first.conv, first.norm, second.conv, second.norm}, dilation, eps);
     return {y.contiguous(layout), table};
@@ -74,7 +74,7 @@ inline cpu::BranchGradients branch_backward(const torch::Tensor& x, const Packed
                                             std::int64_t dilation, const torch::Tensor& moments,
                                             const torch::Tensor& dy) {
   const auto input = dense(x);
-  const auto layout = cpu::layout_of(input);
+  const auto layout = layout_of(input);
 #ifdef PAM_WITH_CUDA
   if (auto* device = cuda::launcher_of(input)) {
     const auto [dx, weights] =
@@ -126,7 +126,7 @@ inline torch::Tensor branch_in_steps(const torch::Tensor& x, const DepthwiseStep
     return kernels::instance_norm_relu(DepthwiseConv::apply(in, s.conv, dilation), s.weight, s.bias, eps,
                                        Backend::Fused);
   };
-  return step(step(x, first), second).contiguous(cpu::layout_of(dense(x)));
+  return step(step(x, first), second).contiguous(layout_of(dense(x)));
 }
 #endif
 

@@ -3,6 +3,7 @@
 /// reference.
 #pragma once
 
+#include <pam/core/memory_format.hpp>
 #include <pam/kernels/autograd.hpp>
 #include <pam/kernels/backend.hpp>
 #include <pam/kernels/cpu/tensors.hpp>
@@ -23,12 +24,12 @@ inline bool fused(Backend backend, const torch::Tensor& x) {
 }
 
 /// `x` itself where it is dense in some layout, else a contiguous copy.
-inline torch::Tensor dense(const torch::Tensor& x) { return x.contiguous(cpu::layout_of(x)); }
+inline torch::Tensor dense(const torch::Tensor& x) { return x.contiguous(layout_of(x)); }
 
 /// True where nothing else can see `x`'s memory, so that a kernel may write its output there.
 inline bool may_overwrite(const torch::Tensor& x) {
   return x.use_count() == 1 && x.storage().use_count() == 1 && !x.requires_grad() &&
-         x.contiguous(cpu::layout_of(x)).is_same(x);
+         x.contiguous(layout_of(x)).is_same(x);
 }
 
 }  // namespace pam::kernels::detail

@@ -37,7 +37,7 @@ namespace detail {
 inline cpu::NormResult norm_forward(const torch::Tensor& x, const torch::Tensor& logits, const torch::Tensor& weight,
                                     const torch::Tensor& bias, double eps, bool identity, torch::Tensor output = {}) {
   const auto input = dense(x);
-  const auto gate = logits.defined() ? logits.contiguous(cpu::layout_of(input)) : logits;
+  const auto gate = logits.defined() ? logits.contiguous(layout_of(input)) : logits;
   if (!output.defined()) output = torch::empty_like(input);
 #ifdef PAM_WITH_CUDA
   if (auto* device = cuda::launcher_of(input)) {
@@ -53,7 +53,7 @@ inline cpu::NormGradients norm_backward(const torch::Tensor& x, const torch::Ten
                                         const torch::Tensor& weight, const torch::Tensor& bias, bool identity,
                                         const torch::Tensor& moments, const torch::Tensor& dy) {
   const auto input = dense(x);
-  const auto layout = cpu::layout_of(input);
+  const auto layout = layout_of(input);
   const auto gate = logits.defined() ? logits.contiguous(layout) : logits, up = dy.contiguous(layout);
   cpu::NormGradients out;
 #ifdef PAM_WITH_CUDA

@@ -30,9 +30,8 @@ inline torch::Tensor every(const torch::Tensor& x, std::int64_t stride) {
 /// weight (O, C) times each sample's (C, H W), x dense in any layout; the result is laid out as `format` says.
 inline torch::Tensor pointwise_product(const torch::Tensor& x, const torch::Tensor& weight, at::MemoryFormat format) {
   const auto n = x.size(0), c = x.size(1), h = x.size(2), w = x.size(3), o = weight.size(0);
-  const auto columns = cpu::layout_of(x) == at::MemoryFormat::ChannelsLast
-                           ? x.permute({0, 2, 3, 1}).view({n, h * w, c}).transpose(1, 2)
-                           : x.view({n, c, h * w});
+  const auto columns =
+      is_channels_last(x) ? x.permute({0, 2, 3, 1}).view({n, h * w, c}).transpose(1, 2) : x.view({n, c, h * w});
   if (format == at::MemoryFormat::ChannelsLast) {
     return torch::bmm(columns.transpose(1, 2), weight.t().expand({n, c, o})).view({n, h, w, o}).permute({0, 3, 1, 2});
   }
@@ -42,7 +41,7 @@ inline torch::Tensor pointwise_product(const torch::Tensor& x, const torch::Tens
 /// The pixels that a strided 1x1 convolution reads, dense in x's layout.
 inline torch::Tensor read_pixels(const torch::Tensor& x, std::int64_t stride) {
   const auto input = dense(x);
-  const auto layout = cpu::layout_of(input);
+  const auto layout = layout_of(input);
   if (stride == 1 || !input.device().is_cpu() || layout != at::MemoryFormat::ChannelsLast) {
     return every(input, stride).contiguous(layout);
   }
@@ -90,7 +89,7 @@ struct PointwiseTo : torch::autograd::Function<PointwiseTo> {
     const auto x = read_pixels(saved[0], stride), dy = dense(grads[0]);
     torch::Tensor dx, dw;
     if (saved[0].requires_grad()) {
-      const auto layout = cpu::layout_of(dense(saved[0]));
+      const auto layout = layout_of(dense(saved[0]));
       dx = pointwise_product(dy, saved[1].to(x.scalar_type()).flatten(1).t(), layout);
       if (stride > 1) {
         const auto all = torch::empty(saved[0].sizes(), dx.options().memory_format(layout)).zero_();
@@ -114,7 +113,7 @@ struct PointwiseTo : torch::autograd::Function<PointwiseTo> {
 inline torch::Tensor pointwise(const torch::Tensor& x, const torch::Tensor& weight, std::int64_t stride) {
   constexpr std::int64_t oneDnnBlock = 16;
   if (stride > 1 && x.device().is_cpu() && x.size(1) < oneDnnBlock && x.numel() > 0 && !x.is_contiguous()) {
-    return detail::PointwiseTo::apply(x, weight, stride, cpu::layout_of(x) == at::MemoryFormat::ChannelsLast);
+    return detail::PointwiseTo::apply(x, weight, stride, is_channels_last(x));
   }
   return reference::pointwise(x, weight, stride);
 }
@@ -131,7 +130,7 @@ inline torch::Tensor pointwise_to(const torch::Tensor& x, const torch::Tensor& w
 /// a plane in shared memory; on the CPU in float32 inference, where it saves the kernel the turning of channels into
 /// planes (FPA U-Net 7 % faster on 2 cores; in training the products' gradients take back what that gains).
 inline bool wants_planes(const torch::Tensor& x, Backend backend) {
-  if (!detail::fused(backend, x) || cpu::layout_of(x) != at::MemoryFormat::ChannelsLast) return false;
+  if (!detail::fused(backend, x) || !is_channels_last(x)) return false;
 #ifdef PAM_WITH_CUDA
   if (cuda::launcher_of(x) != nullptr) return true;
 #endif

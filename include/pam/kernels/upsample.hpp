@@ -42,7 +42,7 @@ inline bool enlarges(const torch::Tensor& small, const torch::Tensor& large) {
 }
 
 inline torch::Tensor upsample_concat_forward(const torch::Tensor& x, const torch::Tensor& skip) {
-  const auto beside = dense(skip), below = x.contiguous(cpu::layout_of(beside));
+  const auto beside = dense(skip), below = x.contiguous(layout_of(beside));
 #ifdef PAM_WITH_CUDA
   if (auto* device = cuda::launcher_of(beside)) return cuda::upsample_concat(*device, below, beside);
 #endif
@@ -54,7 +54,7 @@ struct UpsampleConcat : torch::autograd::Function<UpsampleConcat> {
                                const torch::Tensor& skip) {
     auto y = upsample_concat_forward(x, skip);
     ctx->saved_data["shape"] = x.sizes().vec();
-    ctx->saved_data["pixels"] = cpu::layout_of(y) == at::MemoryFormat::ChannelsLast;
+    ctx->saved_data["pixels"] = is_channels_last(y);
     return y;
   }
 
@@ -91,7 +91,7 @@ struct UpsampleGate : torch::autograd::Function<UpsampleGate> {
   static torch::Tensor run(const torch::Tensor& features, const torch::Tensor& logits, const torch::Tensor& shortcut,
                            bool identity) {
     const auto f = dense(features);
-    const auto layout = cpu::layout_of(f);
+    const auto layout = layout_of(f);
     const auto low = logits.contiguous(layout), added = shortcut.contiguous(layout);
 #ifdef PAM_WITH_CUDA
     if (auto* device = cuda::launcher_of(f)) return cuda::upsample_gate(*device, f, low, added, identity);
@@ -111,7 +111,7 @@ struct UpsampleGate : torch::autograd::Function<UpsampleGate> {
       return result;
     }
     const auto f = dense(saved[0]);
-    const auto layout = cpu::layout_of(f);
+    const auto layout = layout_of(f);
     const auto low = saved[1].contiguous(layout), added = saved[2].contiguous(layout), up = grads[0].contiguous(layout);
 #ifdef PAM_WITH_CUDA
     if (auto* device = cuda::launcher_of(f)) {

@@ -64,7 +64,7 @@ inline std::pair<torch::Tensor, torch::Tensor> dilated_branch(const torch::Tenso
     using T = std::remove_pointer_t<decltype(element)>;
     const auto* from = x.data_ptr<T>();
     auto* to = y.template data_ptr<T>();
-    if (layout_of(x) == at::MemoryFormat::Contiguous) {
+    if (!is_channels_last(x)) {
       const auto scratch = DilatedPlane<T>::scratch(shape);
       detail::each_item(x.size(0) * channels, 20 * shape.pixels, scratch, shape.padded,
                         [&](std::int64_t i, float* memory) {
@@ -108,7 +108,7 @@ inline BranchGradients dilated_branch_backward(const torch::Tensor& x, const det
     const auto *from = x.data_ptr<T>(), *up = dy.data_ptr<T>();
     auto* to = dx.template data_ptr<T>();
     const auto zeroed = 3 * shape.padded;
-    if (layout_of(x) == at::MemoryFormat::Contiguous) {
+    if (!is_channels_last(x)) {
       const auto scratch = DilatedPlaneBackward<T>::scratch(shape);
       detail::each_item(x.size(0) * channels, 60 * shape.pixels, scratch, zeroed, [&](std::int64_t i, float* memory) {
         const auto at = i * shape.pixels;

@@ -204,7 +204,7 @@ void norm_pixels_backward(const torch::Tensor& x, const torch::Tensor& logits, c
 inline NormResult instance_norm_relu(const torch::Tensor& x, const torch::Tensor& logits, const torch::Tensor& weight,
                                      const torch::Tensor& bias, double eps, bool identity, torch::Tensor output) {
   const NormResult result{std::move(output), torch::empty({x.size(0) * x.size(1), 2}, weight.options())};
-  const bool pixels = layout_of(x) == at::MemoryFormat::ChannelsLast;
+  const bool pixels = is_channels_last(x);
   with_element(x, [&](auto* element) {
     using T = std::remove_pointer_t<decltype(element)>;
     const auto run = pixels ? (logits.defined() ? detail::norm_pixels<T, true> : detail::norm_pixels<T, false>)
@@ -222,7 +222,7 @@ inline NormGradients instance_norm_relu_backward(const torch::Tensor& x, const t
   out.x = torch::empty_like(x);
   if (logits.defined()) out.logits = torch::empty_like(x);
   const auto sums = torch::empty({x.size(0), x.size(1), 2}, weight.options());
-  const bool pixels = layout_of(x) == at::MemoryFormat::ChannelsLast;
+  const bool pixels = is_channels_last(x);
   with_element(x, [&](auto* element) {
     using T = std::remove_pointer_t<decltype(element)>;
     const auto run =

@@ -2,6 +2,7 @@
 /// Which tensors the CPU kernels take, in which layout, and how work is split over threads.
 #pragma once
 
+#include <pam/core/memory_format.hpp>
 #include <pam/kernels/cpu/simd.hpp>
 
 #include <algorithm>
@@ -31,12 +32,6 @@ bool rows_of(const torch::Tensor& x, const Tensors&... rows) {
   return ((rows.defined() && rows.dim() == 1 && rows.size(0) == x.size(1) && rows.device() == x.device() &&
            rows.is_floating_point()) &&
           ...);
-}
-
-/// Channels-last only where it is not plain contiguous as well (one channel, or one pixel).
-inline at::MemoryFormat layout_of(const torch::Tensor& x) {
-  return !x.is_contiguous() && x.is_contiguous(at::MemoryFormat::ChannelsLast) ? at::MemoryFormat::ChannelsLast
-                                                                               : at::MemoryFormat::Contiguous;
 }
 
 /// A row of per-channel parameters as float32, whatever the module holds.

@@ -23,8 +23,6 @@ struct Resize {
   Axis down, across;
 };
 
-inline bool channels_last(const torch::Tensor& x) { return layout_of(x) == at::MemoryFormat::ChannelsLast; }
-
 template <typename T>
 void concat_planes(const torch::Tensor& x, const torch::Tensor& skip, const Resize& r, const torch::Tensor& y) {
   const auto c = x.size(1), s = skip.size(1), small = r.rows_in * r.columns_in, large = r.down.size * r.across.size;
@@ -92,7 +90,7 @@ void shrink_planes(const T* dy, std::int64_t stride, const Resize& r, const torc
 /// [upsample(x), skip]; both dense in one layout and of one type.
 inline torch::Tensor upsample_concat(const torch::Tensor& x, const torch::Tensor& skip) {
   const detail::Resize r(x, skip.size(2), skip.size(3));
-  const bool pixels = detail::channels_last(skip);
+  const bool pixels = is_channels_last(skip);
   auto y =
       torch::empty({x.size(0), x.size(1) + skip.size(1), skip.size(2), skip.size(3)},
                    x.options().memory_format(pixels ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous));
@@ -130,7 +128,7 @@ inline torch::Tensor upsample_gate(const torch::Tensor& f, const torch::Tensor& 
     using T = std::remove_pointer_t<decltype(element)>;
     const auto *from = f.data_ptr<T>(), *gate = logits.data_ptr<T>(), *added = shortcut.data_ptr<T>();
     auto* to = y.template data_ptr<T>();
-    if (detail::channels_last(f)) {
+    if (is_channels_last(f)) {
       parallel(f.size(0) * rows, row * c, [&](std::int64_t first, std::int64_t last) {
         for (auto i = first; i < last; ++i) {
           vectorized<UpsampleGateRow<T>>(from + i * row * c, gate + i / rows * small * c, added + i * row * c,
@@ -171,7 +169,7 @@ inline UpsampleGateGradients upsample_gate_backward(const torch::Tensor& f, cons
                *up = dy.data_ptr<T>();
     auto *to = out.features.template data_ptr<T>(), *to_gate = out.logits.template data_ptr<T>();
     auto* to_added = same ? nullptr : out.shortcut.template data_ptr<T>();
-    if (detail::channels_last(f)) {
+    if (is_channels_last(f)) {
       const Scratch da(f.numel());
       parallel(f.size(0) * rows, row * c, [&](std::int64_t first, std::int64_t last) {
         for (auto i = first; i < last; ++i) {

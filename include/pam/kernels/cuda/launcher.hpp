@@ -3,7 +3,7 @@
 /// host's own processor, which runs the same kernels and the same host code.
 #pragma once
 
-#include <pam/core/torch.hpp>
+#include <pam/core/memory_format.hpp>
 #include <pam/kernels/cuda/branch_source.hpp>
 #include <pam/kernels/cuda/dice_source.hpp>
 #include <pam/kernels/cuda/norm_source.hpp>
@@ -79,8 +79,5 @@ Build build_for(std::int64_t count, const torch::Tensor& x, const Tensors&... ot
 }
 
 inline void* pointer(const torch::Tensor& x) { return x.defined() ? x.data_ptr() : nullptr; }
-inline bool is_channels_last(const torch::Tensor& x) {
-  return !x.is_contiguous() && x.is_contiguous(at::MemoryFormat::ChannelsLast);
-}
 
 }  // namespace pam::kernels::cuda
