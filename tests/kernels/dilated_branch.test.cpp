@@ -21,7 +21,10 @@ struct Problem {
     const auto c = shape[1];
     inputs.push_back(stored((torch::randn(shape) + 0.4).to(type), storage));
     for (int step = 0; step < 2; ++step) {
-      inputs.push_back(torch::randn({c, 1, 3, 3}) * 0.4);
+      // No tap near 0: where it is a channel's only one inside (dilation 50), the norm's variance would fall to eps and
+      // the tap's gradient be a difference of terms 1 / sqrt(eps) times as large, which float32 does not resolve.
+      const auto taps = torch::randn({c, 1, 3, 3});
+      inputs.push_back(taps * 0.4 + taps.sign() * 0.2);
       inputs.push_back(torch::randn({c}));
       inputs.push_back(torch::randn({c}) * 0.3 + 0.2);
     }

@@ -86,7 +86,8 @@ TEST_CASE("Networks, folds and repeats give the tables, and a lost cell alone is
   REQUIRE((seed_of("fold_1/repeat_0/unet") == 0 && seed_of("fold_1/repeat_1/unet") == 1));
   const auto names_of = [&](const char* cell_path) {
     std::vector<std::string> names;
-    for (const auto& each : nlohmann::json::parse(std::ifstream(out / cell_path / "scores.json"))["cases"]) {
+    const auto scores = nlohmann::json::parse(std::ifstream(out / cell_path / "scores.json"));
+    for (const auto& each : scores.at("cases")) {
       names.push_back(each["case"].get<std::string>());
     }
     return names;
