@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <pam/core/options_json.hpp>
 #include <pam/losses/segmentation_loss.hpp>
+#include <pam/train/graphed_step.hpp>
 
 #include "metrics/python_oracle.hpp"
 #include "support/catch.hpp"
@@ -55,6 +56,33 @@ TEST_CASE("an unknown loss names the nearest, and options read from JSON refuse 
   REQUIRE(options.smooth == 0.5);
   REQUIRE(options.focal_gamma == 3);
   REQUIRE_THROWS_WITH(options_from_json({{"smoth", 1}}, options, "config.json"), Contains("did you mean smooth"));
+}
+
+TEST_CASE("without the check, known labels lose the same and unknown ones become NaN under the graph's rule",
+          "[losses]") {
+  torch::manual_seed(4);
+  for (const auto& name : segmentation_loss_names()) {
+    for (const std::int64_t channels : {1, 3}) {
+      CAPTURE(name, channels);
+      const SegmentationLoss checked(name);
+      SegmentationLoss unchecked(name);
+      unchecked.options().check_labels = false;
+      auto logits = torch::randn({2, channels, 4, 5}, torch::kDouble).requires_grad_();
+      auto labels = torch::randint(-1, std::max<std::int64_t>(2, channels), {2, 4, 5}, torch::kLong);
+      // 1e-15: where no pixel is ignored the two sum with and without a mask.
+      REQUIRE_THAT(unchecked(logits, labels), IsClose(checked(logits, labels)).rtol(1e-15));
+      for (const std::int64_t unknown : {7, -5}) {
+        labels[0][1][2] = unknown;
+        REQUIRE_THROWS_WITH(checked(logits, labels), Contains("got " + std::to_string(unknown)));
+        const auto loss = unchecked(logits, labels);
+        REQUIRE(std::isfinite(loss.item<double>()));
+        const auto marked = pam::detail::nan_for_unknown_labels(loss, labels, channels, -1);
+        REQUIRE(std::isnan(marked.item<double>()));
+        marked.backward();
+        REQUIRE(logits.grad().abs().max().item<double>() == 0);
+      }
+    }
+  }
 }
 
 TEST_CASE("the losses and their gradients equal Python's PyTorch", "[losses]") {

@@ -24,7 +24,8 @@ using ReduceSums = std::function<torch::Tensor(torch::Tensor)>;
 struct LossOptions {
   bool reversed = false;           ///< train on 1 - label (RFNA); binary only
   std::int64_t ignore_label = -1;  ///< whole-number labels of this value take no part, neither in sums nor in gradients
-  bool check_labels = true;        ///< refuse unknown labels; costs one wait for the device a call
+  bool check_labels = true;        ///< refuse unknown labels; costs one wait for the device a call. Without it the loss
+                                   ///< of an unknown label is some number (of classes: that of the nearest one)
   ReduceSums reduce_sums = nullptr;  ///< null: the loss is of this process's batch
 };
 
@@ -93,7 +94,9 @@ inline LossTarget hard_target(const torch::Tensor& logits, const torch::Tensor& 
   if (channels == 1) {
     result.target = (options.reversed ? 1 - known : known).to(type);
   } else {
-    result.target = torch::zeros(logits.sizes(), logits.options().dtype(type)).scatter_(1, known, 1);
+    // An unchecked label may be out of range, where scatter_ throws and, on a GPU, ruins the process's CUDA context.
+    const auto index = options.check_labels ? known : known.clamp(0, channels - 1);
+    result.target = torch::zeros(logits.sizes(), logits.options().dtype(type)).scatter_(1, index, 1);
   }
   result.target = result.masked(result.target);
   return result;
