@@ -20,6 +20,7 @@
 #include <pam/core/autocast.hpp>
 #include <pam/core/clone.hpp>
 #include <pam/core/cuda_graph.hpp>
+#include <pam/core/each_once.hpp>
 #include <pam/core/error.hpp>
 #include <pam/core/inspect.hpp>
 #include <pam/core/memory_format.hpp>

@@ -136,8 +136,38 @@ TEST_CASE("a new run in a directory that holds one is refused unless asked for",
   options.seed = 12;
   std::atomic<bool> stop{true};
   options.stop = &stop;
+  options.loss_scale = 1000;  // found out before anything of the old run is touched
+  CHECK_THAT(error_of([&] { train(options); }), Contains("powers of two"));
+  CHECK(std::filesystem::exists(folder / "best.safetensors"));
+  options.loss_scale = 0;
   train(options);
   CHECK_FALSE(std::filesystem::exists(folder / "best.safetensors"));  // the old run's would be mistaken for this one's
+}
+
+TEST_CASE("resuming with another optimizer's options is refused unless asked for, and with AMSGrad always", "[train]") {
+  TempDir folder;
+  FitOptions options;
+  options.directory = folder.path();
+  options.resume = true;
+  const auto run = [&](const std::function<void(torch::optim::AdamWOptions&)>& change) {
+    return error_of([&] {
+      auto net = fake_net();
+      FakeLoader loader(1);
+      torch::optim::AdamWOptions how(1e-3);
+      change(how);
+      torch::optim::AdamW optimizer(net->parameters(), how);
+      fit(net, loader, fake_loss, optimizer, options);
+      ++options.epochs;
+    });
+  };
+  REQUIRE(run([](auto&) {}) == "no error");
+  options.allow_changes = true;
+  REQUIRE(run([](auto& how) { how.weight_decay(0.5); }) == "no error");
+  CHECK_THAT(run([](auto& how) { how.weight_decay(0.5).amsgrad(true); }), Contains("max_exp_avg_sq"));
+  options.allow_changes = false;
+  --options.epochs;
+  CHECK_THAT(run([](auto& how) { how.weight_decay(0.25); }),
+             Contains("optimizer_options") && Contains("0.5") && Contains("0.25"));
 }
 
 TEST_CASE("resuming with other settings is refused with all of them named", "[train]") {

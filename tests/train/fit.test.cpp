@@ -223,6 +223,114 @@ TEST_CASE("early stop comes after `patience` epochs without a better score", "[t
   CHECK(again.loss == result.loss);
 }
 
+TEST_CASE("early stop waits for validations: epochs without one have no score that could be better", "[train]") {
+  auto net = fake_net();
+  FakeLoader loader(1);
+  auto optimizer = make_adamw(net);
+  FitOptions options;
+  options.epochs = 20;
+  options.patience = 3;
+  options.validate_every = 5;
+  std::vector<double> scores{1, 2, 2};
+  std::int64_t validations = 0;
+  options.validate = [&](std::int64_t) { return scores.at(static_cast<std::size_t>(validations++)); };
+  const auto result = fit(net, loader, fake_loss, optimizer, options);
+  CHECK(result.reason == StopReason::kEarlyStopped);
+  CHECK(result.epochs == 15);  // the third validation: five epochs after the best
+  CHECK(result.best_epoch == 10);
+}
+
+TEST_CASE("a score that no other could beat is refused", "[train]") {
+  auto net = fake_net();
+  FakeLoader loader(1);
+  auto optimizer = make_adamw(net);
+  FitOptions options;
+  options.validate = [](std::int64_t) { return std::numeric_limits<double>::infinity(); };
+  CHECK_THAT(error_of([&] { fit(net, loader, fake_loss, optimizer, options); }),
+             Contains("score of epoch 1 is infinite"));
+}
+
+/// A net that says which labels it learns, as pam's holders do; `Told` says it as `Network` does.
+struct ToldOptions {
+  bool reversed() const { return true; }
+};
+struct SayingNetImpl : FakeNetImpl {
+  ToldOptions options;
+};
+TORCH_MODULE(SayingNet);
+struct Told : FakeNet {
+  using FakeNet::FakeNet;
+  bool reversed() const { return true; }
+};
+
+TEST_CASE("a net that learns reversed labels is not trained on plain ones", "[train]") {
+  FakeLoader loader(1);
+  FitOptions plain, reversed;
+  reversed.reversed = true;
+  const auto check_net = [&](auto net) {
+    auto optimizer = make_adamw(net);
+    CHECK_THAT(error_of([&] { fit(net, loader, fake_loss, optimizer, plain); }),
+               Contains("option reversed is true, but FitOptions::reversed is false"));
+    CHECK(error_of([&] { fit(net, loader, fake_loss, optimizer, reversed); }) == "no error");
+  };
+  check_net(SayingNet());
+  check_net(Told());
+}
+
+/// One convolution under two names.
+struct TiedNetImpl : torch::nn::Module {
+  TiedNetImpl() {
+    first = register_module("first", torch::nn::Conv2d(torch::nn::Conv2dOptions(2, 2, 3).padding(1)));
+    register_module("again", first);
+    head = register_module("head", torch::nn::Conv2d(torch::nn::Conv2dOptions(2, 1, 1)));
+  }
+  torch::Tensor forward(const torch::Tensor& x) { return head(torch::relu(first(torch::relu(first(x))))); }
+  torch::nn::Conv2d first{nullptr}, head{nullptr};
+};
+TORCH_MODULE(TiedNet);
+
+TEST_CASE("shared parameters are scaled, clipped and stepped once", "[train]") {
+  const auto trained = [](std::int64_t accumulate, double loss_scale, bool by_hand) {
+    SeedScope seed(3);
+    TiedNet net;
+    FakeLoader loader(4);
+    auto optimizer = make_adamw(net);
+    REQUIRE(optimizer.param_groups()[0].params().size() == 4);
+    FitOptions options;
+    options.accumulate = accumulate;
+    options.loss_scale = loss_scale;
+    options.schedule.kind = ScheduleKind::kConstant;
+    options.clip_norm = 0.05;
+    if (!by_hand) {
+      fit(net, loader, fake_loss, optimizer, options);
+    } else {
+      const std::vector<torch::Tensor> once{net->first->weight, net->first->bias, net->head->weight, net->head->bias};
+      torch::optim::AdamW plain(once, torch::optim::AdamWOptions(1e-3).weight_decay(1e-5));
+      loader.start_epoch(0);
+      for (int step = 0; step < 2; ++step) {
+        plain.zero_grad();
+        for (int micro = 0; micro < 2; ++micro) {
+          const auto batch = *loader.next();
+          (fake_loss(net(batch.images), batch.labels) / 2).backward();
+        }
+        torch::nn::utils::clip_grad_norm_(once, 0.05);
+        plain.step();
+      }
+    }
+    return state_dict(*net);
+  };
+  // Powers of two scale exactly, so that only the fused AdamW's order of operations may differ.
+  for (const double loss_scale : {0.0, 1024.0}) {
+    const auto expected = trained(2, 0, true), got = trained(2, loss_scale, false);
+    for (const auto& [name, tensor] : expected) REQUIRE_THAT(find_tensor(got, name), IsClose(tensor).rtol(1e-5));
+  }
+  TiedNet net;
+  FakeLoader loader(1);
+  torch::optim::AdamW twice(net->parameters());
+  CHECK_THAT(error_of([&] { fit(net, loader, fake_loss, twice, FitOptions()); }),
+             Contains("'first.weight' twice") && Contains("each_once"));
+}
+
 TEST_CASE("reversed training shows the loss 1 - label, keeps ignored pixels and marks the checkpoint", "[train]") {
   auto net = fake_net();
   FakeLoader loader(1);

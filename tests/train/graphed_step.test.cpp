@@ -14,9 +14,9 @@ using namespace pam;
 using test::message_of;
 using Plain = UNet<ConvBlock>;
 
-Plain small_net(torch::Device device = torch::kCPU) {
+Plain small_net(torch::Device device = torch::kCPU, std::int64_t classes = 1) {
   const SeedScope scope(5);
-  Plain net(Plain::Impl::Options(2, 1).width(4).depth(2));
+  Plain net(Plain::Impl::Options(2, classes).width(4).depth(2));
   net->to(device);
   return net;
 }
@@ -197,6 +197,13 @@ TEST_CASE("on a GPU the recorded step trains as the loop written by hand does", 
     REQUIRE_THAT(found[i], test::IsClose(net->parameters()[i].grad()).of_largest().rtol(5e-3).atol(1e-6));
   }
   REQUIRE(std::isnan(step.backward(data.images, torch::full_like(data.labels, 3)).item<double>()));
+  // Of several classes too, where the label is an index: the context must survive it.
+  auto classes = small_net(torch::kCUDA, 3);
+  auto another = make_adamw(classes);
+  GraphedTrainingStep of_classes(classes, SegmentationLoss("dice_bce"), another, data.images, data.labels);
+  REQUIRE(of_classes.graphed());
+  REQUIRE(std::isnan(of_classes.backward(data.images, torch::full_like(data.labels, 7)).item<double>()));
+  REQUIRE(std::isfinite(of_classes.backward(data.images, data.labels).item<double>()));
   net->to(torch::kCPU);
   REQUIRE_THAT(message_of<Error>([&] { step(data.images, data.labels); }), Catch::Contains("moved or converted"));
 #endif

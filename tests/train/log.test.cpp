@@ -57,6 +57,16 @@ TEST_CASE("the log writes one row an epoch as JSON lines and CSV, undefined numb
   CHECK(nlohmann::json::parse(line)["hd95, mm"] == 2.5);
 }
 
+TEST_CASE("a score does not take the place of the run's own columns", "[train]") {
+  TempDir folder;
+  MetricsLog log(folder.path());
+  log(started_at(0));
+  log(epoch_end(1, 0.5, Validation(0.25, {{"loss", 123}, {"epoch", 7}})));
+  const auto row = nlohmann::json::parse(text_of(folder / "metrics.jsonl"));
+  CHECK((row["loss"] == 0.5 && row["epoch"] == 1));
+  CHECK((row["validation/loss"] == 123 && row["validation/epoch"] == 7));
+}
+
 TEST_CASE("a column that comes later widens the table", "[train]") {
   TempDir folder;
   MetricsLog log(folder.path());

@@ -62,6 +62,20 @@ TEST_CASE("training with a scaled loss gives the weights of training without, bi
   CHECK(first_difference(scaled.weights, plain.weights) == "");
 }
 
+TEST_CASE("autocast around fit changes nothing: the option decides, and every step casts the weights anew", "[train]") {
+  for (const auto precision : {Precision::Float32, Precision::Bfloat16}) {
+    auto options = three_epochs();
+    options.precision = precision;
+    const auto expected = train(options);
+    for (const bool enabled : {true, false}) {
+      const AutocastScope outer(torch::kCPU, torch::kBFloat16, enabled);
+      const auto within = train(options);
+      CHECK(within.result.loss == expected.result.loss);
+      CHECK(first_difference(within.weights, expected.weights) == "");
+    }
+  }
+}
+
 /// A gradient that overflows although the loss does not: the loss's own type is float32 here, so this stands in for a
 /// float16 overflow within the network.
 struct OverflowOnce : torch::autograd::Function<OverflowOnce> {
@@ -148,6 +162,12 @@ TEST_CASE("the scaler's state is part of the checkpoint: a resumed run ends bit 
   CHECK(b.loss_scale_steps == a.loss_scale_steps);
   options.loss_scale = 0;
   CHECK_THAT(error_of([&] { train(options); }), Contains("loss_scale: 256.0 in the checkpoint"));
+  options.loss_scale = 8;
+  options.loss_scale_interval = 100;
+  options.epochs = 4;
+  options.allow_changes = true;
+  train(options);
+  CHECK(read_training_state(options.directory).progress.loss_scale == 8);
 }
 
 TEST_CASE("bfloat16 trains float32 weights, writes float32 checkpoints and resumes bit for bit", "[train]") {

@@ -10,7 +10,9 @@ namespace pam {
 
 /// While it lives, LibTorch computes convolutions and matrix products on `device`'s kind of device in `type` (bf16 or
 /// fp16; the weights stay as they are). `enabled` false: switches autocast off for its lifetime. What was set before is
-/// back afterwards. Scopes nest. Throws `Error` for other types, and for fp16 on a CPU, which LibTorch 1.13 lacks.
+/// back afterwards. Scopes nest, and each begins and ends without LibTorch's cached casts of the weights: LibTorch
+/// itself drops them only at the end of the outermost scope, and a step in between would leave the next one the old
+/// weights. Throws `Error` for other types, and for fp16 on a CPU, which LibTorch 1.13 lacks.
 class AutocastScope {
  public:
   explicit AutocastScope(torch::Device device, torch::ScalarType type = torch::kBFloat16, bool enabled = true)
@@ -19,12 +21,14 @@ class AutocastScope {
           "autocast: {} on {} is not supported; use bfloat16, or float16 on a GPU", c10::toString(type),
           c10::DeviceTypeName(device_, true));
     at::autocast::increment_nesting();
+    at::autocast::clear_cache();
     set(enabled, type);
   }
   AutocastScope(const AutocastScope&) = delete;
   AutocastScope& operator=(const AutocastScope&) = delete;
   ~AutocastScope() {
-    if (at::autocast::decrement_nesting() == 0) at::autocast::clear_cache();  // casts of the weights
+    at::autocast::decrement_nesting();
+    at::autocast::clear_cache();
     set(was_enabled_, was_type_);
   }
 

@@ -8,6 +8,7 @@
 #include <pam/train/resume.hpp>
 #include <pam/train/stopwatch.hpp>
 
+#include <set>
 #include <string>
 #include <utility>
 
@@ -15,15 +16,18 @@ namespace pam::detail {
 
 /// What a training consists of, by name. The tensors are the model's own.
 struct Trainee {
-  StateDict parameters;  ///< what the optimizer may hold
-  StateDict weights;     ///< parameters and buffers: what is saved
+  StateDict parameters;  ///< what the optimizer may hold: each once, under its first name
+  StateDict weights;     ///< parameters and buffers under all of their names: what is saved
   torch::optim::Optimizer& optimizer;
 
   template <typename Model>
   Trainee(Model& model, torch::optim::Optimizer& optimizer_) : optimizer(optimizer_) {
-    for (const auto& item : model->named_parameters()) parameters.emplace_back(item.key(), item.value());
+    std::set<const void*> known;
+    for (const auto& item : model->named_parameters()) {
+      weights.emplace_back(item.key(), item.value());
+      if (known.insert(item.value().unsafeGetTensorImpl()).second) parameters.push_back(weights.back());
+    }
     check(!parameters.empty(), "fit: the model has no parameters to train");
-    weights = parameters;
     for (const auto& item : model->named_buffers()) weights.emplace_back(item.key(), item.value());
     static_cast<void>(optimized_parameters(optimizer, parameters));  // throws for an optimizer of another model
   }
@@ -73,6 +77,9 @@ class Checkpointer {
     restore_optimizer_state(trainee_.optimizer, trainee_.parameters, state.optimizer, where);
     copy_weights(state.weights, trainee_.weights);
     if (communicator_.rank() == 0) repair_last_weights(options_.directory, state);
+    if (state.settings.at("loss_scale") != settings_.at("loss_scale")) {
+      reached.loss_scale = 0, reached.loss_scale_steps = 0;  // allow_changes: the new factor counts
+    }
     // The sums in the file are of all processes; only one may carry them on.
     if (communicator_.rank() != 0) reached.loss_sum = 0, reached.images = 0;
     progress = saved_ = reached;
@@ -106,6 +113,7 @@ class Checkpointer {
       state.metadata["pam.epoch"] = std::to_string(progress.epoch);
       state.metadata["pam.step"] = std::to_string(progress.step);
       save_training_state(options_.directory, state);
+      if (!progress.has_best) remove_best();  // of the run that this one overwrote
     }
     saved_ = progress;
     since_save_.restart();
@@ -133,6 +141,11 @@ class Checkpointer {
   }
 
  private:
+  void remove_best() const {
+    std::error_code error;
+    std::filesystem::remove(paths().best, error);
+  }
+
   void check_finite(const TrainingProgress& progress, const std::string& cases) const {
     for (const auto& [name, tensor] : trainee_.weights) {
       if (!tensor.is_floating_point()) continue;

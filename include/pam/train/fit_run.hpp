@@ -10,6 +10,7 @@
 #include <pam/train/reversed_labels.hpp>
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <optional>
 #include <string>
@@ -33,6 +34,27 @@ template <typename Loss>
 struct reverses_labels<Loss, std::void_t<decltype(static_cast<bool>(std::declval<const Loss&>().options().reversed))>> {
   static bool ask(const Loss& loss) { return loss.options().reversed; }
 };
+
+template <typename Model, typename = void>
+struct has_reversed : std::false_type {};
+template <typename Model>
+struct has_reversed<Model, std::void_t<decltype(std::declval<Model&>().reversed())>> : std::true_type {};
+template <typename Model, typename = void>
+struct has_reversed_option : std::false_type {};
+template <typename Model>
+struct has_reversed_option<Model, std::void_t<decltype(std::declval<Model&>()->options.reversed())>> : std::true_type {
+};
+
+/// Whether `model` learns 1 - label, as it says itself; nothing where it does not say.
+template <typename Model>
+std::optional<bool> says_reversed(Model& model) {
+  if constexpr (has_reversed<Model>::value) {
+    return model.reversed();
+  } else if constexpr (has_reversed_option<Model>::value) {
+    return model->options.reversed();
+  }
+  return std::nullopt;
+}
 
 template <typename Model, typename Loader, typename Loss, typename Communicator>
 class FitRun {
@@ -74,18 +96,24 @@ class FitRun {
     check(!reverses_labels<Loss>::ask(loss_),
           "fit: the loss reverses the labels itself; set FitOptions::reversed instead of the loss's option: it also "
           "marks the checkpoints, and both together would cancel");
+    const auto reversed = says_reversed(model_);
+    check(
+        !reversed || *reversed == options_.reversed,
+        "fit: the net's option reversed is {}, but FitOptions::reversed is {}: its predictions would be inverted; set "
+        "both alike",
+        reversed.value_or(false), options_.reversed);
     check_precision(options_.precision, trainee_.device());
     check(options_.precision == Precision::Float32 || trainee_.type() == torch::kFloat,
           "fit: precision {} needs a net with float32 weights, got {}", to_string(options_.precision),
           c10::toString(trainee_.type()));
+    make_scaler();
     clear_gradients();
     if (options_.channels_last) {
       for (auto& [name, parameter] : trainee_.parameters) set_memory_format(parameter, at::MemoryFormat::ChannelsLast);
     }
-    auto settings =
-        fit_settings(options_, optimizer_name(trainee_.optimizer), rates_.base(), batches_, communicator_.world());
+    auto settings = fit_settings(options_, trainee_.optimizer, rates_.base(), batches_, communicator_.world());
     const bool resumed = checkpointer_.open(std::move(settings), batches_, progress_);
-    begin_scaling();
+    if (scaler_) begin_scaling();
     communicator_.broadcast(model_);
     communicator_.barrier();  // nobody writes before everybody has read
     // An unwritable directory or a full disk shows now, not after the first epoch.
@@ -93,13 +121,16 @@ class FitRun {
     return resumed;
   }
 
-  /// After the checkpoint is read: the scaler goes on where it was.
-  void begin_scaling() {
+  void make_scaler() {
     if (options_.loss_scale == 0 && options_.precision != Precision::Float16) return;
     LossScalerOptions how;
     how.growth_interval = options_.loss_scale_interval;
     if (options_.loss_scale > 0) how.initial_scale = options_.loss_scale;
     scaler_.emplace(how);
+  }
+
+  /// After the checkpoint is read: the scaler goes on where it was.
+  void begin_scaling() {
     if (progress_.loss_scale > 0) scaler_->restore(progress_.loss_scale, progress_.loss_scale_steps);
     note_scale();
   }
@@ -146,6 +177,7 @@ class FitRun {
     // Not blocking: from page-locked batches the copies run beside the computation.
     auto images = batch.images.to(trainee_.device(), trainee_.type(), /*non_blocking=*/true);
     if (options_.channels_last && images.dim() == 4) images = images.contiguous(at::MemoryFormat::ChannelsLast);
+    const auto whole = autocast(trainee_.device(), Precision::Float32);  // whatever the caller has set
     const auto logits = forward(images);
     if (options_.reversed) check_reversible(logits);
     const auto labels = options_.reversed ? reversed_labels(batch.labels) : batch.labels;
@@ -198,9 +230,10 @@ class FitRun {
 
   /// The loss's factor for the next step. A step that was left out is told.
   void rescale(bool finite) {
-    check(finite || !scaler_->exhausted(),
-          "fit: the gradients are not finite in epoch {}, step {}, on the cases {}, even with the loss scaled by {}; {}",
-          progress_.epoch + 1, progress_.step, last_cases_, scaler_->factor(), checkpointer_.advice());
+    check(
+        finite || !scaler_->exhausted(),
+        "fit: the gradients are not finite in epoch {}, step {}, on the cases {}, even with the loss scaled by {}; {}",
+        progress_.epoch + 1, progress_.step, last_cases_, scaler_->factor(), checkpointer_.advice());
     scaler_->update(finite);
     note_scale();
     if (!finite) emit(StepSkipped{progress_.epoch, progress_.batch, progress_.step, scaler_->factor()});
@@ -273,7 +306,9 @@ class FitRun {
     progress_.last_loss = end.loss;
     progress_.batch = progress_.images = 0;
     progress_.loss_sum = progress_.seconds = progress_.wait_seconds = 0;
-    const bool hopeless = options_.patience > 0 && end.epoch - progress_.best_epoch >= options_.patience;
+    // Epochs without validation have no score that could be better.
+    const bool hopeless =
+        end.validation && options_.patience > 0 && end.epoch - progress_.best_epoch >= options_.patience;
     if (last || hopeless) progress_.finished = to_string(last ? StopReason::kCompleted : StopReason::kEarlyStopped);
     emit(end);
     const auto now = wishes();
@@ -316,6 +351,10 @@ class FitRun {
       const double told = communicator_.rank() == 0 ? score : 0.0;
       score = communicator_.sum(torch::tensor({told}, torch::kDouble)).template item<double>();
     }
+    check(!std::isinf(score) || score < 0,
+          "fit: the validation's score of epoch {} is infinite, so that no other could be better; return a finite one, "
+          "or NaN where it is undefined",
+          end.epoch);
     end.best = score > (progress_.has_best ? progress_.best_score : -std::numeric_limits<double>::infinity());
     if (!end.best) return;
     progress_.has_best = true;

@@ -22,8 +22,9 @@ namespace pam {
 
 /// An event handler for `fit`. Each epoch appends a row to both files and flushes it. A started run first drops the
 /// rows of epochs that are not done (a new run: all; a resumed one: those after its checkpoint, and a line that a
-/// killed process left half-written), so no epoch is there twice. Undefined numbers are null in JSON and empty in CSV.
-/// Throws `Error` where a file cannot be read or written.
+/// killed process left half-written), so no epoch is there twice. Undefined numbers are null in JSON and empty in CSV;
+/// a score named as a column of the run's own ("loss", "epoch") is "validation/loss". Throws `Error` where a file
+/// cannot be read or written.
 class MetricsLog {
  public:
   explicit MetricsLog(const std::filesystem::path& directory)
@@ -50,7 +51,9 @@ class MetricsLog {
     if (!end.validation) return row;
     row["score"] = number(end.validation->score);
     row["best"] = end.best;
-    for (const auto& [name, value] : end.validation->scores) row[name] = number(value);
+    for (const auto& [name, value] : end.validation->scores) {
+      row[row.contains(name) ? "validation/" + name : name] = number(value);
+    }
     return row;
   }
 

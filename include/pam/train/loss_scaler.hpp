@@ -4,6 +4,7 @@
 /// Constants as in PyTorch's GradScaler (Micikevicius et al. 2018, https://arxiv.org/abs/1710.03740, section 3.2).
 #pragma once
 
+#include <pam/core/each_once.hpp>
 #include <pam/core/error.hpp>
 
 #include <cmath>
@@ -13,9 +14,9 @@
 namespace pam {
 
 struct LossScalerOptions {
-  double initial_scale = 65536;     ///< 2^16
-  double growth = 2;                ///< the scale's factor after `growth_interval` good steps in a row
-  double backoff = 0.5;             ///< its factor after a skipped step
+  double initial_scale = 65536;  ///< 2^16
+  double growth = 2;             ///< the scale's factor after `growth_interval` good steps in a row
+  double backoff = 0.5;          ///< its factor after a skipped step
   std::int64_t growth_interval = 2000;
 };
 
@@ -41,7 +42,7 @@ class LossScaler {
   [[nodiscard]] bool unscale(const std::vector<torch::Tensor>& parameters) const {
     torch::NoGradGuard no_grad;
     std::vector<torch::Tensor> gradients;
-    for (const auto& parameter : parameters) {
+    for (const auto& parameter : each_once(parameters)) {
       if (parameter.grad().defined()) gradients.push_back(parameter.grad());
     }
     if (gradients.empty()) return true;

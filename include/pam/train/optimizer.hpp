@@ -3,6 +3,7 @@
 /// `fit` takes any of LibTorch's AdamW, Adam and SGD; this is the recipe's default.
 #pragma once
 
+#include <pam/core/each_once.hpp>
 #include <pam/core/error.hpp>
 #include <pam/core/options_json.hpp>
 #include <pam/train/fused_adamw.hpp>
@@ -46,7 +47,7 @@ FusedAdamW make_adamw(const Model& model, const OptimizerOptions& options = {}) 
         "optimizer: beta1 and beta2 must be at least 0 and below 1, got {} and {}", options.beta1, options.beta2);
   check(options.epsilon > 0, "optimizer: epsilon must be positive, got {}", options.epsilon);
   std::vector<torch::Tensor> trained;
-  for (const auto& parameter : model->parameters()) {
+  for (const auto& parameter : each_once(model->parameters())) {
     if (parameter.requires_grad()) trained.push_back(parameter);
   }
   check(!trained.empty(), "optimizer: the model has no parameter that requires a gradient; is all of it frozen?");

@@ -7,12 +7,15 @@
 #include <pam/core/error.hpp>
 #include <pam/io/state_dict.hpp>
 
+#include <nlohmann/json.hpp>
+
 #include <functional>
 #include <map>
 #include <memory>
 #include <set>
 #include <sstream>
 #include <string>
+#include <tuple>
 #include <type_traits>
 #include <utility>
 
@@ -68,11 +71,13 @@ void with_state_type(const torch::optim::Optimizer& optimizer, Visitor&& visit) 
   }
 }
 
-/// The optimizer's parameters with their names in `parameters` (the model's). Throws for one that the model lacks.
+/// The optimizer's parameters with their names in `parameters` (the model's). Throws for one that the model lacks, and
+/// for one that is there twice: every step would move it twice.
 inline StateDict optimized_parameters(const torch::optim::Optimizer& optimizer, const StateDict& parameters) {
   std::map<const void*, std::string> names;
   for (const auto& [name, parameter] : parameters) names.emplace(parameter.unsafeGetTensorImpl(), name);
   StateDict optimized;
+  std::set<const void*> known;
   for (const auto& group : optimizer.param_groups()) {
     for (const auto& parameter : group.params()) {
       const auto name = names.find(parameter.unsafeGetTensorImpl());
@@ -80,6 +85,10 @@ inline StateDict optimized_parameters(const torch::optim::Optimizer& optimizer, 
             "optimizer: it holds a parameter of shape {} that the model does not have; build the optimizer from "
             "model->parameters(), after any clone",
             shape_string(parameter));
+      check(known.insert(name->first).second,
+            "optimizer: it holds the parameter '{}' twice; LibTorch's parameters() lists those of a module that is "
+            "registered under two names twice: build the optimizer from each_once(model->parameters())",
+            name->second);
       optimized.emplace_back(name->second, parameter);
     }
   }
@@ -98,6 +107,43 @@ inline std::string optimizer_name(const torch::optim::Optimizer& optimizer) {
                                                                  : "SGD";
   });
   return name;
+}
+
+namespace detail {
+
+template <typename State>
+using OptionsOf = std::conditional_t<std::is_same_v<State, torch::optim::AdamWParamState>, torch::optim::AdamWOptions,
+                                     std::conditional_t<std::is_same_v<State, torch::optim::AdamParamState>,
+                                                        torch::optim::AdamOptions, torch::optim::SGDOptions>>;
+
+/// What `set_lr` does not change, of one group.
+template <typename Options>
+nlohmann::json group_options(const torch::optim::OptimizerParamGroup& group) {
+  const auto& options = static_cast<const Options&>(group.options());
+  if constexpr (std::is_same_v<Options, torch::optim::SGDOptions>) {
+    return {{"momentum", options.momentum()},
+            {"dampening", options.dampening()},
+            {"weight_decay", options.weight_decay()},
+            {"nesterov", options.nesterov()}};
+  } else {
+    return {{"beta1", std::get<0>(options.betas())},
+            {"beta2", std::get<1>(options.betas())},
+            {"epsilon", options.eps()},
+            {"weight_decay", options.weight_decay()},
+            {"amsgrad", options.amsgrad()}};
+  }
+}
+
+}  // namespace detail
+
+/// Every group's options but the learning rate.
+inline nlohmann::json optimizer_options(const torch::optim::Optimizer& optimizer) {
+  auto groups = nlohmann::json::array();
+  detail::with_state_type(optimizer, [&](auto state) {
+    using Options = detail::OptionsOf<decltype(state)>;
+    for (const auto& group : optimizer.param_groups()) groups.push_back(detail::group_options<Options>(group));
+  });
+  return groups;
 }
 
 /// The state as tensors "<parameter>.exp_avg", "<parameter>.exp_avg_sq", "<parameter>.step" (int64), …; parameters that
@@ -135,6 +181,11 @@ inline void restore_optimizer_state(torch::optim::Optimizer& optimizer, const St
   detail::with_state_type(optimizer, [&](auto type) {
     using State = decltype(type);
     detail::OptimizerStates restored;
+    std::set<const void*> amsgrad;
+    for (const auto& group : optimizer.param_groups()) {
+      if (!detail::group_options<detail::OptionsOf<State>>(group).value("amsgrad", false)) continue;
+      for (const auto& parameter : group.params()) amsgrad.insert(parameter.unsafeGetTensorImpl());
+    }
     for (const auto& item : optimized) {
       const auto& owner = item.first;
       const auto& target = item.second;
@@ -142,10 +193,13 @@ inline void restore_optimizer_state(torch::optim::Optimizer& optimizer, const St
       auto state = std::make_unique<State>();
       detail::visit_state<State>(*state, [&](const char* field, torch::Tensor& value) {
         const auto entry = entries.find(owner + "." + field);
-        const bool optional = std::string(field) == "max_exp_avg_sq";  // AMSGrad only
+        const bool optional =
+            std::string(field) == "max_exp_avg_sq" && amsgrad.count(target.unsafeGetTensorImpl()) == 0;
         if (entry == entries.end() && optional) return;
-        check(entry != entries.end(), "{}: the optimizer state of parameter '{}' lacks {}; the file is damaged", where,
-              detail::printable(owner), field);
+        check(entry != entries.end(),
+              "{}: the optimizer state of parameter '{}' lacks {}; resume with the optimizer (and amsgrad) that the "
+              "checkpoint was made with",
+              where, detail::printable(owner), field);
         const auto& got = entry->second;
         const bool step = std::string(field) == "step";
         check(step ? got.numel() == 1 && got.scalar_type() == torch::kInt64 : got.sizes() == target.sizes(),

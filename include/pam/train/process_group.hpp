@@ -89,13 +89,13 @@ class ProcessGroup {
   /// Just before the backward pass that completes the gradients: they are sent as they become ready.
   template <typename Model>
   void begin_gradients(Model& model) {
-    buckets_of(model->parameters()).arm();
+    buckets_of(each_once(model->parameters())).arm();
   }
 
   /// After it: each gradient is the mean over the processes. A parameter without gradient here counts as zero.
   template <typename Model>
   void average_gradients(Model& model) {
-    guarded("averaging gradients", [&] { buckets_of(model->parameters()).finish(world()); });
+    guarded("averaging gradients", [&] { buckets_of(each_once(model->parameters())).finish(world()); });
   }
 
   /// The sum over the processes, on `tensor`'s device; see `SingleProcess::sum` for its gradient. As a loss's

@@ -30,15 +30,15 @@ inline bool open_directory(const FitOptions& options) {
   check(options.overwrite,
         "{}: the directory holds a training already; resume it, choose another directory, or ask to overwrite it",
         options.directory.string());
-  std::filesystem::remove(paths.best, error);  // it would outlive its run
   return false;
 }
 
 /// What a checkpoint remembers of the run's options.
-inline nlohmann::json fit_settings(const FitOptions& options, const std::string& optimizer,
+inline nlohmann::json fit_settings(const FitOptions& options, const torch::optim::Optimizer& optimizer,
                                    const std::vector<double>& learning_rates, std::int64_t batches,
                                    std::int64_t processes) {
-  return {{"optimizer", optimizer},
+  return {{"optimizer", optimizer_name(optimizer)},
+          {"optimizer_options", optimizer_options(optimizer)},
           {"learning_rates", learning_rates},
           {"epochs", options.epochs},
           {"schedule", options_to_json(options.schedule)},
@@ -59,8 +59,9 @@ inline nlohmann::json fit_settings(const FitOptions& options, const std::string&
 /// order of the data alone may differ.
 inline void check_settings(const nlohmann::json& saved, const nlohmann::json& now, bool allow_changes,
                            const std::string& where) {
-  const std::set<std::string> changeable{"epochs",    "schedule",      "learning_rates", "clip_norm",           "patience",
-                                         "precision", "channels_last", "loss_scale",     "loss_scale_interval"};
+  const std::set<std::string> changeable{"epochs",     "schedule",           "learning_rates", "optimizer_options",
+                                         "clip_norm",  "patience",           "precision",      "channels_last",
+                                         "loss_scale", "loss_scale_interval"};
   std::string differences;
   bool all_changeable = true;
   for (const auto& item : now.items()) {
