@@ -30,4 +30,20 @@ TEST_CASE("GatedSkip fills in its gate's channels and keeps its other options", 
   REQUIRE(skip->gate->options == AttentionGateOptions(12, 6).original());
 }
 
+TEST_CASE("GatedSkip and its gate say the smallest skip that they take", "[nets]") {
+  for (const std::int64_t step : {1, 2, 5}) {
+    for (const bool norm : {true, false}) {
+      CAPTURE(step, norm);
+      GatedSkip skip(GatedSkipOptions(12, 6).gate(AttentionGateOptions().theta_stride(step).norm(norm)));
+      const auto n = skip->min_size();
+      REQUIRE(n == (norm ? 2 * step : step));
+      REQUIRE(skip->gate->min_size() == n);
+      const auto deep = torch::randn({1, 12, 2, 2});
+      REQUIRE(skip(deep, torch::randn({1, 6, n, n})).size(3) == n);
+      if (n > 1) REQUIRE_THROWS_AS(skip(deep, torch::randn({1, 6, n - 1, n - 1})), Error);
+    }
+  }
+  REQUIRE(GatedSkip(GatedSkipOptions(12, 6).gated(false))->min_size() == 1);
+}
+
 }  // namespace nets_gated_skip_test

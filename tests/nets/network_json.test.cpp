@@ -1,5 +1,16 @@
 // SPDX-License-Identifier: MIT
+#include <pam/attention/attended.hpp>
+#include <pam/attention/cbam.hpp>
+#include <pam/attention/false_positive_attention.hpp>
+#include <pam/attention/gather_excite.hpp>
+#include <pam/attention/global_context.hpp>
+#include <pam/attention/reverse_false_negative_attention.hpp>
+#include <pam/attention/spatial_channel_squeeze_excite.hpp>
+#include <pam/attention/squeeze_excite.hpp>
+#include <pam/layers/dilated_block.hpp>
+#include <pam/nets/gated_skip.hpp>
 #include <pam/nets/network_json.hpp>
+#include <pam/nets/unet.hpp>
 
 #include "support/catch.hpp"
 
@@ -47,6 +58,60 @@ TEST_CASE("numbers out of range are refused wherever they stand", "[nets]") {
   REQUIRE_THROWS_WITH(bounds(R"({"width": 0})"), Catch::Contains("f.width"));
   REQUIRE_THROWS_WITH(bounds(R"({"width": -9223372036854775808})"), Catch::Contains("f.width"));
   REQUIRE_THROWS_WITH(bounds(R"({"stages": [{}, {"dilation": 1e300}]})"), Catch::Contains("f.stages[1].dilation"));
+  REQUIRE_THROWS_WITH(bounds(R"({"bridge": {"ratio": 16}})"), Catch::Contains("f.bridge.ratio: must be 1 to 8"));
+  REQUIRE_THROWS_WITH(bounds(R"({"skips": [{"gate": {"theta_stride": 65}}]})"),
+                      Catch::Contains("f.skips[0].gate.theta_stride: must be 1 to 64, got 65"));
+}
+
+TEST_CASE("every whole number of a net's options has a bound", "[nets]") {
+  // What a hostile file could set without one. The net fills in the others (kFilledIn).
+  const auto unbounded = [](const auto& options) {
+    std::vector<std::string> names;
+    for (const auto& item : options_to_json(options).items()) {
+      if (!item.value().is_number()) continue;
+      const auto of_item = [&](const auto& bound) { return item.key() == bound.option; };
+      const auto& bounds = pam::detail::kBounds;
+      const auto& filled = pam::detail::kFilledIn;
+      if (std::none_of(bounds.begin(), bounds.end(), of_item) &&
+          std::find(filled.begin(), filled.end(), item.key()) == filled.end()) {
+        names.push_back(item.key());
+      }
+    }
+    return names;
+  };
+  const std::vector<std::string> none;
+  CHECK(unbounded(UNetOptions<ConvBlock>()) == none);
+  CHECK(unbounded(ConvNormActOptions()) == none);
+  CHECK(unbounded(ConvBlockOptions()) == none);
+  CHECK(unbounded(DilatedBlockOptions()) == none);
+  CHECK(unbounded(FalsePositiveAttentionOptions()) == none);
+  CHECK(unbounded(ReverseFalseNegativeAttentionOptions()) == none);
+  CHECK(unbounded(AttendedOptions<CBAM>()) == none);
+  CHECK(unbounded(CBAMOptions()) == none);
+  CHECK(unbounded(GatherExciteOptions()) == none);
+  CHECK(unbounded(GlobalContextOptions()) == none);
+  CHECK(unbounded(SpatialChannelSqueezeExciteOptions()) == none);
+  CHECK(unbounded(SqueezeExciteOptions()) == none);
+  CHECK(unbounded(ConcatSkipOptions()) == none);
+  CHECK(unbounded(GatedSkipOptions()) == none);
+  CHECK(unbounded(AttentionGateOptions()) == none);
+}
+
+TEST_CASE("the estimate covers blocks within blocks, kernels and gates of nets that the zoo has no name for",
+          "[nets]") {
+  using Stage = Attended<GatherExcite, FalsePositiveAttention>;
+  UNetOptions<Stage, ConvNormAct, ConvBlock, GatedSkip> options(3, 2);
+  options.width(2).depth(2);
+  options.stage(options_t<Stage>()
+                    .block(FalsePositiveAttentionOptions().released().depthwise(false).expansion(5))
+                    .attention(GatherExciteOptions().extent(64)));
+  options.bridge(ConvNormActOptions().kernel_size(63));
+  options.skips({GatedSkipOptions().gate(AttentionGateOptions().original().reduction(1).theta_stride(64))});
+  double count = 0;
+  for (const auto& p : UNet(options)->parameters()) count += static_cast<double>(p.numel());
+  const auto estimate = pam::detail::estimate_parameters(pam::detail::net_options_to_json(options));
+  REQUIRE(estimate >= count);
+  REQUIRE(estimate <= 2.1 * count);  // a single convolution counts as a block of two
 }
 
 }  // namespace nets_network_json_test

@@ -3,6 +3,7 @@
 #include <pam/attention/reverse_false_negative_attention.hpp>
 #include <pam/core/clone.hpp>
 #include <pam/layers/dilated_block.hpp>
+#include <pam/nets/gated_skip.hpp>
 #include <pam/nets/unet.hpp>
 
 #include "support/tensor_matchers.hpp"
@@ -38,6 +39,50 @@ TEST_CASE("min_size says what the paper's nets need", "[nets]") {
   REQUIRE(UNet(UNetOptions<Rfna>(1, 1).width(4))->min_size() == 65);
   REQUIRE(UNet(UNetOptions<Rfna, ConvBlock>(1, 1).width(4))->min_size() == 65);
   REQUIRE(UNet(UNetOptions<ConvBlock>(1, 1).width(4).depth(4))->min_size() == 17);
+}
+
+/// The net's forward pass without its check of the size: the parts alone.
+template <typename Net>
+torch::Tensor unchecked_forward(Net& net, std::int64_t side) {
+  std::vector<torch::Tensor> features{net->stem(torch::randn({1, 1, side, side}))};
+  for (auto& stage : net->stages) features.push_back(stage(features.back()));
+  auto y = net->bridge(features.back());
+  for (auto level = net->stages.size(); level-- > 0;) y = net->decoders[level](net->skips[level](y, features[level]));
+  return net->head(y);
+}
+
+/// Requires that `expected` is what the net says, that its parts work there, and that they do not one pixel below.
+template <typename Options>
+void check_min_size(Options options, std::int64_t expected) {
+  CAPTURE(expected);
+  torch::NoGradGuard no_grad;
+  UNet net(options.in_channels(1).classes(1).width(4));
+  REQUIRE(net->min_size() == expected);
+  REQUIRE(unchecked_forward(net, expected).size(3) == expected);
+  REQUIRE_THROWS_AS(unchecked_forward(net, expected - 1), Error);
+  REQUIRE(net(torch::randn({1, 1, expected, expected + 3})).size(3) == expected + 3);
+  REQUIRE_THROWS_WITH(net(torch::randn({1, 1, expected - 1, expected})), Catch::Contains("min_size"));
+}
+
+TEST_CASE("min_size is the smallest side that every part takes, decoders and skips too", "[nets]") {
+  check_min_size(UNetOptions<ConvBlock>(), 9);
+  check_min_size(UNetOptions<ConvBlock, ConvBlock, Rfna>(), 33);  // 9 pixels at level 2: 8 * 4 + 1
+  check_min_size(UNetOptions<Fpa, ConvBlock, Fpa>(), 9);
+  check_min_size(UNetOptions<Rfna, ConvBlock, Rfna>(), 65);  // the stages decide: 17 pixels at level 2
+  using Ratio = ReverseFalseNegativeAttentionOptions;
+  UNetOptions<ConvBlock, ConvBlock, Rfna> levels;
+  check_min_size(levels.decoders({Ratio().ratio(8), Ratio().ratio(8), Ratio().ratio(1)}), 17);
+  check_min_size(levels.depth(1).decoders({Ratio().ratio(4)}), 5);
+  check_min_size(UNetOptions<ConvBlock, ConvBlock, ConvBlock, ConcatSkip, Rfna>().depth(1), 9);
+  using Gated = UNetOptions<ConvBlock, ConvBlock, ConvBlock, GatedSkip>;
+  const auto gate = [](std::int64_t step, bool norm) {
+    return GatedSkipOptions().gate(AttentionGateOptions().theta_stride(step).norm(norm));
+  };
+  check_min_size(Gated().skips({gate(1, true)}), 9);
+  check_min_size(Gated().skips({gate(2, true)}), 13);
+  check_min_size(Gated().skips({gate(4, true)}), 29);
+  check_min_size(Gated().skips({gate(4, false)}), 13);
+  check_min_size(Gated().skips({gate(16, true), gate(2, true), gate(8, true).gated(false)}), 32);
 }
 
 TEST_CASE("UNet takes classes, depth and a prototype per level", "[nets]") {

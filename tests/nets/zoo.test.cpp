@@ -172,6 +172,58 @@ TEST_CASE("JSON that describes no network is refused with the place and the reme
   REQUIRE_THROWS_WITH(build_network({"unet"}), Contains("in_channels: must be 1 to 4096, got 0"));
 }
 
+/// Options at the edge of what JSON may set, small otherwise.
+Json unusual_nets() {
+  auto list = Json::parse(R"([
+    {"name": "aunet", "skips": {"gate": {"theta_stride": 2}}},
+    {"name": "aunet", "skips": {"gate": {"theta_stride": 4, "norm": false}}},
+    {"name": "aunet", "skips": {"gate": {"theta_stride": 17, "reduction": 1, "output": true}}},
+    {"name": "aunet", "skips": [{"gated": false}, {"gate": {"theta_stride": 3}}, {"gate": {"reduction": 4096}}]},
+    {"name": "aunet", "depth": 1, "skips": {"gate": {"theta_stride": 64}}},
+    {"name": "cscunet", "stem": {"attention": {"bias": true, "reduction": 1}},
+     "decoders": {"attention": {"bias": true, "reduction": 1}}},
+    {"name": "cbamunet", "stem": {"attention": {"bias": true, "kernel_size": 63, "spatial_norm": true}},
+     "bridge": {"attention": {"kernel_size": 63, "reduction": 1}}},
+    {"name": "gcnunet", "stages": {"attention": {"bias": true, "reduction": 1}}, "bridge": {"attend": false}},
+    {"name": "fpa", "stages": {"share_weights": false, "depthwise": false, "expansion": 3, "dilation": 1024}},
+    {"name": "rfna", "stages": {"ratio": 1, "input": "input", "expand_norm": false, "residual": true,
+                                "share_weights": false, "depthwise": false}, "bridge": {"branch": false}},
+    {"name": "d9unet", "depth": 5, "width": 1, "classes": 300}
+  ])");
+  for (auto& item : list) {
+    item["in_channels"] = 3;
+    if (!item.contains("width")) item["width"] = 4;
+  }
+  return list;
+}
+
+TEST_CASE("nets of unusual options run at min_size, refuse less, and have no more parameters than estimated",
+          "[nets]") {
+  torch::NoGradGuard no_grad;
+  for (const auto& json : unusual_nets()) {
+    CAPTURE(json.dump());
+    const auto net = network_from_json(json, "net.json");
+    REQUIRE(pam::detail::estimate_parameters(net.options()) >= static_cast<double>(parameters(net)));
+    const auto n = net.min_size();
+    REQUIRE(net(torch::randn({2, 3, n, n})).size(3) == n);  // two samples: batch norms see one pixel of a bottleneck
+    REQUIRE_THROWS_WITH(net(torch::randn({2, 3, n - 1, n})), Catch::Contains("min_size"));
+  }
+}
+
+TEST_CASE("a gate whose kernel would take all memory is refused", "[nets]") {
+  const auto gate = [](std::int64_t step) -> Json {
+    return {{"name", "aunet"}, {"in_channels", 1}, {"width", 4}, {"skips", {{"gate", {{"theta_stride", step}}}}}};
+  };
+  for (const std::int64_t step : {65, 30000, 2000000000}) {
+    REQUIRE_THROWS_WITH(network_from_json(gate(step), "net.json"),
+                        Catch::Contains("net.json.skips[0].gate.theta_stride: must be 1 to 64"));
+  }
+  NetworkLimits limits;
+  limits.parameters = 5e5;
+  REQUIRE_THROWS_WITH(network_from_json(gate(64), "net.json", limits), Catch::Contains("limit is 5e+05"));
+  REQUIRE_NOTHROW(network_from_json(gate(8), "net.json", limits));
+}
+
 TEST_CASE("a net too large for the limit is refused before any memory is taken", "[nets]") {
   const auto huge =
       Json::parse(R"({"name": "fpa", "in_channels": 4, "width": 4096, "depth": 15, "stages": {"expansion": 256}})");

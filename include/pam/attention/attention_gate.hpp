@@ -117,6 +117,9 @@ class AttentionGateImpl final : public torch::nn::Cloneable<AttentionGateImpl>, 
     return kernels::upsample(a, skip.sizes().slice(2));
   }
 
+  /// The smallest side of the skip: theta's map must have a pixel, and more than one where it is normalised.
+  [[nodiscard]] std::int64_t min_size() const { return options.theta_stride() * (options.norm() ? 2 : 1); }
+
   void pretty_print(std::ostream& stream) const override { print_options(stream, "AttentionGate", options, 2); }
 
   AttentionGateOptions options;

@@ -48,6 +48,9 @@ class GatedSkipImpl final : public torch::nn::Cloneable<GatedSkipImpl>, public k
     return kernels::upsample_concat(deep, options.gated() ? gate(deep, skip) : skip, backend());
   }
 
+  /// The smallest side of `skip` that the gate takes.
+  [[nodiscard]] std::int64_t min_size() const { return options.gated() ? gate->min_size() : 1; }
+
   void pretty_print(std::ostream& stream) const override { print_options(stream, "GatedSkip", options, 2); }
 
   GatedSkipOptions options;

@@ -99,15 +99,17 @@ struct Bound {
   const char* option;
   std::int64_t largest;
 };
-inline constexpr std::array<Bound, 9> kBounds{{{"in_channels", 4096},
-                                               {"classes", 4096},
-                                               {"width", 4096},
-                                               {"depth", 15},
-                                               {"dilation", 1024},
-                                               {"expansion", 256},
-                                               {"reduction", 4096},
-                                               {"kernel_size", 63},
-                                               {"extent", 64}}};
+inline constexpr std::array<Bound, 11> kBounds{{{"in_channels", 4096},
+                                                {"classes", 4096},
+                                                {"width", 4096},
+                                                {"depth", 15},
+                                                {"dilation", 1024},
+                                                {"expansion", 256},
+                                                {"reduction", 4096},
+                                                {"kernel_size", 63},
+                                                {"extent", 64},
+                                                {"ratio", 8},
+                                                {"theta_stride", 64}}};
 
 /// Throws where a number anywhere in `json` is below 1 or above its bound.
 inline void check_bounds(const nlohmann::json& json, const std::string& where) {
@@ -136,7 +138,9 @@ inline double number_or(const nlohmann::json& json, const char* name, double mis
 /// An upper estimate of the parameters of the block `json` from `in` to `out` channels: never less than the block has,
 /// and close where the options that cost most (expansion, full convolutions) are concerned.
 inline double estimate_block(const nlohmann::json& json, double in, double out) {
-  double sum = 9 * out * (in + out) + 4 * out;  // two 3x3 convolutions and their norms
+  const auto side = number_or(json, "kernel_size", 3);
+  double sum = side * side * out * (in + out) + 4 * out;  // two convolutions and their norms
+  if (const auto block = json.find("block"); block != json.end()) sum = estimate_block(*block, in, out);
   if (json.contains("expansion")) {
     const auto m = number_or(json, "expansion", 1) * out;
     const auto depthwise = json.find("depthwise");
@@ -153,6 +157,15 @@ inline double estimate_block(const nlohmann::json& json, double in, double out) 
   return sum;
 }
 
+/// The same for a skip from `deep` and `skip` channels: its attention gate, where it has one.
+inline double estimate_skip(const nlohmann::json& json, double deep, double skip) {
+  const auto gate = json.find("gate"), gated = json.find("gated");
+  if (gate == json.end() || (gated != json.end() && *gated == false)) return 0;
+  const auto inner = std::max(1.0, std::floor(skip / number_or(*gate, "reduction", 1)));
+  const auto step = number_or(*gate, "theta_stride", 1);
+  return inner * (deep + skip * step * step + 3) + skip * (skip + 3) + 1;  // phi, theta, psi; the output and its norm
+}
+
 /// The same for a whole net, from its options (`net_options_to_json`).
 inline double estimate_parameters(const nlohmann::json& json) {
   const auto depth = static_cast<int>(number_or(json, "depth", 3));
@@ -167,7 +180,7 @@ inline double estimate_parameters(const nlohmann::json& json) {
   for (int level = 0; level < depth; ++level) {
     const auto up = channels(level), deep = channels(level + 1);
     sum += estimate_block(part("stages", level), up, deep) + estimate_block(part("decoders", level), up + deep, up);
-    sum += part("skips", level).empty() ? 0 : (up + deep) * up + up * up + 8 * up;  // an attention gate
+    sum += estimate_skip(part("skips", level), deep, up);
   }
   return sum;
 }
@@ -182,7 +195,8 @@ inline void check_size(const nlohmann::json& json, const std::string& where, con
   }
   const auto parameters = estimate_parameters(json);
   check(parameters <= limits.parameters,
-        "{}: the net would have about {:.3g} parameters, and the limit is {:.3g}; lower width, depth or expansion",
+        "{}: the net would have about {:.3g} parameters, and the limit is {:.3g}; lower width, depth, expansion or "
+        "theta_stride",
         where, parameters, limits.parameters);
 }
 

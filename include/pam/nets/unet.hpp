@@ -133,14 +133,20 @@ class UNetImpl final : public torch::nn::Cloneable<UNetImpl<Stage, Bridge, Decod
     return pam::probabilities(forward(input), options.reversed());
   }
 
-  /// The smallest height and width that leave every instance norm more than one pixel.
+  /// The smallest height and width that leave every instance norm more than one pixel and every strided gate one.
   [[nodiscard]] std::int64_t min_size() const {
-    // A side n is ceil(n / 2^level) at a level, so a block that needs m there needs n > (m - 1) * 2^level.
     auto smallest = min_size_of(stem, 1);
+    // A side n is ceil(n / 2^level) at a level, so what needs m pixels there needs n > (m - 1) * 2^level.
+    const auto need = [&smallest](std::int64_t pixels, std::size_t level) {
+      smallest = std::max(smallest, ((pixels - 1) << level) + 1);
+    };
     for (std::size_t i = 0; i < stages.size(); ++i) {
-      smallest = std::max(smallest, ((min_size_of(stages[i], 2) - 1) << i) + 1);
+      need(min_size_of(stages[i], 2), i);
+      if constexpr (detail::has_min_size<typename Skip::Impl>::value) need(skips[i]->min_size(), i);
+      need(min_size_of(decoders[i], 1), i);
     }
-    return std::max(smallest, ((min_size_of(bridge, 1) - 1) << stages.size()) + 1);
+    need(min_size_of(bridge, 1), stages.size());
+    return smallest;
   }
 
   /// Channels of a level: width * 2^level.
@@ -174,8 +180,8 @@ class UNetImpl final : public torch::nn::Cloneable<UNetImpl<Stage, Bridge, Decod
   void check_stage(const torch::Tensor& in, const torch::Tensor& out, std::int64_t level) const {
     check(out.dim() == 4 && out.size(1) == channels(level) && out.size(2) == (in.size(2) + 1) / 2 &&
               out.size(3) == (in.size(3) + 1) / 2,
-          "UNet: stage{} returned {} for an input of {}; with stride 2 a block must return {} channels and half the size, "
-          "rounded up: pass its stride option to its first convolution",
+          "UNet: stage{} returned {} for an input of {}; with stride 2 a block must return {} channels and half the "
+          "size, rounded up: pass its stride option to its first convolution",
           level, shape_string(out), shape_string(in), channels(level));
   }
 };
