@@ -199,6 +199,32 @@ TEST_CASE("files that do not fit together are refused by name and size", "[data]
   REQUIRE_THAT(why({"c", {folder / "a.nii"}, {}}, options), Contains("z-score"));
 }
 
+TEST_CASE("what was cropped away and padded again is no prediction", "[data]") {
+  const TempDir folder;
+  write_nifti(folder / "a.nii", torch::ones({1, 8, 9}, torch::kShort), grid());
+  CaseOptions options;
+  options.normalise = Normalise::None;
+  options.crop = {4, 3};
+  options.at_least = {10, 8};
+  const auto source = load_case({"c", {folder / "a.nii"}, {}}, options);
+  REQUIRE(source.plane() == PlaneSize{10, 8});
+  auto seen = torch::zeros({1, 8, 9});
+  seen.narrow(1, 2, 4).narrow(2, 3, 3).fill_(1);
+  REQUIRE(torch::equal(to_input_grid(source.image, source)[0], seen));
+  REQUIRE(torch::equal(to_input_grid(torch::ones({1, 10, 8}), source), seen));
+  REQUIRE(torch::equal(to_input_grid(torch::ones({1, 10, 8}), source, 7).eq(1).to(torch::kFloat), seen));
+}
+
+TEST_CASE("a plane size of one number, or a negative one, is refused", "[data]") {
+  Case source;
+  source.image = torch::ones({1, 1, 8, 8});
+  for (const PlaneSize size : {PlaneSize{4, 0}, {0, 4}, {-4, -4}, {4, -1}}) {
+    REQUIRE_THROWS_WITH(crop_case(source, size), Contains("two positive numbers, or none"));
+  }
+  crop_case(source, {});
+  REQUIRE(source.plane() == PlaneSize{8, 8});
+}
+
 TEST_CASE("unknown labels and numbers that are not finite are refused with file and value", "[data]") {
   const TempDir folder;
   auto image = torch::rand({2, 3, 4});
@@ -245,6 +271,15 @@ TEST_CASE("an affine that differs is a notice; another grid is resampled only wh
   // Columns 1 … 6 lie between the coarse voxel centres 0.5 … 6.5; trilinear interpolation keeps a ramp exactly.
   REQUIRE_THAT(result.image[1].slice(2, 1, 7), IsClose(x.slice(2, 1, 7)).atol(1e-5));
   REQUIRE(torch::equal(resample(x.unsqueeze(0), grid(), grid(), {4, 6, 8})[0], x));
+  // A NaN counts, and becomes 0, in the file's own voxels: eight of the finer grid's would touch it.
+  auto holed = ramp.clone(), zeroed = ramp.clone();
+  holed[0][1][2] = NAN, zeroed[0][1][2] = 0;
+  write_nifti(folder / "b.nii", zeroed, coarse);
+  const auto expected = load_case(files, options);
+  write_nifti(folder / "b.nii", holed, coarse);
+  REQUIRE_THAT(why(files, options), Contains("b.nii") && Contains("1 of 24 voxels"));
+  options.zero_non_finite = true;
+  REQUIRE(torch::equal(load_case(files, options).image, expected.image));
   REQUIRE(resample(x.unsqueeze(0), grid(), grid(1, 100), {4, 6, 8}).abs().max().item<float>() == 0);
 }
 
@@ -274,6 +309,8 @@ TEST_CASE("hemispheres are cut at world x = 0 on both orientations and go back t
     const auto cropped = load_case(parts[1], options);
     const auto there = to_input_grid(cropped.image, cropped);
     REQUIRE(torch::equal(there, to_input_grid(right.image, right)));
+    const auto whole = torch::ones(cropped.image.sizes());  // a net predicts in the padding too, past the cut
+    REQUIRE(torch::equal(to_input_grid(whole, cropped)[0], volume.ge(5).to(torch::kFloat)));
   }
   write_nifti(folder / "a.nii", torch::rand({2, 3, 9}), grid(1, 5));
   REQUIRE_THAT(why(hemisphere_cases({"c", {folder / "a.nii"}, {}})[0]), Contains("a.nii") && Contains("does not cut"));

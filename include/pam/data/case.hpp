@@ -36,7 +36,12 @@ struct FoundCases {
 /// Height and width of a plane in pixels; 0 × 0 = not given.
 struct PlaneSize {
   std::int64_t height = 0, width = 0;
-  [[nodiscard]] bool given() const { return height > 0 && width > 0; }
+  /// Throws `Error` where one of the two is given, or one is negative.
+  [[nodiscard]] bool given() const {
+    check((height > 0 && width > 0) || (height == 0 && width == 0),
+          "a size of {} x {} pixels (height, width): give two positive numbers, or none", height, width);
+    return height > 0;
+  }
   friend bool operator==(const PlaneSize& a, const PlaneSize& b) { return a.height == b.height && a.width == b.width; }
   friend bool operator!=(const PlaneSize& a, const PlaneSize& b) { return !(a == b); }
 };
@@ -53,7 +58,10 @@ struct Case {
   std::array<std::int64_t, 3> input_size{};    ///< (Z, H, W) of the input files
   std::array<std::int64_t, 3> resized_size{};  ///< (Z, H, W) after resizing, before cropping
   std::array<std::int64_t, 3> offset{};        ///< of `image`'s first voxel in the resized input; negative = padding
-  std::vector<std::string> notices;            ///< what the user should know: resampled files, affines that differ
+  /// How many voxels of the resized input were cut off before and after the ones in `image`, per axis. Not always what
+  /// `offset` says: what was cut off may have been padded again.
+  std::array<std::int64_t, 3> cut_before{}, cut_after{};
+  std::vector<std::string> notices;  ///< what the user should know: resampled files, affines that differ
 
   [[nodiscard]] std::int64_t slices() const { return image.size(1); }
   [[nodiscard]] PlaneSize plane() const { return {image.size(2), image.size(3)}; }

@@ -6,6 +6,7 @@
 #include <pam/data/case.hpp>
 #include <pam/io/image_resize_labels.hpp>
 
+#include <algorithm>
 #include <cstdint>
 #include <vector>
 
@@ -29,7 +30,10 @@ inline void crop_case(Case& source, PlaneSize size, std::int64_t pad_label = kIg
     if (source.labels.defined()) {
       source.labels = detail::window(source.labels, 1 + axis, offset, target[axis], static_cast<double>(pad_label));
     }
-    source.offset[static_cast<std::size_t>(1 + axis)] += offset;
+    const auto index = static_cast<std::size_t>(1 + axis);
+    const auto total = source.offset[index] += offset;
+    source.cut_before[index] = std::max(source.cut_before[index], total);
+    source.cut_after[index] = std::max(source.cut_after[index], source.resized_size[index] - total - target[axis]);
   }
   source.image = source.image.contiguous();  // lets go of the uncropped volume
   if (source.labels.defined()) source.labels = source.labels.contiguous();
@@ -49,7 +53,11 @@ inline torch::Tensor to_input_grid(const torch::Tensor& values, const Case& sour
     check(values.size(first + axis) == source.image.size(1 + axis),
           "to_input_grid: values are {}, but the case {} is {} (channels first)", shape_string(values), source.name,
           shape_string(source.image));
-    result = detail::window(result, first + axis, -source.offset[index], source.resized_size[index], fill);
+    // Padding inside of what was cut off must not come back as a prediction.
+    const auto from = std::max<std::int64_t>(0, source.cut_before[index] - source.offset[index]);
+    const auto to = source.resized_size[index] - source.cut_after[index] - source.offset[index];
+    result = detail::window(result.narrow(first + axis, from, to - from), first + axis, -(source.offset[index] + from),
+                            source.resized_size[index], fill);
   }
   const auto height = source.input_size[1], width = source.input_size[2];
   if (source.resized_size[1] == height && source.resized_size[2] == width) return result.contiguous();

@@ -147,7 +147,10 @@ inline void take_hemisphere(Case& result) {
   if (result.labels.defined()) {
     result.labels = result.labels.narrow(range.dimension, range.start, range.length).contiguous();
   }
-  result.offset[static_cast<std::size_t>(range.dimension)] += range.start;
+  const auto index = static_cast<std::size_t>(range.dimension);
+  result.offset[index] += range.start;
+  result.cut_before[index] = range.start;
+  result.cut_after[index] = result.resized_size[index] - range.start - range.length;
 }
 
 inline Case load_case_files(const CaseFiles& files, const CaseOptions& options) {
@@ -168,6 +171,8 @@ inline Case load_case_files(const CaseFiles& files, const CaseOptions& options) 
       if (image.size() == size && same_grid(image.geometry, geometry, size)) continue;
       result.notices.push_back(
           fmt::format("{}: resampled from {} to the grid of {}", image.path.string(), size_text(image), name));
+      image.values = image.values.to(torch::kFloat).contiguous();
+      handle_non_finite(image, image.values, options.zero_non_finite);  // one NaN would blank its neighbours as well
       image.values = resample(image.values, image.geometry, geometry, size);
       image.geometry = geometry;
     }

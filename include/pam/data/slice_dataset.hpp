@@ -14,6 +14,7 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -83,7 +84,7 @@ inline bool wants_slice(const Case& source, std::int64_t z, SliceChoice choice) 
 class SliceDataset final : public Dataset {
  public:
   /// Throws `Error`: no cases, a case that cannot be loaded (unless `skip_bad`), cases with different numbers of
-  /// channels, no slice left.
+  /// channels, no slice left, a temporary file that cannot be written.
   SliceDataset(const std::vector<CaseFiles>& cases, const CaseOptions& case_options = {},
                const SliceOptions& options = {})
       : store_(options.memory_mib << 20, options.spill_folder) {
@@ -94,12 +95,16 @@ class SliceDataset final : public Dataset {
     });
     for (std::int64_t i = 0; i < total; ++i) {
       const auto& name = cases[static_cast<std::size_t>(i)].name;
+      std::optional<Case> source;
       try {
-        add(*workers.next(), options);
+        source = workers.next();
+        check_usable(*source, options);
       } catch (const Error& error) {
         if (!options.skip_bad) throw;
         skipped_.push_back({name, error.what()});
+        source.reset();
       }
+      if (source) add(*source, options);  // what fails now is the disk, not the case
       if (options.progress) options.progress(i + 1, total, name);
     }
     check(!cases_.empty(), "none of the {} cases can be used; the first: {}", total,
@@ -139,13 +144,16 @@ class SliceDataset final : public Dataset {
   }
 
  private:
-  void add(const Case& source, const SliceOptions& options) {
+  void check_usable(const Case& source, const SliceOptions& options) const {
     check(cases_.empty() || cases_.front().channels == source.image.size(0),
           "case {}: has {} channels, but the case {} has {}; ask for one number of channels", source.name,
           source.image.size(0), cases_.empty() ? "" : cases_.front().name,
           cases_.empty() ? 0 : cases_.front().channels);
     check(source.labels.defined() || options.slices != SliceChoice::Foreground || !source.is_volume,
           "case {}: has no labels, so its slices with foreground cannot be chosen; take all slices", source.name);
+  }
+
+  void add(const Case& source, const SliceOptions& options) {
     CaseSummary summary{source.name, source.slices(), 0, source.image.size(0), source.plane(), source.notices};
     for (std::int64_t z = 0; z < source.slices(); ++z) {
       if (!detail::wants_slice(source, z, options.slices)) continue;
