@@ -39,7 +39,7 @@ Table summary_table(const ScoreSummary& summary) {
 int main(int argc, char** argv) {
   CLI::App app{"Scores predicted masks against true ones: NIfTI (distances in mm) or pictures (pixels).", "evaluate"};
   std::string predictions, truths, json, csv, values, predicted_values;
-  bool predicted_only = false;
+  bool predicted_only = false, ignore_affine = false;
   ScoreOptions score;
   app.add_option("--pred", predictions, "folder (or file) of predicted masks")->required();
   app.add_option("--truth", truths, "folder (or file) of true masks, paired by name")->required();
@@ -51,6 +51,7 @@ int main(int argc, char** argv) {
                  "the same for the predictions; default: as --label-values, or class numbers where "
                  "they hold nothing of that");
   app.add_flag("--predicted-only", predicted_only, "leave out truths without a prediction, such as training cases");
+  app.add_flag("--ignore-affine", ignore_affine, "score voxel by voxel also where the masks' axes run to other sides");
   app.add_option("--class", score.class_index, "the class that is scored; all others are background (default 1)");
   app.add_option("--nsd-tolerance", score.nsd_tolerance, "of the normalised surface Dice, mm or pixels (default 1)");
   return run_program(app, argc, argv, [&] {
@@ -71,10 +72,12 @@ int main(int argc, char** argv) {
       const auto notice = prediction_reader.settle(files);
       if (!notice.empty()) std::cerr << "notice: " << notice << "\n";
     }
+    std::vector<std::string> notices;
     for (const auto& pair : pairs) {
-      const auto [prediction, truth] = read_pair(pair, prediction_reader, truth_reader);
+      const auto [prediction, truth] = read_pair(pair, prediction_reader, truth_reader, ignore_affine, notices);
       cases.push_back(score_case(prediction.labels, truth.labels, truth.spacing, pair.name, score));
     }
+    for (const auto& notice : notices) std::cerr << "notice: " << notice << "\n";
     result.name = "predictions";
     result.cases = cases;
     if (!json.empty()) {

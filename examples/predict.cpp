@@ -26,7 +26,7 @@ struct Arguments {
   std::vector<std::string> inputs, modalities;
   std::string out;
   std::string normalise, crop, resize;  // empty: as the weights say, else as training does by default
-  bool resample = false;
+  bool resample = false, zero_non_finite = false;
   PredictOptions how;
   std::string reversed, device = "auto", precision = "float32", layout = "auto";
   std::int64_t threads = 0;
@@ -36,7 +36,8 @@ struct Arguments {
 
 void add_flags(CLI::App& app, Arguments& a) {
   app.add_option("--weights", a.weights.path, ".safetensors, .pt or .pth")->required();
-  app.add_option("--input", a.inputs, "a file (several: the modalities of one case, in channel order) or a folder")
+  app.add_option("--input", a.inputs,
+                 "a folder, or files: the modalities of one case in channel order (nets of one channel: a case each)")
       ->required();
   app.add_option("--out", a.out, "folder of the results: NAME and NAME_probability, on the input's grid")->required();
   app.add_option("--net", a.weights.net, "the network's name, where the weights do not say");
@@ -47,6 +48,7 @@ void add_flags(CLI::App& app, Arguments& a) {
   app.add_option("--crop", a.crop, "centre crop or pad to HEIGHTxWIDTH; outside is background");
   app.add_option("--resize", a.resize, "resize pictures to HEIGHTxWIDTH; results have the input's size");
   app.add_flag("--resample", a.resample, "bring modalities of another grid to that of the first");
+  app.add_flag("--zero-non-finite", a.zero_non_finite, "take NaN and infinity in images as 0");
   app.add_option("--threshold", a.threshold, "foreground where its probability is above (binary nets; default 0.5)")
       ->check(CLI::Range(0.0, 1.0));
   app.add_flag("--largest-component", a.largest, "keep only the largest connected part of each class");
@@ -76,11 +78,10 @@ Computation computation_of(const Arguments& a) {
 torch::Tensor predict_one(const Network& net, const Computation& computation, const Case& source, const Arguments& a,
                           ProgressLine& line) {
   const auto images = source.image.transpose(0, 1).contiguous();
-  return predict_planes(probabilities_of(net, computation), images, a.how,
-                        [&](std::int64_t done, std::int64_t total) {
-                          check(interrupted() == 0, "stopped by Ctrl-C; finished cases are in {}", a.out);
-                          line.show(source.name, done, total);
-                        });
+  return predict_planes(probabilities_of(net, computation), images, a.how, [&](std::int64_t done, std::int64_t total) {
+    check(interrupted() == 0, "stopped by Ctrl-C; finished cases are in {}", a.out);
+    line.show(source.name, done, total);
+  });
 }
 
 /// How images are prepared: as the weights say, and over that as the flags say.
@@ -91,6 +92,7 @@ CaseOptions preparation(const Arguments& a, const nlohmann::json& noted) {
   if (!a.crop.empty()) options.crop = parse_plane("--crop", a.crop);
   if (!a.resize.empty()) options.resize = parse_plane("--resize", a.resize);
   options.resample = options.resample || a.resample;
+  options.zero_non_finite = options.zero_non_finite || a.zero_non_finite;
   return options;
 }
 

@@ -24,6 +24,7 @@ struct BratsData {
   double validation_share = 0;        ///< of the training cases; 0: no validation, and the last weights are scored
   std::string slices = "foreground";  ///< that train: "foreground", "brain", "all"; scored is every slice
   bool skip_bad = false;              ///< leave out cases that cannot be read, saying which
+  bool zero_non_finite = false;       ///< take NaN and infinity in images as 0
   std::int64_t show_channel = 1;      ///< the modality under the overlays: t1ce, on which the tumour enhances
 
   template <typename Self, typename Visitor>
@@ -38,6 +39,7 @@ struct BratsData {
     field("validation_share", self.validation_share);
     field("slices", self.slices);
     field("skip_bad", self.skip_bad);
+    field("zero_non_finite", self.zero_non_finite);
     field("show_channel", self.show_channel);
   }
 };

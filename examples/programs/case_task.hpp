@@ -32,7 +32,8 @@ struct CaseTaskOptions {
       "There is one test case, so nothing is known of the spread between cases.";  ///< said where there is one
 };
 
-/// The options of a set of volumes: foreground, crop, slices, skip_bad and show_channel as `data` says, z-score.
+/// The options of a set of volumes: foreground, crop, slices, bad and non-finite input and show_channel as `data` says,
+/// z-score.
 template <typename Data>
 CaseTaskOptions volume_options(const Data& data, std::string foreground) {
   CaseTaskOptions how;
@@ -41,12 +42,13 @@ CaseTaskOptions volume_options(const Data& data, std::string foreground) {
   how.cases.crop = parse_plane("--crop", data.crop);
   how.slices = parse_slice_choice(data.slices);
   how.skip_bad = data.skip_bad;
+  how.cases.zero_non_finite = data.zero_non_finite;
   how.show_channel = data.show_channel;
   how.foreground = std::move(foreground);
   return how;
 }
 
-/// The flags that sets of volumes share: --crop, --fold, --slices, --skip-bad.
+/// The flags that sets of volumes share: --crop, --fold, --slices, --skip-bad, --zero-non-finite.
 void add_volume_flags(OptionReader& reader);
 
 /// The task of training on `split.train`, choosing the epoch by `split.validation` where there are such cases, and

@@ -27,6 +27,7 @@ CaseOptions case_options(const FolderData& options) {
   cases.crop = parse_plane("--crop", options.crop);
   cases.resize = parse_plane("--resize", options.resize);
   cases.resample = options.resample;
+  cases.zero_non_finite = options.zero_non_finite;
   return cases;
 }
 
@@ -144,6 +145,7 @@ void add_folder_flags(OptionReader& reader) {
   reader.add<std::string>("--resize", "resize", "resize pictures to HEIGHTxWIDTH");
   reader.add_switch("--resample", "resample", "bring images of another grid to the grid of the labels");
   reader.add_switch("--skip-bad", "skip_bad", "leave out cases that cannot be read, saying which");
+  reader.add_switch("--zero-non-finite", "zero_non_finite", "take NaN and infinity in images as 0");
 }
 
 void check_folder_options(const FolderData& options) {

@@ -33,6 +33,7 @@ struct FolderData {
   std::string resize;                    ///< of pictures: "128x256"
   bool resample = false;                 ///< bring images of another grid to that of the labels
   bool skip_bad = false;                 ///< leave out cases that cannot be read, saying which
+  bool zero_non_finite = false;          ///< take NaN and infinity in images as 0
   std::int64_t show_channel = 0;         ///< the modality under the overlays
 
   template <typename Self, typename Visitor>
@@ -58,6 +59,7 @@ struct FolderData {
     field("resize", self.resize);
     field("resample", self.resample);
     field("skip_bad", self.skip_bad);
+    field("zero_non_finite", self.zero_non_finite);
     field("show_channel", self.show_channel);
   }
 };

@@ -21,6 +21,7 @@ struct IslesData {
   std::int64_t fold = 0;                    ///< which of them is the test set
   std::string slices = "foreground";        ///< that train: "foreground", "brain", "all"; scored is every slice
   bool skip_bad = false;                    ///< leave out cases that cannot be read, saying which
+  bool zero_non_finite = false;             ///< take NaN and infinity in images as 0
   std::int64_t show_channel = -1;           ///< the modality under the overlays; -1: Tmax or DWI, which show lesions
 
   template <typename Self, typename Visitor>
@@ -34,6 +35,7 @@ struct IslesData {
     field("fold", self.fold);
     field("slices", self.slices);
     field("skip_bad", self.skip_bad);
+    field("zero_non_finite", self.zero_non_finite);
     field("show_channel", self.show_channel);
   }
 };

@@ -3,6 +3,7 @@
 
 #include <pam/core/error.hpp>
 #include <pam/data/find_cases.hpp>
+#include <pam/data/resample.hpp>
 #include <pam/io/image_labels.hpp>
 #include <pam/io/labels.hpp>
 #include <pam/io/nifti.hpp>
@@ -40,13 +41,31 @@ std::string size_text(const torch::Tensor& labels) {
   return fmt::format("{}", fmt::join(sizes, " x "));
 }
 
-/// Raw values and, for NIfTI, the spacing in mm.
-std::pair<torch::Tensor, std::vector<double>> read_raw(const fs::path& path) {
-  if (!is_nifti_name(path)) return {read_label_image(path), {}};
+/// Raw values as labels, and for NIfTI the spacing and the grid.
+Mask read_raw(const fs::path& path) {
+  if (!is_nifti_name(path)) return {read_label_image(path), {}, {}};
   auto image = read_nifti(path);
   check(image.voxels.dim() == 3, "{}: a mask is one volume, this file holds {}", path.string(),
         shape_string(image.voxels));
-  return {image.voxels, {image.spacing.begin(), image.spacing.end()}};
+  return {image.voxels, {image.spacing.begin(), image.spacing.end()}, image};
+}
+
+/// Where masks of one size lie in space. Those whose headers do not say are taken to lie together.
+void check_places(const MaskPair& pair, const Mask& prediction, const Mask& truth, bool ignore_affine,
+                  std::vector<std::string>& notices) {
+  const auto known = [](const Mask& mask) { return mask.geometry.sform_code > 0 || mask.geometry.qform_code > 0; };
+  if (!known(prediction) || !known(truth)) return;
+  const auto& size = truth.labels.sizes();
+  if (same_grid(prediction.geometry, truth.geometry, {size[0], size[1], size[2]})) return;
+  const auto axes = orientation(prediction.geometry.affine), expected = orientation(truth.geometry.affine);
+  check(axes == expected || ignore_affine,
+        "{}: its voxel axes run {}, those of its truth {} run {}: their voxels do not pair; reorient one of them, or "
+        "score voxel by voxel all the same (--ignore-affine)",
+        pair.prediction.string(), axes, pair.truth.string(), expected);
+  notices.push_back(
+      fmt::format("{}: lies elsewhere in space than its truth (their affines differ); scored voxel by "
+                  "voxel",
+                  pair.prediction.string()));
 }
 
 }  // namespace
@@ -88,7 +107,7 @@ std::int64_t MaskReader::classes() const {
 std::string MaskReader::settle(const std::vector<fs::path>& paths) {
   std::set<std::int64_t> values;
   for (const auto& path : paths) {
-    const auto raw = read_raw(path).first;
+    const auto raw = read_raw(path).labels;
     const auto found = std::get<0>(at::_unique(raw.to(torch::kDouble)));
     for (std::int64_t i = 0; i < found.numel(); ++i) {
       if (found[i].item<double>() != 0) values.insert(std::llround(found[i].item<double>()));
@@ -109,9 +128,13 @@ std::string MaskReader::settle(const std::vector<fs::path>& paths) {
 }
 
 Mask MaskReader::read(const fs::path& path) {
-  const auto [raw, spacing] = read_raw(path);
-  if (!values_.empty()) return {LabelMap::parse(values_).apply(raw, path.string()), spacing};
-  const auto labels = LabelMap::nonzero().apply(raw, path.string());
+  auto mask = read_raw(path);
+  const auto raw = mask.labels;
+  if (!values_.empty()) {
+    mask.labels = LabelMap::parse(values_).apply(raw, path.string());
+    return mask;
+  }
+  mask.labels = LabelMap::nonzero().apply(raw, path.string());
   const auto found = std::get<0>(at::_unique(raw.to(torch::kDouble)));
   for (std::int64_t i = 0; i < found.numel(); ++i) {
     const auto value = found[i].item<double>();
@@ -124,10 +147,11 @@ Mask MaskReader::read(const fs::path& path) {
         "{}: with it the masks hold the labels {}; say with --label-values which of them are foreground (e.g. "
         "--label-values {})",
         path.string(), fmt::join(foreground_, ", "), *foreground_.begin());
-  return {labels, spacing};
+  return mask;
 }
 
-std::pair<Mask, Mask> read_pair(const MaskPair& pair, MaskReader& predictions, MaskReader& truths) {
+std::pair<Mask, Mask> read_pair(const MaskPair& pair, MaskReader& predictions, MaskReader& truths, bool ignore_affine,
+                                std::vector<std::string>& notices) {
   auto prediction = predictions.read(pair.prediction), truth = truths.read(pair.truth);
   check(prediction.labels.sizes() == truth.labels.sizes(),
         "{}: is {}, but its truth {} is {}; both masks must lie on one grid", pair.prediction.string(),
@@ -137,6 +161,7 @@ std::pair<Mask, Mask> read_pair(const MaskPair& pair, MaskReader& predictions, M
           "{}: has voxels of {:.4g} mm, its truth {} of {:.4g} mm; distances would be wrong: resample one of them",
           pair.prediction.string(), prediction.spacing[i], pair.truth.string(), truth.spacing[i]);
   }
+  check_places(pair, prediction, truth, ignore_affine, notices);
   return {std::move(prediction), std::move(truth)};
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <pam/core/torch.hpp>
+#include <pam/io/nifti_geometry.hpp>
 
 #include <cstdint>
 #include <filesystem>
@@ -28,6 +29,7 @@ std::vector<MaskPair> pair_masks(const std::filesystem::path& predictions, const
 struct Mask {
   torch::Tensor labels;         ///< int64: 0 = background, 1 … classes - 1, -1 = ignored
   std::vector<double> spacing;  ///< tensor order, mm; empty for pictures (pixels)
+  NiftiGeometry geometry;       ///< of NIfTI
 };
 
 /// Reads the masks of one side. With a label map in `values` that decides; without one, masks may hold 0 and one other
@@ -48,7 +50,10 @@ class MaskReader {
   std::set<std::int64_t> foreground_;
 };
 
-/// Reads both masks of a pair; throws where their sizes or voxel sizes differ, naming both files.
-std::pair<Mask, Mask> read_pair(const MaskPair& pair, MaskReader& predictions, MaskReader& truths);
+/// Reads both masks of a pair, which are scored voxel by voxel; throws where their sizes or voxel sizes differ, naming
+/// both files, and, unless `ignore_affine`, where their axes run to other sides (LPS and RAS): the voxels do not pair.
+/// Affines that differ otherwise, and those that are ignored, are a line of `notices`.
+std::pair<Mask, Mask> read_pair(const MaskPair& pair, MaskReader& predictions, MaskReader& truths, bool ignore_affine,
+                                std::vector<std::string>& notices);
 
 }  // namespace pam::programs

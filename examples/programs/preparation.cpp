@@ -33,18 +33,16 @@ PlaneSize parse_plane(const std::string& flag, const std::string& text) {
   PlaneSize size;
   char rest = 0;
   const bool two = std::sscanf(text.c_str(), "%5ldx%5ld%c", &size.height, &size.width, &rest) == 2;
-  check(two && size.given() && size.height <= 32767 && size.width <= 32767,
+  check(two && size.height > 0 && size.width > 0 && size.height <= 32767 && size.width <= 32767,
         "{} {}: must be HEIGHTxWIDTH in pixels, such as 160x160", flag, text);
   return size;
 }
 
 nlohmann::json preparation_json(const CaseOptions& options) {
-  return {{"normalise", to_string(options.normalise)},
-          {"channels", options.channels},
-          {"crop", plane_text(options.crop)},
-          {"pad", plane_text(options.at_least)},
-          {"resize", plane_text(options.resize)},
-          {"resample", options.resample}};
+  return {{"normalise", to_string(options.normalise)}, {"channels", options.channels},
+          {"crop", plane_text(options.crop)},          {"pad", plane_text(options.at_least)},
+          {"resize", plane_text(options.resize)},      {"resample", options.resample},
+          {"zero_non_finite", options.zero_non_finite}};
 }
 
 void read_preparation(const nlohmann::json& json, CaseOptions& options, const std::string& where) {
@@ -64,6 +62,8 @@ void read_preparation(const nlohmann::json& json, CaseOptions& options, const st
         options.resize = parse_plane("resize", value.get<std::string>());
       } else if (key == "resample") {
         options.resample = value.get<bool>();
+      } else if (key == "zero_non_finite") {
+        options.zero_non_finite = value.get<bool>();
       } else {
         fail("{}: its pam.input has \"{}\", which this pam does not know; use the pam that trained it", where, key);
       }

@@ -242,7 +242,9 @@ TEST_CASE("unknown labels and numbers that are not finite are refused with file 
   REQUIRE_THAT(why({"c", {folder / "a.nii"}, {}}), Contains("a.nii") && Contains("2 of 24 voxels"));
   options = {};
   options.zero_non_finite = true;
-  REQUIRE(load_case({"c", {folder / "a.nii"}, {}}, options).image.isfinite().all().item<bool>());
+  const auto mended = load_case({"c", {folder / "a.nii"}, {}}, options);
+  REQUIRE(mended.image.isfinite().all().item<bool>());
+  REQUIRE_THAT(mended.notices.at(0), Contains("a.nii") && Contains("2 of 24 voxels") && Contains("read as 0"));
 }
 
 TEST_CASE("an affine that differs is a notice; another grid is resampled only where asked", "[data]") {
@@ -252,6 +254,9 @@ TEST_CASE("an affine that differs is a notice; another grid is resampled only wh
   auto result = load_case({"c", {folder / "a.nii"}, folder / "l.nii"});
   REQUIRE(result.notices.size() == 1);
   REQUIRE_THAT(result.notices[0], Contains("l.nii") && Contains("affines differ"));
+  write_nifti(folder / "l.nii", torch::zeros({4, 6, 8}, torch::kByte),
+              geometry_of({{{-1, 0, 0, 7}, {0, 1, 0, 0}, {0, 0, 1, 0}}}));
+  REQUIRE_THAT(load_case({"c", {folder / "a.nii"}, folder / "l.nii"}).notices.at(0), Contains("run LAS, not RAS"));
 
   // A ramp along world x, sampled on a coarser grid, comes back as the same ramp where both grids overlap.
   const auto x = torch::arange(8, torch::kFloat).expand({4, 6, 8}).contiguous();

@@ -72,4 +72,28 @@ TEST_CASE("Truths without a prediction are refused by name, or left out by name 
   CHECK(evaluate(folder, {"--predicted-only"}).code == 2);
 }
 
+TEST_CASE("Masks whose axes run to other sides are not scored voxel by voxel, others that lie apart with a notice",
+          "[programs]") {
+  PAM_SKIP_WITHOUT("evaluate");
+  const TempDir folder;
+  write_mask(folder / "truth/a.nii.gz", 5, 1);
+  write_mask(folder / "pred/a.nii.gz", 5, 1);
+  const auto place = [&](const char* name, double step, double shift) {
+    auto image = read_nifti(folder / name);
+    write_nifti(folder / name, image.voxels, geometry_of({{{step, 0, 0, shift}, {0, 1, 0, 0}, {0, 0, 1, 0}}}));
+  };
+  place("truth/a.nii.gz", 1, 0);  // against a header that says nothing
+  REQUIRE(evaluate(folder, {}).err.empty());
+  place("pred/a.nii.gz", -1, 15);  // the same space, stored mirrored
+  const auto mirrored = evaluate(folder, {});
+  CHECK(mirrored.code == 2);
+  CHECK_THAT(mirrored.err, Contains("run LAS") && Contains("run RAS") && Contains("--ignore-affine"));
+  REQUIRE(evaluate(folder, {"--ignore-affine"}).code == 0);
+  CHECK(iou(folder) == Approx(1.0));
+  place("pred/a.nii.gz", 1, 50);
+  const auto moved = evaluate(folder, {});
+  REQUIRE(moved.code == 0);
+  CHECK_THAT(moved.err, Contains("notice: ") && Contains("pred/a.nii.gz: lies elsewhere in space than its truth"));
+}
+
 }  // namespace programs_evaluate_test

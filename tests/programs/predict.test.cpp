@@ -207,6 +207,15 @@ TEST_CASE("what predict cannot do it says, with code 2 and nothing written", "[p
   refused({"--weights", weights, "--input", scan.string(), "--crop", "16"}, "HEIGHTxWIDTH");
   const auto odd = saved(net, folder / "odd.safetensors", {{"pam.input", R"({"zoom": 2})"}});
   refused({"--weights", odd, "--input", scan.string()}, "\"zoom\"");
+  auto holed = torch::rand({2, 70, 66});
+  holed[1][2][3] = NAN;
+  const auto bad = (folder / "bad.nii").string();
+  write_nifti(bad, holed, geometry());
+  refused({"--weights", weights, "--input", scan.string(), bad}, "--zero-non-finite");
+  const auto zeroed = predict({"--weights", weights, "--input", scan.string(), bad, "--zero-non-finite", "--out",
+                               (folder / "zeroed").string()});
+  CHECK(zeroed.code == 0);
+  CHECK_THAT(zeroed.err, Contains("bad.nii: 1 of 9240 voxels are NaN") && Contains("read as 0"));
   const auto over =
       predict({"--weights", weights, "--input", scan.string(), scan.string(), "--out", folder.path().string()});
   CHECK(over.code == 2);

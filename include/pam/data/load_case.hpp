@@ -93,13 +93,18 @@ inline void check_same_grid(const LoadedFile& first, const LoadedFile& second, c
         second.path.string(), what, second.path.filename().string(), size_text(second), first.path.string(),
         size_text(first));
   if (!same_grid(first.geometry, second.geometry, first.size())) {
-    notices.push_back(fmt::format("{}: lies elsewhere in space than {} (their affines differ); paired voxel by voxel",
-                                  second.path.string(), first.path.filename().string()));
+    const auto axes = orientation(second.geometry.affine), expected = orientation(first.geometry.affine);
+    const auto how = axes == expected
+                         ? std::string("their affines differ")
+                         : fmt::format("its voxel axes run {}, not {}: mirrored or turned", axes, expected);
+    notices.push_back(fmt::format("{}: lies elsewhere in space than {} ({}); paired voxel by voxel",
+                                  second.path.string(), first.path.filename().string(), how));
   }
 }
 
-/// NaN and infinities: an error that counts them, or zeros.
-inline void handle_non_finite(const LoadedFile& file, torch::Tensor& values, bool to_zero) {
+/// NaN and infinities: an error that counts them, or zeros with a notice.
+inline void handle_non_finite(const LoadedFile& file, torch::Tensor& values, bool to_zero,
+                              std::vector<std::string>& notices) {
   float* data = values.data_ptr<float>();
   std::int64_t count = 0;
   for (std::int64_t i = 0; i < values.numel(); ++i) {
@@ -107,9 +112,11 @@ inline void handle_non_finite(const LoadedFile& file, torch::Tensor& values, boo
     ++count;
     if (to_zero) data[i] = 0;
   }
-  check(count == 0 || to_zero,
-        "{}: {} of {} voxels are NaN, infinite or beyond float32; repair the file, or have them read as 0",
-        file.path.string(), count, values.numel());
+  if (count == 0) return;
+  const auto found =
+      fmt::format("{}: {} of {} voxels are NaN, infinite or beyond float32", file.path.string(), count, values.numel());
+  check(to_zero, "{}; repair the file, or have them read as 0 (zero_non_finite, --zero-non-finite)", found);
+  notices.push_back(found + "; read as 0");
 }
 
 /// The modalities as one (C, Z, H, W) float32 image on the first file's grid; sets `Case::eight_bit`.
@@ -133,7 +140,7 @@ inline torch::Tensor stack_images(std::vector<LoadedFile>& files, const CaseOpti
     }
     values.copy_(file.values);
     file.values.reset();  // large volumes: one modality at a time in two copies
-    handle_non_finite(file, values, options.zero_non_finite);
+    handle_non_finite(file, values, options.zero_non_finite, result.notices);
     if (to_unit && type == torch::kByte) values.div_(255);
     if (to_unit && type == torch::kInt) values.div_(65535);
   }
@@ -172,7 +179,8 @@ inline Case load_case_files(const CaseFiles& files, const CaseOptions& options) 
       result.notices.push_back(
           fmt::format("{}: resampled from {} to the grid of {}", image.path.string(), size_text(image), name));
       image.values = image.values.to(torch::kFloat).contiguous();
-      handle_non_finite(image, image.values, options.zero_non_finite);  // one NaN would blank its neighbours as well
+      handle_non_finite(image, image.values, options.zero_non_finite,
+                        result.notices);  // one NaN would blank its neighbours as well
       image.values = resample(image.values, image.geometry, geometry, size);
       image.geometry = geometry;
     }
