@@ -213,6 +213,13 @@ TEST_CASE("what was cropped away and padded again is no prediction", "[data]") {
   REQUIRE(torch::equal(to_input_grid(source.image, source)[0], seen));
   REQUIRE(torch::equal(to_input_grid(torch::ones({1, 10, 8}), source), seen));
   REQUIRE(torch::equal(to_input_grid(torch::ones({1, 10, 8}), source, 7).eq(1).to(torch::kFloat), seen));
+  // Odd pixels are left over at the end, so this chain drifts off the one voxel there is: all is padding, all is fill.
+  Case drifted;
+  drifted.image = torch::ones({1, 1, 1, 1});
+  drifted.input_size = drifted.resized_size = {1, 1, 1};
+  for (const std::int64_t side : {2, 3, 4, 5, 1}) crop_case(drifted, {side, side});
+  REQUIRE(drifted.image.item<float>() == 0);
+  REQUIRE(to_input_grid(torch::ones({1, 1, 1}), drifted, 7).item<float>() == 7);
 }
 
 TEST_CASE("a plane size of one number, or a negative one, is refused", "[data]") {
@@ -223,6 +230,13 @@ TEST_CASE("a plane size of one number, or a negative one, is refused", "[data]")
   }
   crop_case(source, {});
   REQUIRE(source.plane() == PlaneSize{8, 8});
+  const TempDir folder;
+  write_image(folder / "i.png", torch::zeros({1, 8, 8}, torch::kByte));
+  for (const auto member : {&CaseOptions::resize, &CaseOptions::crop, &CaseOptions::at_least}) {
+    CaseOptions options;
+    options.*member = {4, 0};
+    REQUIRE_THAT(why({"c", {folder / "i.png"}, {}}, options), Contains("case c") && Contains("4 x 0 pixels"));
+  }
 }
 
 TEST_CASE("unknown labels and numbers that are not finite are refused with file and value", "[data]") {
@@ -245,6 +259,18 @@ TEST_CASE("unknown labels and numbers that are not finite are refused with file 
   const auto mended = load_case({"c", {folder / "a.nii"}, {}}, options);
   REQUIRE(mended.image.isfinite().all().item<bool>());
   REQUIRE_THAT(mended.notices.at(0), Contains("a.nii") && Contains("2 of 24 voxels") && Contains("read as 0"));
+
+  // A picture of real numbers is mended before it is resized: the NaN would blank the mean of its 2 x 2 pixels.
+  auto picture = torch::ones({1, 4, 4});
+  picture[0][0][0] = NAN;
+  write_image(folder / "a.tif", picture);
+  options.resize = {2, 2};
+  options.normalise = Normalise::None;
+  const auto small = load_case({"c", {folder / "a.tif"}, {}}, options);
+  REQUIRE_THAT(small.image[0][0], IsClose(torch::tensor({{0.75F, 1.0F}, {1.0F, 1.0F}})).atol(1e-6));  // float32
+  REQUIRE(small.notices.size() == 1);
+  options.zero_non_finite = false;
+  REQUIRE_THAT(why({"c", {folder / "a.tif"}, {}}, options), Contains("a.tif") && Contains("1 of 16 voxels"));
 }
 
 TEST_CASE("an affine that differs is a notice; another grid is resampled only where asked", "[data]") {

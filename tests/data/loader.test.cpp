@@ -233,6 +233,9 @@ TEST_CASE("loader options that cannot be are refused", "[data]") {
   options.ahead = 0;
   REQUIRE_THAT(why(options), Contains("ahead"));
   options = {};
+  options.fit = {4, 0};
+  REQUIRE_THAT(why(options), Contains("4 x 0 pixels") && Contains("two positive numbers, or none"));
+  options = {};
   options.batch_size = 4;
   options.drop_last = true;
   REQUIRE_THAT(why(options), Contains("3 samples make no full batch of 4"));

@@ -53,9 +53,11 @@ inline torch::Tensor to_input_grid(const torch::Tensor& values, const Case& sour
     check(values.size(first + axis) == source.image.size(1 + axis),
           "to_input_grid: values are {}, but the case {} is {} (channels first)", shape_string(values), source.name,
           shape_string(source.image));
-    // Padding inside of what was cut off must not come back as a prediction.
-    const auto from = std::max<std::int64_t>(0, source.cut_before[index] - source.offset[index]);
-    const auto to = source.resized_size[index] - source.cut_after[index] - source.offset[index];
+    // Padding inside of what was cut off must not come back as a prediction. (No voxel of the input may be left.)
+    const auto size = values.size(first + axis);
+    const auto from = std::clamp<std::int64_t>(source.cut_before[index] - source.offset[index], 0, size);
+    const auto end = source.resized_size[index] - source.cut_after[index] - source.offset[index];
+    const auto to = std::clamp<std::int64_t>(end, from, size);
     result = detail::window(result.narrow(first + axis, from, to - from), first + axis, -(source.offset[index] + from),
                             source.resized_size[index], fill);
   }

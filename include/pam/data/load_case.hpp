@@ -119,6 +119,13 @@ inline void handle_non_finite(const LoadedFile& file, torch::Tensor& values, boo
   notices.push_back(found + "; read as 0");
 }
 
+/// The same for the file's own values, before they are interpolated: one NaN would blank its neighbours as well.
+inline void handle_non_finite(LoadedFile& file, bool to_zero, std::vector<std::string>& notices) {
+  if (!file.values.is_floating_point()) return;
+  file.values = file.values.to(torch::kFloat).contiguous();
+  handle_non_finite(file, file.values, to_zero, notices);
+}
+
 /// The modalities as one (C, Z, H, W) float32 image on the first file's grid; sets `Case::eight_bit`.
 inline torch::Tensor stack_images(std::vector<LoadedFile>& files, const CaseOptions& options, Case& result) {
   const bool is_volume = files.front().is_volume;
@@ -136,6 +143,7 @@ inline torch::Tensor stack_images(std::vector<LoadedFile>& files, const CaseOpti
     auto values = image.narrow(0, first, file.values.size(0));
     first += file.values.size(0);
     if (!is_volume && options.resize.given()) {
+      handle_non_finite(file, options.zero_non_finite, result.notices);
       file.values = resize_image(file.values.squeeze(1), options.resize.height, options.resize.width).unsqueeze(1);
     }
     values.copy_(file.values);
@@ -178,9 +186,7 @@ inline Case load_case_files(const CaseFiles& files, const CaseOptions& options) 
       if (image.size() == size && same_grid(image.geometry, geometry, size)) continue;
       result.notices.push_back(
           fmt::format("{}: resampled from {} to the grid of {}", image.path.string(), size_text(image), name));
-      image.values = image.values.to(torch::kFloat).contiguous();
-      handle_non_finite(image, image.values, options.zero_non_finite,
-                        result.notices);  // one NaN would blank its neighbours as well
+      handle_non_finite(image, options.zero_non_finite, result.notices);
       image.values = resample(image.values, image.geometry, geometry, size);
       image.geometry = geometry;
     }
@@ -210,9 +216,11 @@ inline Case load_case_files(const CaseFiles& files, const CaseOptions& options) 
       options.normalise == Normalise::ZScore || (options.normalise == Normalise::Auto && result.is_volume);
   if (wants_zscore) zscore_nonzero(result.image);
   crop_case(result, options.crop, options.pad_label);
-  const auto plane = result.plane();
-  crop_case(result, {std::max(plane.height, options.at_least.height), std::max(plane.width, options.at_least.width)},
-            options.pad_label);
+  if (options.at_least.given()) {
+    const auto plane = result.plane();
+    crop_case(result, {std::max(plane.height, options.at_least.height), std::max(plane.width, options.at_least.width)},
+              options.pad_label);
+  }
   return result;
 }
 

@@ -54,6 +54,7 @@ class DataLoader {
     check(options_.workers >= 0 && options_.workers <= 256, "data loader: workers must be 0 to 256, got {}",
           options_.workers);
     check(options_.ahead >= 1, "data loader: ahead must be at least 1, got {}", options_.ahead);
+    static_cast<void>(options_.fit.given());  // refuses half a size now, not at the first batch
     check_augment(options_.augment);
     check(options_.world >= 1 && options_.rank >= 0 && options_.rank < options_.world,
           "data loader: rank must be 0 to world - 1, got rank {} of {}", options_.rank, options_.world);
