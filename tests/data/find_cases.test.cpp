@@ -89,10 +89,12 @@ TEST_CASE("per-case folders find modalities by a word of the name, or by a patte
   const TempDir folder;
   touch(folder, {"p07/FLAIR_N4_regtoFLAIR.nii.gz", "p07/T1_N4_regtoFLAIR.nii.gz", "p07/T1POST_N4_regtoFLAIR.nii.gz",
                  "p07/GOLD_STANDARD_N4.nii.gz", "p19/FLAIR_N4.nii.gz", "p19/T1_N4.nii.gz", "p19/GOLD_STANDARD.nii.gz",
-                 "empty/readme.txt"});
+                 "p20/anat/T1.nii.gz", ".git/x.nii"});
   auto options = in_root(folder.path());
   options.modalities = {"t1", "flair"};
   options.label_name = "gold*";
+  REQUIRE_THAT(why(options), Contains("/p20: 1 of 3 folders hold no NIfTI file"));  // no case vanishes unsaid
+  std::filesystem::remove_all(folder / "p20");
   const auto cases = find_cases(options);
   REQUIRE(names_of(cases) == std::vector<std::string>{"p07", "p19"});
   REQUIRE(cases[0].images[0].filename() == "T1_N4_regtoFLAIR.nii.gz");
@@ -109,6 +111,33 @@ TEST_CASE("per-case folders find modalities by a word of the name, or by a patte
   REQUIRE_THAT(why(options), Contains("\"seg\""));
   options.need_labels = false;
   REQUIRE(find_cases(options)[0].labels.empty());
+}
+
+TEST_CASE("channels of a case are numbered from 0 without a gap, equally many in all cases", "[data]") {
+  const TempDir folder;
+  touch(folder, {"images/a_0000.nii", "images/a_0001.nii", "images/b_0000.nii", "images/b_0001.nii", "labels/a.nii",
+                 "labels/b.nii"});
+  REQUIRE(find_cases(in_root(folder.path()))[1].images.size() == 2);
+  std::filesystem::rename(folder / "images/b_0001.nii", folder / "images/b_0002.nii");
+  REQUIRE_THAT(why(in_root(folder.path())), Contains("b_0002.nii: expected the channel b_0001 here"));
+  std::filesystem::rename(folder / "images/b_0002.nii", folder / "images/b_0000.nii.gz");
+  REQUIRE_THAT(why(in_root(folder.path())), Contains("b_0000.nii") && Contains("expected the channel b_0001"));
+  std::filesystem::remove(folder / "images/b_0000.nii.gz");
+  REQUIRE_THAT(why(in_root(folder.path())), Contains("case b: has 1 channels, case a has 2"));
+}
+
+TEST_CASE("an image is not its own label, and a link to nothing is no missing case", "[data]") {
+  const TempDir folder;
+  touch(folder, {"images/a.nii", "images/a_seg.nii"});
+  FolderOptions same;
+  same.images = folder / "images";
+  same.labels = folder / "images/";
+  REQUIRE_THAT(why(same), Contains("every image would be its own label"));
+  same.images = same.labels = folder / "images/a.nii";
+  REQUIRE_THAT(why(same), Contains("its own label"));
+  touch(folder, {"labels/a.nii", "labels/a_seg.nii"});
+  std::filesystem::create_symlink("not/fetched", folder / "images/b.nii");
+  REQUIRE_THAT(why(in_root(folder.path())), Contains("b.nii: is a link to a file that is not there"));
 }
 
 TEST_CASE("empty folders, unpaired and doubled files are refused by name", "[data]") {

@@ -273,6 +273,40 @@ TEST_CASE("unknown labels and numbers that are not finite are refused with file 
   REQUIRE_THAT(why({"c", {folder / "a.tif"}, {}}, options), Contains("a.tif") && Contains("1 of 16 voxels"));
 }
 
+TEST_CASE("a header that says no place in space moves nothing, and is no mirror", "[data]") {
+  const TempDir folder;
+  const auto image = torch::rand({4, 6, 8});
+  const auto left = geometry_of({{{-1, 0, 0, 7}, {0, -1, 0, 5}, {0, 0, 1, 0}}});  // LPS
+  write_nifti(folder / "a.nii", image, left);
+  write_nifti(folder / "l.nii", torch::ones({4, 6, 8}, torch::kByte), NiftiGeometry());
+  CaseOptions options;
+  options.normalise = Normalise::None;
+  for (const bool resampled : {false, true}) {
+    options.resample = resampled;
+    const auto result = load_case({"c", {folder / "a.nii"}, folder / "l.nii"}, options);
+    CHECK(torch::equal(result.image[0], image));
+    CHECK(result.geometry.affine == left.affine);
+    CHECK(result.notices.empty());
+  }
+  write_nifti(folder / "l.nii", torch::ones({4, 6, 9}, torch::kByte), NiftiGeometry());
+  CHECK_THAT(why({"c", {folder / "a.nii"}, folder / "l.nii"}, options),
+             Contains("l.nii: is 9 x 6 x 4") && Contains("neither sform nor qform"));
+  write_nifti(folder / "b.nii", torch::rand({2, 3, 4}), NiftiGeometry());  // a modality that cannot be placed
+  CHECK_THAT(why({"c", {folder / "a.nii", folder / "b.nii"}, {}}, options),
+             Contains("the header of b.nii has neither"));
+}
+
+TEST_CASE("a pixdim that contradicts the affine is told, since distances are measured by it", "[data]") {
+  const TempDir folder;
+  auto geometry = grid(3);
+  write_nifti(folder / "a.nii", torch::rand({4, 6, 8}), geometry);
+  CHECK(load_case({"c", {folder / "a.nii"}, {}}).notices.empty());
+  geometry.spacing = {1, 1, 1};
+  write_nifti(folder / "a.nii", torch::rand({4, 6, 8}), geometry);
+  CHECK_THAT(load_case({"c", {folder / "a.nii"}, {}}).notices.at(0),
+             Contains("a.nii") && Contains("1 x 1 x 1 mm, its affine 3 x 3 x 3 mm"));
+}
+
 TEST_CASE("an affine that differs is a notice; another grid is resampled only where asked", "[data]") {
   const TempDir folder;
   write_nifti(folder / "a.nii", torch::rand({4, 6, 8}), grid());
@@ -282,7 +316,12 @@ TEST_CASE("an affine that differs is a notice; another grid is resampled only wh
   REQUIRE_THAT(result.notices[0], Contains("l.nii") && Contains("affines differ"));
   write_nifti(folder / "l.nii", torch::zeros({4, 6, 8}, torch::kByte),
               geometry_of({{{-1, 0, 0, 7}, {0, 1, 0, 0}, {0, 0, 1, 0}}}));
-  REQUIRE_THAT(load_case({"c", {folder / "a.nii"}, folder / "l.nii"}).notices.at(0), Contains("run LAS, not RAS"));
+  CaseOptions as_stored;
+  REQUIRE_THAT(why({"c", {folder / "a.nii"}, folder / "l.nii"}),
+               Contains("l.nii: its voxel axes run LAS") && Contains("run RAS") && Contains("--resample"));
+  as_stored.ignore_affine = true;
+  REQUIRE_THAT(load_case({"c", {folder / "a.nii"}, folder / "l.nii"}, as_stored).notices.at(0),
+               Contains("run LAS, not RAS") && Contains("voxel by voxel"));
 
   // A ramp along world x, sampled on a coarser grid, comes back as the same ramp where both grids overlap.
   const auto x = torch::arange(8, torch::kFloat).expand({4, 6, 8}).contiguous();

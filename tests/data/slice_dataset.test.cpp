@@ -94,6 +94,14 @@ TEST_CASE("slices beyond the memory budget live in a nameless file and are the s
   nowhere.spill_folder = folder / "none";
   REQUIRE_THAT(why(phantom_cases(folder, true), {}, nowhere),
                Contains("none") && Contains("memory budget") && Contains("No such file"));
+  nowhere.spill_folder.clear();
+  {
+    const test::Variable elsewhere("TMPDIR", (folder / "none").string());
+    const SliceDataset fits(phantom_cases(folder, true));  // nothing is spilt: the folder is not looked at
+    REQUIRE(fits.bytes().second == 0);
+    REQUIRE_THAT(why(phantom_cases(folder, true), {}, nowhere), Contains("none") && Contains("(TMPDIR)"));
+  }
+  nowhere.spill_folder = folder / "none";
   nowhere.skip_bad = true;  // the disk's fault, not the case's
   REQUIRE_THAT(why(phantom_cases(folder, true), {}, nowhere), Contains("memory budget"));
 }
@@ -107,6 +115,11 @@ TEST_CASE("a data set without slices, cases or one number of channels is refused
   REQUIRE_THAT(why({}), Contains("no cases"));
   cases[1].images.push_back(cases[1].images.front());
   REQUIRE_THAT(why(cases), Contains("case_002") && Contains("2 channels") && Contains("case_001"));
+  cases[1].images = {folder / "p.png"};
+  cases[1].labels = folder / "l.png";
+  write_image(cases[1].images[0], torch::ones({1, 20, 24}, torch::kByte));
+  write_label_image(cases[1].labels, torch::ones({20, 24}, torch::kByte));
+  REQUIRE_THAT(why(cases), Contains("case_002: is a picture") && Contains("case_001 is a volume"));
   cases[0].labels.clear();
   REQUIRE_THAT(why(cases), Contains("case_001") && Contains("no labels"));
 }

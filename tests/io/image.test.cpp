@@ -141,6 +141,33 @@ png('ga.png', 2, 1, 8, 4, [[7, 0, 5, 255]])
                Contains("double.png") && Contains("(9, 9, 9)") && Contains("more than one"));
 }
 
+TEST_CASE("label TIFFs give the numbers that are stored, whatever is shown: white as 0, 1 bit", "[io]") {
+  const TempDir folder;
+  // 8 x 2 pixels; by hand: a header, six entries, the pixels. Writers such as ImageJ save masks with white as 0.
+  const auto write = [&](const char* name, int bits, int photometric, const std::string& pixels) {
+    std::string file("II*\0\10\0\0\0", 8);
+    const auto number = [&](unsigned value, int count) {
+      for (int i = 0; i < count; ++i) file += static_cast<char>(value >> (8 * i) & 255U);
+    };
+    const std::vector<std::pair<unsigned, unsigned>> entries{{256, 8},           {257, 2},
+                                                             {258, bits},        {259, 1},
+                                                             {262, photometric}, {273, 8 + 2 + 12 * 8 + 4},
+                                                             {278, 2},           {279, pixels.size()}};
+    number(static_cast<unsigned>(entries.size()), 2);
+    for (const auto& [tag, value] : entries) number(tag, 2), number(4, 2), number(1, 4), number(value, 4);
+    number(0, 4);
+    spill(folder / name, file + pixels);
+    return read_label_image(folder / name);
+  };
+  const std::string levels("\0\1\2\3\4\5\6\7\0\0\0\0\0\0\0\377", 16), bits("\x81\x01");
+  const auto expected = torch::tensor({{0, 1, 2, 3, 4, 5, 6, 7}, {0, 0, 0, 0, 0, 0, 0, 255}}, torch::kInt);
+  REQUIRE(torch::equal(write("black.tif", 8, 1, levels), expected));
+  REQUIRE(torch::equal(write("white.tif", 8, 0, levels), expected));
+  const auto two = torch::tensor({{1, 0, 0, 0, 0, 0, 0, 1}, {0, 0, 0, 0, 0, 0, 0, 1}}, torch::kInt);
+  REQUIRE(torch::equal(write("bits.tif", 1, 1, bits), two));
+  REQUIRE(torch::equal(write("inverted_bits.tif", 1, 0, bits), two));
+}
+
 TEST_CASE("colour and JPEG labels are refused with the pixel and a remedy", "[io]") {
   const TempDir folder;
   auto rgb = torch::zeros({3, 4, 5}, torch::kByte);

@@ -76,13 +76,13 @@ inline std::filesystem::path file_named(const std::vector<std::filesystem::path>
 
 /// One folder a case.
 inline std::vector<CaseFiles> case_folders(const std::filesystem::path& root, const FolderOptions& options) {
-  std::vector<std::filesystem::path> folders;
+  std::vector<std::filesystem::path> folders, without;
   for (const auto& entry : std::filesystem::directory_iterator(root)) {
-    if (entry.is_directory() && entry.path().filename().string().front() != '.' && !data_files(entry.path()).empty()) {
-      folders.push_back(entry.path());
-    }
+    if (!entry.is_directory() || entry.path().filename().string().front() == '.') continue;
+    (data_files(entry.path()).empty() ? without : folders).push_back(entry.path());
   }
   std::sort(folders.begin(), folders.end());
+  std::sort(without.begin(), without.end());
   check(!folders.empty(),
         "{}: no layout that pam knows: expected images/ and labels/, train/ and trainannot/, or one folder a case with "
         "NIfTI files "
@@ -91,6 +91,11 @@ inline std::vector<CaseFiles> case_folders(const std::filesystem::path& root, co
   check(!options.modalities.empty(),
         "{}: holds one folder a case ({} of them); name the image files of a case, for example t1,t2,flair",
         root.string(), folders.size());
+  check(
+      without.empty(),
+      "{}: {} of {} folders hold no NIfTI file and no picture (nested deeper, or not fetched?); a case's files lie in "
+      "its folder: move them there, or move the folder away if it is no case",
+      unpaired_text(without), without.size(), without.size() + folders.size());
   std::vector<CaseFiles> cases;
   for (const auto& folder : folders) {
     const auto files = data_files(folder);
@@ -141,10 +146,14 @@ inline std::vector<CaseFiles> find_cases(const FolderOptions& options) {
     cases = detail::cases_in_root(options);
   } else if (std::filesystem::is_regular_file(options.images)) {
     check(!options.need_labels || std::filesystem::is_regular_file(options.labels),
-          "{}: no such label file for the image {}", options.labels.string(), options.images.string());
+          "{}: no such label file for the image {}; check its path", options.labels.string(), options.images.string());
+    std::error_code ignored;
+    check(!std::filesystem::equivalent(options.images, options.labels, ignored),
+          "{}: is given as the image and as its own label; name the label file", options.images.string());
     cases.push_back({detail::stem_of(options.images), {options.images}, options.labels});
   } else {
-    check(std::filesystem::is_directory(options.images), "{}: no such file or folder", options.images.string());
+    check(std::filesystem::is_directory(options.images), "{}: no such file or folder; check its path",
+          options.images.string());
     check(!options.need_labels || !options.labels.empty(), "{}: the folder of the labels is not given",
           options.images.string());
     cases = detail::pair_folders(options.images, options.labels, options.need_labels);

@@ -59,16 +59,23 @@ inline std::string bare_image_stem(const std::string& stem) {
   return without_suffix(stem, kSuffixes);
 }
 
-inline bool is_data_file(const std::filesystem::directory_entry& entry) {
-  const auto name = entry.path().filename().string();
-  return entry.is_regular_file() && name.front() != '.' && (is_nifti_name(entry.path()) || is_image_name(entry.path()));
+inline bool has_data_name(const std::filesystem::directory_entry& entry) {
+  return entry.path().filename().string().front() != '.' &&
+         (is_nifti_name(entry.path()) || is_image_name(entry.path()));
 }
 
-/// The NIfTI files and pictures in `folder`, sorted; hidden and other files are passed over.
+/// The NIfTI files and pictures in `folder`, sorted; hidden and other files are passed over. A link whose file is not
+/// there (not fetched yet by git-annex or DataLad) is refused: passed over, its case would vanish.
 inline std::vector<std::filesystem::path> data_files(const std::filesystem::path& folder) {
+  std::error_code error;
+  std::filesystem::directory_iterator entries(folder, error);
+  check(!error, "{}: the folder cannot be read: {}; check its path and permissions", folder.string(), error.message());
   std::vector<std::filesystem::path> files;
-  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
-    if (is_data_file(entry)) files.push_back(entry.path());
+  for (const auto& entry : entries) {
+    if (!has_data_name(entry)) continue;
+    check(!entry.is_symlink() || entry.exists(),
+          "{}: is a link to a file that is not there; fetch the file, or remove the link", entry.path().string());
+    if (entry.is_regular_file()) files.push_back(entry.path());
   }
   std::sort(files.begin(), files.end());
   return files;
@@ -101,6 +108,23 @@ inline std::map<std::string, std::vector<std::filesystem::path>> channel_groups(
   return groups;
 }
 
+/// Refuses groups that are not NAME_0000 … NAME_000n, each number once, equally many of every name: channels would
+/// change places between cases.
+inline void check_channels(const std::map<std::string, std::vector<std::filesystem::path>>& groups) {
+  const auto& [first, expected] = *groups.begin();
+  for (const auto& [name, files] : groups) {
+    for (std::size_t i = 0; i < files.size(); ++i) {
+      check(stem_of(files[i]) == fmt::format("{}_{:04}", name, i),
+            "{}: expected the channel {}_{:04} here; the channels of a case are {}_0000, {}_0001, … without a gap and "
+            "each once: add the missing file or remove the one too many",
+            files[i].string(), name, i, name, name);
+    }
+    check(files.size() == expected.size(),
+          "case {}: has {} channels, case {} has {}; give every case the same channels", name, files.size(), first,
+          expected.size());
+  }
+}
+
 inline std::string unpaired_text(const std::vector<std::filesystem::path>& files) {
   std::string text;
   for (std::size_t i = 0; i < std::min<std::size_t>(files.size(), 3); ++i)
@@ -114,6 +138,11 @@ inline std::vector<CaseFiles> pair_folders(const std::filesystem::path& image_fo
   for (const auto& folder : {image_folder, label_folder}) {
     check(folder.empty() || std::filesystem::is_directory(folder), "{}: no such folder", folder.string());
   }
+  std::error_code ignored;
+  check(!std::filesystem::equivalent(image_folder, label_folder, ignored),
+        "{}: is given as the folder of the images and of the labels, so every image would be its own label; put the "
+        "labels in a folder of their own",
+        image_folder.string());
   const auto images = data_files(image_folder);
   check(!images.empty(), "{}: the folder holds no NIfTI files (.nii, .nii.gz) and no pictures (.png, .jpg, .tif)",
         image_folder.string());
@@ -127,6 +156,7 @@ inline std::vector<CaseFiles> pair_folders(const std::filesystem::path& image_fo
   const bool has_channels =
       std::any_of(channels.begin(), channels.end(), [&](const auto& group) { return label_of.count(group.first) > 0; });
   if (has_channels) {
+    check_channels(channels);
     image_of = channels;
   } else {
     for (const auto& [stem, path] : by_key(images, same)) image_of[stem] = {path};

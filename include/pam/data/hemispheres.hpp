@@ -34,8 +34,10 @@ struct HemisphereRange {
 /// the hemispheres), or where the header gives no orientation.
 inline HemisphereRange hemisphere_range(const NiftiGeometry& geometry, const std::array<std::int64_t, 3>& size,
                                         CasePart part, const std::string& file) {
-  check(geometry.sform_code > 0 || geometry.qform_code > 0,
-        "{}: the header gives no orientation (sform and qform codes are 0), so left and right are unknown", file);
+  check(geometry.is_placed(),
+        "{}: the header gives no orientation (sform and qform codes are 0), so left and right are unknown; split whole "
+        "cases (--split cases)",
+        file);
   const auto side = left_right_axis(geometry.affine);
   const auto length = size[static_cast<std::size_t>(side.dimension)];
   std::array<double, 3> at{};  // z, y, x
@@ -47,7 +49,7 @@ inline HemisphereRange hemisphere_range(const NiftiGeometry& geometry, const std
   }
   check(left_voxels > 0 && left_voxels < length && 10 * std::min(left_voxels, length - left_voxels) >= length,
         "{}: world x = 0 does not cut this volume in two halves ({} of {} planes are left of it), so where its "
-        "hemispheres meet is unknown",
+        "hemispheres meet is unknown; split whole cases (--split cases)",
         file, left_voxels, length);
   const bool wants_start = (part == CasePart::LeftHemisphere) == side.starts_left;
   const auto wanted = part == CasePart::LeftHemisphere ? left_voxels : length - left_voxels;

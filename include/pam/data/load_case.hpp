@@ -39,6 +39,7 @@ struct CaseOptions {
   PlaneSize at_least = {};
   std::int64_t pad_label = kIgnoreLabel;  ///< the label of padding
   bool resample = false;  ///< bring modalities of another grid to the grid of the labels (or of the first modality)
+  bool ignore_affine = false;    ///< pair voxel by voxel also where the axes of two files run to other sides
   bool zero_non_finite = false;  ///< take NaN and infinity in images as 0 instead of refusing the file
 };
 
@@ -78,28 +79,10 @@ inline LoadedFile load_label_file(const std::filesystem::path& path) {
     return {path, read_label_image(path).unsqueeze(0).unsqueeze(0), {}, false};
   }
   auto loaded = load_volume(path);
-  check(loaded.values.size(0) == 1, "{}: holds {} label volumes; a label file holds one", path.string(),
+  check(loaded.values.size(0) == 1,
+        "{}: holds {} label volumes; a label file holds one: save the one that counts alone", path.string(),
         loaded.values.size(0));
   return loaded;
-}
-
-/// Refuses two files of one case that do not lie on one grid; says in a notice where only their affines differ.
-inline void check_same_grid(const LoadedFile& first, const LoadedFile& second, const char* what,
-                            std::vector<std::string>& notices) {
-  check(first.is_volume == second.is_volume,
-        "{} and {}: one is a volume, the other a picture; a case is one or the other", first.path.string(),
-        second.path.string());
-  check(first.size() == second.size(), "{}: the {} {} is {}, but {} is {}; they must be of one size",
-        second.path.string(), what, second.path.filename().string(), size_text(second), first.path.string(),
-        size_text(first));
-  if (!same_grid(first.geometry, second.geometry, first.size())) {
-    const auto axes = orientation(second.geometry.affine), expected = orientation(first.geometry.affine);
-    const auto how = axes == expected
-                         ? std::string("their affines differ")
-                         : fmt::format("its voxel axes run {}, not {}: mirrored or turned", axes, expected);
-    notices.push_back(fmt::format("{}: lies elsewhere in space than {} ({}); paired voxel by voxel",
-                                  second.path.string(), first.path.filename().string(), how));
-  }
 }
 
 /// NaN and infinities: an error that counts them, or zeros with a notice.
@@ -124,6 +107,59 @@ inline void handle_non_finite(LoadedFile& file, bool to_zero, std::vector<std::s
   if (!file.values.is_floating_point()) return;
   file.values = file.values.to(torch::kFloat).contiguous();
   handle_non_finite(file, file.values, to_zero, notices);
+}
+
+/// Refuses two files of one case that do not lie on one grid; says in a notice where only their affines differ. Files
+/// whose headers do not say where they lie are taken to lie together.
+inline void check_same_grid(const LoadedFile& first, const LoadedFile& second, const char* what, bool ignore_affine,
+                            std::vector<std::string>& notices) {
+  check(first.is_volume == second.is_volume,
+        "{} and {}: one is a volume, the other a picture; a case is one or the other", first.path.string(),
+        second.path.string());
+  check(first.size() == second.size(), "{}: the {} {} is {}, but {} is {}; they must be of one size: {}",
+        second.path.string(), what, second.path.filename().string(), size_text(second), first.path.string(),
+        size_text(first),
+        first.is_volume ? "resample one of them (resample, --resample)" : "is it the label of another image?");
+  if (!first.geometry.is_placed() || !second.geometry.is_placed()) return;
+  if (same_grid(first.geometry, second.geometry, first.size())) return;
+  const auto axes = orientation(second.geometry.affine), expected = orientation(first.geometry.affine);
+  check(axes == expected || ignore_affine,
+        "{}: its voxel axes run {}, those of {} run {}: their voxels do not pair; bring them to one grid (resample, "
+        "--resample), or, where the header is wrong, pair them as they are stored (ignore_affine, --ignore-affine)",
+        second.path.string(), axes, first.path.filename().string(), expected);
+  notices.push_back(
+      fmt::format("{}: lies elsewhere in space than {} ({}); paired voxel by voxel", second.path.string(),
+                  first.path.filename().string(),
+                  axes == expected ? "their affines differ" : "its voxel axes run " + axes + ", not " + expected));
+}
+
+/// Brings the volumes of a case to one grid: that of the labels, or of the first image where there are no labels or
+/// their header does not say where they lie. What has no place in space cannot be moved: it must have the size already.
+inline void resample_to_one_grid(std::vector<LoadedFile>& images, const LoadedFile& labels, const CaseOptions& options,
+                                 std::vector<std::string>& notices) {
+  const bool has_labels = labels.values.defined();
+  const auto& target = has_labels && labels.geometry.is_placed() ? labels : images.front();
+  const auto stays = [&](const LoadedFile& file) {
+    if (file.geometry.is_placed() && target.geometry.is_placed())
+      return same_grid(file.geometry, target.geometry, target.size());
+    check(
+        file.size() == target.size(),
+        "{}: is {}, {} is {}, and the header of {} has neither sform nor qform: nothing says where it lies; set one of "
+        "them, or bring the files to one size",
+        file.path.string(), size_text(file), target.path.string(), size_text(target),
+        (file.geometry.is_placed() ? target : file).path.filename().string());
+    return true;
+  };
+  if (has_labels && labels.is_volume && target.is_volume) static_cast<void>(stays(labels));
+  for (auto& image : images) {
+    if (!image.is_volume || !target.is_volume) continue;
+    if (stays(image) && image.size() == target.size()) continue;
+    notices.push_back(fmt::format("{}: resampled from {} to the grid of {}", image.path.string(), size_text(image),
+                                  target.path.filename().string()));
+    handle_non_finite(image, options.zero_non_finite, notices);
+    image.values = resample(image.values, image.geometry, target.geometry, target.size());
+    image.geometry = target.geometry;
+  }
 }
 
 /// The modalities as one (C, Z, H, W) float32 image on the first file's grid; sets `Case::eight_bit`.
@@ -176,28 +212,20 @@ inline Case load_case_files(const CaseFiles& files, const CaseOptions& options) 
   std::vector<LoadedFile> images;
   for (const auto& path : files.images) images.push_back(load_image_file(path, options.channels));
   const LoadedFile labels = files.labels.empty() ? LoadedFile{} : load_label_file(files.labels);
-  if (options.resample) {
-    const auto& target = labels.values.defined() ? labels : images.front();
-    const NiftiGeometry geometry = target.geometry;
-    const auto size = target.size();
-    const auto name = target.path.filename().string();
-    for (auto& image : images) {
-      if (!image.is_volume || !target.is_volume) continue;
-      if (image.size() == size && same_grid(image.geometry, geometry, size)) continue;
-      result.notices.push_back(
-          fmt::format("{}: resampled from {} to the grid of {}", image.path.string(), size_text(image), name));
-      handle_non_finite(image, options.zero_non_finite, result.notices);
-      image.values = resample(image.values, image.geometry, geometry, size);
-      image.geometry = geometry;
-    }
+  if (options.resample) resample_to_one_grid(images, labels, options, result.notices);
+  const bool as_stored = options.ignore_affine;
+  for (std::size_t i = 1; i < images.size(); ++i) {
+    check_same_grid(images[0], images[i], "image", as_stored, result.notices);
   }
-  for (std::size_t i = 1; i < images.size(); ++i) check_same_grid(images[0], images[i], "image", result.notices);
   if (labels.values.defined()) {
-    check_same_grid(images[0], labels, "label", result.notices);
+    check_same_grid(images[0], labels, "label", as_stored, result.notices);
     result.labels = options.labels.apply(labels.values[0], labels.path.string(), torch::kShort);
   }
   result.is_volume = images[0].is_volume;
   result.geometry = images[0].geometry;
+  if (const auto doubt = spacing_doubt(result.geometry); result.is_volume && !doubt.empty()) {
+    result.notices.push_back(images[0].path.string() + ": " + doubt);
+  }
   result.input_size = result.resized_size = images[0].size();
   check(!result.is_volume || !options.resize.given(), "{}: volumes are cropped or padded, not resized",
         files.images[0].string());
@@ -228,13 +256,20 @@ inline Case load_case_files(const CaseFiles& files, const CaseOptions& options) 
 
 /// Reads one case. Volumes become (C, Z, H, W): the fourth axis of a 4-D file, and further files, are channels.
 /// Throws `Error` that names the case and the file: unreadable or damaged files, files of one case that differ in size
-/// (unless `resample`), unknown labels, NaN, a picture beside a volume.
+/// (unless `resample`), unknown labels, NaN, a picture beside a volume, more than the memory holds.
 inline Case load_case(const CaseFiles& files, const CaseOptions& options = {}) {
+  const auto refuse = [&files](const char* why) { fail("case {}: {}", files.name, why); };
   try {
     return detail::load_case_files(files, options);
   } catch (const Error& error) {
-    fail("case {}: {}", files.name, error.what());
+    refuse(error.what());
+  } catch (const std::exception& error) {  // a file that promises more than the memory holds, say
+    const auto first = files.images.empty() ? std::string() : files.images.front().string();
+    const auto* from_torch = dynamic_cast<const c10::Error*>(&error);
+    const std::string text = from_torch != nullptr ? from_torch->what_without_backtrace() : error.what();
+    refuse((first + ": cannot be prepared: " + text + "; is it damaged, or too large for this memory?").c_str());
   }
+  return {};
 }
 
 }  // namespace pam

@@ -41,8 +41,8 @@ struct SliceOptions {
   SliceChoice slices = SliceChoice::Foreground;
   bool skip_bad = false;     ///< leave out cases that cannot be loaded (`skipped()` lists them) instead of throwing
   std::int64_t threads = 2;  ///< that decode cases; 0 = on the caller's thread
-  std::int64_t memory_mib = 4096;  ///< of prepared slices in memory; the rest is kept in a temporary file
-  std::filesystem::path spill_folder = std::filesystem::temp_directory_path();  ///< where that file lies
+  std::int64_t memory_mib = 4096;           ///< of prepared slices in memory; the rest is kept in a temporary file
+  std::filesystem::path spill_folder = {};  ///< where that file lies; empty: the system's temporary folder (TMPDIR)
   /// Called after every case, in order, on the caller's thread: cases done, cases in all, the case's name.
   std::function<void(std::int64_t, std::int64_t, const std::string&)> progress = {};
 };
@@ -55,6 +55,7 @@ struct CaseSummary {
   std::int64_t channels = 0;
   PlaneSize plane;  ///< of its samples
   std::vector<std::string> notices;
+  bool is_volume = true;
 };
 
 /// A case that was left out, and why.
@@ -84,7 +85,7 @@ inline bool wants_slice(const Case& source, std::int64_t z, SliceChoice choice) 
 class SliceDataset final : public Dataset {
  public:
   /// Throws `Error`: no cases, a case that cannot be loaded (unless `skip_bad`), cases with different numbers of
-  /// channels, no slice left, a temporary file that cannot be written.
+  /// channels, volumes beside pictures, no slice left, a temporary file that cannot be written.
   SliceDataset(const std::vector<CaseFiles>& cases, const CaseOptions& case_options = {},
                const SliceOptions& options = {})
       : store_(options.memory_mib << 20, options.spill_folder) {
@@ -129,6 +130,8 @@ class SliceDataset final : public Dataset {
   [[nodiscard]] const std::vector<CaseSummary>& cases() const { return cases_; }
   [[nodiscard]] const std::vector<SkippedCase>& skipped() const { return skipped_; }
   [[nodiscard]] std::int64_t channels() const { return cases_.front().channels; }
+  /// Whether the cases are volumes; else they are pictures.
+  [[nodiscard]] bool volumes() const { return cases_.front().is_volume; }
   /// The largest height and the largest width of the samples.
   [[nodiscard]] PlaneSize largest_plane() const {
     PlaneSize size;
@@ -149,12 +152,17 @@ class SliceDataset final : public Dataset {
           "case {}: has {} channels, but the case {} has {}; ask for one number of channels", source.name,
           source.image.size(0), cases_.empty() ? "" : cases_.front().name,
           cases_.empty() ? 0 : cases_.front().channels);
+    check(cases_.empty() || cases_.front().is_volume == source.is_volume,
+          "case {}: is a {}, but the case {} is a {}; take one kind", source.name,
+          source.is_volume ? "volume" : "picture", cases_.empty() ? "" : cases_.front().name,
+          source.is_volume ? "picture" : "volume");
     check(source.labels.defined() || options.slices != SliceChoice::Foreground || !source.is_volume,
           "case {}: has no labels, so its slices with foreground cannot be chosen; take all slices", source.name);
   }
 
   void add(const Case& source, const SliceOptions& options) {
-    CaseSummary summary{source.name, source.slices(), 0, source.image.size(0), source.plane(), source.notices};
+    CaseSummary summary{source.name,    source.slices(), 0, source.image.size(0), source.plane(),
+                        source.notices, source.is_volume};
     for (std::int64_t z = 0; z < source.slices(); ++z) {
       if (!detail::wants_slice(source, z, options.slices)) continue;
       store_.add(source.image.select(1, z), source.labels.defined() ? source.labels[z] : torch::Tensor(),

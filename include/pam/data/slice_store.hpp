@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <cmath>
 #include <cstdint>
+#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <limits>
@@ -26,7 +27,7 @@ namespace pam {
 class SliceStore {
  public:
   /// `memory_bytes` of slices stay in memory; the rest goes to a temporary file in `spill_folder` that has no name and
-  /// vanishes with the process, however it ends.
+  /// vanishes with the process, however it ends. Empty: the system's temporary folder, looked at when it is needed.
   SliceStore(std::int64_t memory_bytes, std::filesystem::path spill_folder)
       : budget_(memory_bytes), spill_folder_(std::move(spill_folder)) {}
   SliceStore(const SliceStore&) = delete;
@@ -126,6 +127,15 @@ class SliceStore {
   }
 
   void open_spill() {
+    if (spill_folder_.empty()) {
+      std::error_code error;
+      spill_folder_ = std::filesystem::temp_directory_path(error);
+      const char* named = std::getenv("TMPDIR");
+      check(!error,
+            "{}: the temporary folder{} cannot be used: {}; the prepared slices beyond the memory budget of {} MiB go "
+            "there: make it, or set TMPDIR to one that exists",
+            named != nullptr ? named : "/tmp", named != nullptr ? " (TMPDIR)" : "", error.message(), budget_ >> 20);
+    }
     auto name = (spill_folder_ / "pam-slices-XXXXXX").string();
     descriptor_ = ::mkostemp(name.data(), O_CLOEXEC);
     if (descriptor_ < 0) fail_spilling(errno);

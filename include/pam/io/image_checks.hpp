@@ -22,10 +22,14 @@ enum class PictureFormat { Png, Jpeg, Tiff };
 struct PictureFacts {
   PictureFormat format = PictureFormat::Png;
   std::int64_t width = 0, height = 0;
-  int png_bits = 8;                                   ///< bits of one number in a PNG: 1, 2, 4, 8 or 16
+  int bits = 8;                                       ///< of one number in a PNG or TIFF: 1, 2, 4, 8, 16 (TIFF: or 32)
+  bool white_is_zero = false;                         ///< a grey TIFF that stores its values inverted
   bool png_grey_alpha = false;                        ///< decoders widen grey + alpha to four channels
   std::vector<std::array<unsigned char, 3>> palette;  ///< of a palette PNG: the (r, g, b) of each index
 };
+
+/// More than any picture of 2^28 pixels takes (four 16-bit numbers each): what is larger is not read into memory.
+constexpr std::int64_t kMaxBytes = std::int64_t{1} << 31;
 
 /// Bytes with bounds: reading past the end is an `Error` that says that the file is cut short.
 class PictureBytes {
@@ -35,8 +39,11 @@ class PictureBytes {
     check(std::filesystem::is_regular_file(path), "{}: is a folder or device, not a picture", file_);
     std::ifstream stream(path, std::ios::binary | std::ios::ate);
     check(stream.good(), "{}: cannot be opened; check its permissions", file_);
-    bytes_.resize(static_cast<std::size_t>(stream.tellg()));
+    const auto size = static_cast<std::int64_t>(stream.tellg());
     stream.seekg(0);
+    check(size <= kMaxBytes, "{}: holds {} bytes, more than pam reads of a picture ({}); is it a picture?", file_, size,
+          kMaxBytes);
+    bytes_.resize(static_cast<std::size_t>(size));
     stream.read(reinterpret_cast<char*>(bytes_.data()), static_cast<std::streamsize>(bytes_.size()));
     check(stream.gcount() == static_cast<std::streamsize>(bytes_.size()), "{}: cannot be read to its end", file_);
   }
@@ -71,7 +78,7 @@ inline PictureFacts png_facts(const PictureBytes& bytes) {
   check(bytes.starts_with("IHDR", 4, 12), "{}: the PNG does not start with its header; it is damaged", bytes.file());
   facts.width = bytes.number(16, 4);
   facts.height = bytes.number(20, 4);
-  facts.png_bits = bytes.at(24);
+  facts.bits = bytes.at(24);
   const int colour = bytes.at(25);
   facts.png_grey_alpha = colour == 4;
   constexpr std::array<int, 7> kChannels{1, 0, 3, 1, 2, 0, 4};
@@ -79,7 +86,7 @@ inline PictureFacts png_facts(const PictureBytes& bytes) {
         colour);
   const auto channels = kChannels[static_cast<std::size_t>(colour)];
   const double needed =
-      static_cast<double>(facts.width) * static_cast<double>(facts.height) * channels * facts.png_bits / 8;
+      static_cast<double>(facts.width) * static_cast<double>(facts.height) * channels * facts.bits / 8;
   check(needed <= 1032.0 * static_cast<double>(bytes.size()) + 65536,
         "{}: the PNG promises {} x {} pixels, more than its {} bytes can hold; it is damaged", bytes.file(),
         facts.width, facts.height, bytes.size());
@@ -143,6 +150,9 @@ inline PictureFacts tiff_facts(const PictureBytes& bytes) {
     const auto value = bytes.number(entry + 8, bytes.number(entry + 2, 2, big) == 3 ? 2 : 4, big);
     if (tag == 256) facts.width = value;
     if (tag == 257) facts.height = value;
+    // Several numbers a pixel: the entry points to their bits, which are then at least 8 each.
+    if (tag == 258 && bytes.number(entry + 4, 4, big) == 1) facts.bits = static_cast<int>(value);
+    if (tag == 262) facts.white_is_zero = value == 0;
   }
   check(facts.width > 0 && facts.height > 0, "{}: the TIFF holds no picture", bytes.file());
   check(bytes.number(directory + 2 + 12 * entries, 4, big) == 0,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /// Label pictures: PNG or TIFF whose numbers are classes, read unchanged. A palette PNG gives its indices (the class
-/// numbers of PASCAL VOC and its like), not its colours; 1-, 2- and 4-bit grey gives 0, 1, 2 …, not stretched grey.
+/// numbers of PASCAL VOC and its like), not its colours; 1-, 2- and 4-bit grey gives 0, 1, 2 …, not stretched grey; a
+/// TIFF that stores white as 0 (ImageJ's masks) gives its stored numbers, not the inverted ones that are shown.
 #pragma once
 
 #include <pam/core/error.hpp>
@@ -76,8 +77,10 @@ inline torch::Tensor read_label_image(const std::filesystem::path& path) {
   const bool is_grey = mat.channels() < 3 || facts.png_grey_alpha;
   const auto planes = detail::to_planes(bytes.file(), mat, is_grey ? 1 : 3);
   auto labels = (is_grey ? planes[0] : detail::equal_channels(bytes.file(), planes)).to(torch::kInt);
-  const bool was_stretched = is_grey && facts.format == detail::PictureFormat::Png && facts.png_bits < 8;
-  return was_stretched ? labels.floor_divide(255 / ((1 << facts.png_bits) - 1)) : labels;
+  // Decoders show such a TIFF as a picture, black for the largest value; a label is the number that was stored.
+  if (is_grey && facts.white_is_zero && facts.bits <= 8) labels = 255 - labels;
+  const bool was_stretched = is_grey && facts.bits < 8;
+  return was_stretched ? labels.floor_divide(255 / ((1 << facts.bits) - 1)) : labels;
 }
 
 /// Writes labels, (H, W) of any integer type, as a grey .png or .tif: 8 bits where all values fit, else 16. Atomic.

@@ -27,7 +27,19 @@ struct NiftiGeometry {
   float qfac = 1;                 ///< the header's pixdim[0]: 1 or -1
   float time_step = 0;            ///< the header's pixdim[4]; its unit is that of the low bits of `time_units`
   int time_units = 0;             ///< the time part of the header's xyzt_units
+
+  /// Whether the header says where the volume lies; without sform and qform the affine is the spacing alone.
+  [[nodiscard]] bool is_placed() const { return sform_code > 0 || qform_code > 0; }
 };
+
+/// The size of a voxel in mm, in tensor order (z, y, x), that `affine` gives.
+inline std::array<double, 3> affine_spacing(const Affine& affine) {
+  std::array<double, 3> spacing{};
+  for (std::size_t axis = 0; axis < 3; ++axis) {
+    spacing[2 - axis] = std::hypot(affine[0][axis], affine[1][axis], affine[2][axis]);
+  }
+  return spacing;
+}
 
 /// A geometry with this affine as its sform (code 1, "scanner") and the spacing that the affine's columns have.
 inline NiftiGeometry geometry_of(const Affine& affine) {
@@ -39,10 +51,21 @@ inline NiftiGeometry geometry_of(const Affine& affine) {
       geometry.sform[row * 4 + column] = static_cast<float>(affine[row][column]);
     }
   }
-  for (std::size_t axis = 0; axis < 3; ++axis) {
-    geometry.spacing[2 - axis] = std::hypot(affine[0][axis], affine[1][axis], affine[2][axis]);
-  }
+  geometry.spacing = affine_spacing(affine);
   return geometry;
+}
+
+/// Where pixdim and the affine differ by more than 1 %, a sentence that says so and which of them counts; else empty.
+inline std::string spacing_doubt(const NiftiGeometry& geometry) {
+  const auto& s = geometry.spacing;
+  const auto a = affine_spacing(geometry.affine);
+  bool alike = true;
+  for (std::size_t i = 0; i < 3; ++i) alike = alike && std::abs(s[i] - a[i]) <= 0.01 * a[i];
+  if (alike || !geometry.is_placed()) return {};
+  return fmt::format(
+      "its pixdim gives voxels of {:.4g} x {:.4g} x {:.4g} mm, its affine {:.4g} x {:.4g} x {:.4g} mm; distances are "
+      "measured by pixdim: correct the header if that is wrong",
+      s[2], s[1], s[0], a[2], a[1], a[0]);
 }
 
 /// The world position in mm of the voxel in column `x`, row `y`, slice `z` (fractions allowed).

@@ -63,13 +63,17 @@ inline bool is_scalar_type(int datatype) {
 /// Sizes (x, y, z, t): axes of length 1 beyond the third are dropped, so one longer axis beyond it is t.
 inline std::array<std::int64_t, 4> checked_sizes(const std::string& file, const nifti_1_header& header) {
   const int axes = header.dim[0];
-  check(axes >= 1 && axes <= 7, "{}: field dim[0] is {}, but a NIfTI file has 1 to 7 axes; the header is damaged", file,
-        axes);
+  check(
+      axes >= 1 && axes <= 7,
+      "{}: field dim[0] is {}, but a NIfTI file has 1 to 7 axes; the header is damaged: fetch or write the file again",
+      file, axes);
   std::array<std::int64_t, 4> size{1, 1, 1, 1};
   for (int axis = 1; axis <= axes; ++axis) {
     const std::int64_t length = header.dim[axis];
-    check(length >= 1, "{}: field dim[{}] is {}, but every axis has at least 1 voxel; the header is damaged", file,
-          axis, length);
+    check(length >= 1,
+          "{}: field dim[{}] is {}, but every axis has at least 1 voxel; the header is damaged: fetch or write the "
+          "file again",
+          file, axis, length);
     if (axis <= 3) {
       size[static_cast<std::size_t>(axis - 1)] = length;
     } else if (length > 1) {
@@ -125,11 +129,14 @@ inline NiftiLayout checked_layout(const std::string& file, const nifti_1_header&
                        static_cast<double>(layout.size[1]) * static_cast<double>(layout.size[2]) *
                        static_cast<double>(layout.size[3]);
   check(total < 1e15,
-        "{}: the header promises {} x {} x {} x {} voxels of {} bytes, {:.0f} bytes in all; it is damaged", file,
-        layout.size[0], layout.size[1], layout.size[2], layout.size[3], bytes, total);
+        "{}: the header promises {} x {} x {} x {} voxels of {} bytes, {:.0f} bytes in all; it is damaged: fetch or "
+        "write the file again",
+        file, layout.size[0], layout.size[1], layout.size[2], layout.size[3], bytes, total);
   const float offset = header.vox_offset;
   check(std::isfinite(offset) && (offset == 0 || offset >= 348) && offset < 2e9F && offset == std::floor(offset),
-        "{}: field vox_offset is {}, but voxels start at byte 352 or later; the header is damaged", file, offset);
+        "{}: field vox_offset is {}, but voxels start at byte 352 or later; the header is damaged: fetch or write the "
+        "file again",
+        file, offset);
   layout.offset = offset == 0 ? 352 : static_cast<std::int64_t>(offset);
   check(!std::isfinite(header.scl_slope) || header.scl_slope == 0 || std::isfinite(header.scl_inter),
         "{}: field scl_inter is {} while scl_slope is {}; the voxels cannot be scaled", file, header.scl_inter,
@@ -149,26 +156,29 @@ inline NiftiGeometry geometry_of(const std::string& file, const nifti_1_header& 
     length = has_spacing[static_cast<std::size_t>(axis - 1)] ? std::abs(length) : 1.0F;
   }
   const NiftiHandle handle(nifti_convert_nhdr2nim(usable, nullptr), nifti_image_free);
-  check(handle != nullptr, "{}: niftiio cannot read this header; it is damaged", file);
+  check(handle != nullptr, "{}: niftiio cannot read this header; it is damaged: fetch or write the file again", file);
 
   const auto all_finite = [](std::initializer_list<float> values) {
     return std::all_of(values.begin(), values.end(), [](float value) { return std::isfinite(value); });
   };
   const auto& [x, y, z] = std::tie(header.srow_x, header.srow_y, header.srow_z);
   check(header.sform_code <= 0 || all_finite({x[0], x[1], x[2], x[3], y[0], y[1], y[2], y[3], z[0], z[1], z[2], z[3]}),
-        "{}: the sform (srow_x, srow_y, srow_z) holds numbers that are not finite; the header is damaged", file);
+        "{}: the sform (srow_x, srow_y, srow_z) holds numbers that are not finite; the header is damaged: fetch or "
+        "write the file again",
+        file);
   check(header.qform_code <= 0 || all_finite({header.quatern_b, header.quatern_c, header.quatern_d, header.qoffset_x,
                                               header.qoffset_y, header.qoffset_z}),
-        "{}: the qform (quatern_*, qoffset_*) holds numbers that are not finite; the header is damaged", file);
+        "{}: the qform (quatern_*, qoffset_*) holds numbers that are not finite; the header is damaged: fetch or write "
+        "the file again",
+        file);
   NiftiGeometry geometry;
   const auto& chosen = handle->sform_code > 0 ? handle->sto_xyz : handle->qto_xyz;
   for (std::size_t row = 0; row < 3; ++row) {
     for (std::size_t column = 0; column < 4; ++column) geometry.affine[row][column] = chosen.m[row][column];
   }
+  geometry.spacing = affine_spacing(geometry.affine);
   for (std::size_t axis = 0; axis < 3; ++axis) {
-    const auto& a = geometry.affine;
-    geometry.spacing[2 - axis] = has_spacing[axis] ? static_cast<double>(usable.pixdim[axis + 1])
-                                                   : std::hypot(a[0][axis], a[1][axis], a[2][axis]);
+    if (has_spacing[axis]) geometry.spacing[2 - axis] = static_cast<double>(usable.pixdim[axis + 1]);
   }
   try {
     static_cast<void>(inverse_affine(geometry.affine));

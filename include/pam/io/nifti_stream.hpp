@@ -84,7 +84,8 @@ class NiftiInput {
     const auto held = compressed() ? file_size_ * kDeflateRatio : file_size_;
     check(read_before + size <= held, "{}: the header promises {} bytes of voxels, more than this file of {} bytes {}",
           file_, size, file_size_,
-          compressed() ? "can hold; it is damaged" : "holds; it is cut short or its header is damaged");
+          compressed() ? "can hold; it is damaged: fetch or write it again"
+                       : "holds; it is cut short or its header is damaged: fetch or write it again");
     ByteBlock block;
     std::int64_t filled = 0;
     while (filled < size) {

@@ -104,7 +104,8 @@ inline torch::Tensor scaled(const torch::Tensor& voxels, float slope, float inte
   if (!std::isfinite(slope) || slope == 0 || (slope == 1 && intercept == 0)) return voxels;
   const auto type = voxels.scalar_type();
   const bool is_wide = type == torch::kInt || type == torch::kLong || type == torch::kDouble;
-  auto result = voxels.to(torch::kDouble) * static_cast<double>(slope) + static_cast<double>(intercept);
+  auto result = voxels.to(torch::kDouble, /*non_blocking=*/false, /*copy=*/true);
+  result.mul_(static_cast<double>(slope)).add_(static_cast<double>(intercept));  // in place: volumes are large
   return is_wide ? result : result.to(torch::kFloat);
 }
 
