@@ -3,6 +3,7 @@
 ///   evaluate --pred predictions/ --truth labels/ --json scores.json --csv scores.csv
 #include "programs/mask_pairs.hpp"
 #include "programs/program.hpp"
+#include "programs/run_folder.hpp"
 
 #include <pam/io/atomic_file.hpp>
 #include <pam/report/network_result.hpp>
@@ -56,6 +57,9 @@ int main(int argc, char** argv) {
   app.add_option("--nsd-tolerance", score.nsd_tolerance, "of the normalised surface Dice, mm or pixels (default 1)");
   return run_program(app, argc, argv, [&] {
     tune_process(0);
+    for (const auto& file : {json, csv}) {
+      if (!file.empty()) check_writable(std::filesystem::absolute(file).parent_path());
+    }
     MaskReader prediction_reader(predicted_values.empty() ? values : predicted_values), truth_reader(values);
     score.classes = std::max(prediction_reader.classes(), truth_reader.classes());
     std::vector<CaseScores> cases;
@@ -80,12 +84,12 @@ int main(int argc, char** argv) {
     for (const auto& notice : notices) std::cerr << "notice: " << notice << "\n";
     result.name = "predictions";
     result.cases = cases;
-    if (!json.empty()) {
-      write_atomically(json, scores_to_json(cases).dump(2) + "\n");
-    }
     const auto table = case_table({result}, "Scores of each case");
+    std::cout << table.text() << "\n" << summary_table(summarise(cases)).text() << std::flush;
+    // Names of files may be of any bytes; JSON takes UTF-8 alone.
+    constexpr auto kReplace = nlohmann::ordered_json::error_handler_t::replace;
+    if (!json.empty()) write_atomically(json, scores_to_json(cases).dump(2, ' ', false, kReplace) + "\n");
     if (!csv.empty()) write_atomically(csv, table.csv());
-    std::cout << table.text() << "\n" << summary_table(summarise(cases)).text();
     return kDone;
   });
 }

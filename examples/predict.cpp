@@ -26,7 +26,7 @@ struct Arguments {
   std::vector<std::string> inputs, modalities;
   std::string out;
   std::string normalise, crop, resize;  // empty: as the weights say, else as training does by default
-  bool resample = false, zero_non_finite = false;
+  bool resample = false, ignore_affine = false, zero_non_finite = false;
   PredictOptions how;
   std::string reversed, device = "auto", precision = "float32", layout = "auto";
   std::int64_t threads = 0;
@@ -48,6 +48,8 @@ void add_flags(CLI::App& app, Arguments& a) {
   app.add_option("--crop", a.crop, "centre crop or pad to HEIGHTxWIDTH; outside is background");
   app.add_option("--resize", a.resize, "resize pictures to HEIGHTxWIDTH; results have the input's size");
   app.add_flag("--resample", a.resample, "bring modalities of another grid to that of the first");
+  app.add_flag("--ignore-affine", a.ignore_affine,
+               "pair modalities voxel by voxel also where their axes run to other sides");
   app.add_flag("--zero-non-finite", a.zero_non_finite, "take NaN and infinity in images as 0");
   app.add_option("--threshold", a.threshold, "foreground where its probability is above (binary nets; default 0.5)")
       ->check(CLI::Range(0.0, 1.0));
@@ -79,7 +81,7 @@ torch::Tensor predict_one(const Network& net, const Computation& computation, co
                           ProgressLine& line) {
   const auto images = source.image.transpose(0, 1).contiguous();
   return predict_planes(probabilities_of(net, computation), images, a.how, [&](std::int64_t done, std::int64_t total) {
-    check(interrupted() == 0, "stopped by Ctrl-C; finished cases are in {}", a.out);
+    if (interrupted() != 0) throw Interrupted("Stopped; finished cases are in " + a.out + ".");
     line.show(source.name, done, total);
   });
 }
@@ -92,6 +94,7 @@ CaseOptions preparation(const Arguments& a, const nlohmann::json& noted) {
   if (!a.crop.empty()) options.crop = parse_plane("--crop", a.crop);
   if (!a.resize.empty()) options.resize = parse_plane("--resize", a.resize);
   options.resample = options.resample || a.resample;
+  options.ignore_affine = options.ignore_affine || a.ignore_affine;
   options.zero_non_finite = options.zero_non_finite || a.zero_non_finite;
   return options;
 }
@@ -110,7 +113,7 @@ int predict(Arguments& a) {
   const auto& net = loaded.net;
   const auto options = preparation(a, loaded.input);
   const auto cases = find_inputs(a.inputs, a.modalities, net.in_channels());
-  check_results(cases, a.out);
+  check_results(cases, a.no_probability ? 0 : net.classes(), a.out);
   a.how.device = find_device(a.device);
   a.how.min_size = net.min_size();
   net->to(a.how.device);

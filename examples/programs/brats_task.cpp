@@ -33,6 +33,15 @@ void check_options(const BratsData& options) {
   check(options.show_channel >= 0, "show_channel: must not be negative, got {}", options.show_channel);
 }
 
+/// BraTS 2023 numbers enhancing tumour 3: says so where the first case's labels look like that.
+void add_label_notice(Task& task, const CaseFiles& first) {
+  try {
+    const auto notice = brats_label_notice(first);
+    if (!notice.empty()) add_notices(task, {notice});
+  } catch (const Error&) {  // a file that cannot be read is case_task's to refuse or to skip
+  }
+}
+
 Task make_task(const BratsData& options, std::int64_t seed) {
   const auto found = find_brats({options.data, options.modalities, options.grades});
   Task task;
@@ -41,6 +50,7 @@ Task make_task(const BratsData& options, std::int64_t seed) {
                            options.folds);
   task.data = options.data;
   add_notices(task, found.notices);
+  if (options.label_values == kBratsEnhancing) add_label_notice(task, found.cases.front());
   const auto split = split_cases(names_of(found.cases), options.folds, options.fold, 0, options.validation_share, seed,
                                  "give more cases, or fewer --folds");
   return case_task(std::move(task), found.cases, split, task_options(options));

@@ -2,6 +2,7 @@
 #include "programs/case_task.hpp"
 
 #include "programs/file_cases.hpp"
+#include "programs/program.hpp"
 
 #include <pam/data/loader.hpp>
 #include <pam/data/ordered_workers.hpp>
@@ -32,7 +33,7 @@ void after_case(std::int64_t done, std::int64_t total, const std::string& /*name
     std::cerr << fmt::format("\rreading: {} of {} cases", done, total) << (done == total ? "\r\033[K" : "")
               << std::flush;
   }
-  check(interrupted() == 0, "stopped while the data were read");
+  if (interrupted() != 0) throw Interrupted("Stopped while the data were read; nothing was begun.");
 }
 
 /// What was seen while the cases were read.
@@ -40,6 +41,19 @@ struct Reading {
   std::vector<std::string> notices;
   std::vector<SkippedCase> skipped;
 };
+
+/// The foreground classes that occur; looks no further once all `classes` - 1 are found.
+std::set<std::int64_t> classes_in(const SliceDataset& slices, std::int64_t classes) {
+  std::set<std::int64_t> seen;
+  for (std::int64_t i = 0; i < slices.size() && static_cast<std::int64_t>(seen.size()) < classes - 1; ++i) {
+    const auto labels = slices.get(i).labels;
+    const auto* data = labels.data_ptr<std::int64_t>();
+    for (std::int64_t p = 0; p < labels.numel(); ++p) {
+      if (data[p] > 0) seen.insert(data[p]);
+    }
+  }
+  return seen;
+}
 
 /// The training slices, in memory.
 std::shared_ptr<const SliceDataset> training_slices(const std::vector<CaseFiles>& cases, const CaseTaskOptions& how,
@@ -50,22 +64,29 @@ std::shared_ptr<const SliceDataset> training_slices(const std::vector<CaseFiles>
   options.threads = kReaders;
   options.progress = after_case;
   auto slices = std::make_shared<SliceDataset>(cases, how.cases, options);
-  bool foreground = false;
-  for (std::int64_t i = 0; !foreground && i < slices->size(); ++i) {
-    foreground = slices->get(i).labels.gt(0).any().item<bool>();
-  }
-  check(foreground, "none of the {} training slices has foreground; check --label-values {} against the label files",
+  const auto seen = classes_in(*slices, how.cases.labels.classes());
+  check(!seen.empty(), "none of the {} training slices has foreground; check --label-values {} against the label files",
         slices->size(), how.cases.labels.text());
+  for (std::int64_t c = 1; c < how.cases.labels.classes(); ++c) {
+    if (seen.count(c) > 0) continue;
+    reading.notices.push_back(fmt::format(
+        "class {} of --label-values {} occurs in no training slice, so it cannot be learnt; do the label files hold "
+        "other values?",
+        c, how.cases.labels.text()));
+  }
   for (const auto& each : slices->cases()) {
     reading.notices.insert(reading.notices.end(), each.notices.begin(), each.notices.end());
+    if (each.used > 0) continue;
+    reading.notices.push_back(fmt::format("case {}: none of its {} slices is taken (--slices), so it trains nothing",
+                                          each.name, each.slices));
   }
   reading.skipped.insert(reading.skipped.end(), slices->skipped().begin(), slices->skipped().end());
   return slices;
 }
 
-/// Those of `cases` that can be read, each as wide as the training cases; says whether they are volumes.
-std::vector<CaseFiles> readable_cases(const std::vector<CaseFiles>& cases, std::int64_t channels,
-                                      const CaseTaskOptions& how, Reading& reading, bool& volumes) {
+/// Those of `cases` that can be read, each of the training cases' kind and as wide.
+std::vector<CaseFiles> readable_cases(const std::vector<CaseFiles>& cases, std::int64_t channels, bool volumes,
+                                      const CaseTaskOptions& how, Reading& reading) {
   const auto total = static_cast<std::int64_t>(cases.size());
   detail::OrderedWorkers<Case> workers(total, kReaders, kReaders, [&](std::int64_t i) {
     return load_case(cases[static_cast<std::size_t>(i)], how.cases);
@@ -77,8 +98,9 @@ std::vector<CaseFiles> readable_cases(const std::vector<CaseFiles>& cases, std::
       const auto each = *workers.next();
       check(each.image.size(0) == channels, "case {}: has {} channels, the training cases have {}", each.name,
             each.image.size(0), channels);
+      check(each.is_volume == volumes, "case {}: is a {}, the training cases are {}; train and test on one kind",
+            each.name, each.is_volume ? "volume" : "picture", volumes ? "volumes" : "pictures");
       reading.notices.insert(reading.notices.end(), each.notices.begin(), each.notices.end());
-      volumes = each.is_volume;
       good.push_back(files);
     } catch (const Error& error) {
       if (!how.skip_bad) throw;
@@ -98,7 +120,7 @@ void tell(const Reading& reading, Task& task) {
     std::cerr << fmt::format("notice: … and {} more of these\n", reading.notices.size() - kNoticesInFull);
   }
   if (!reading.notices.empty()) {
-    task.caveats.push_back(fmt::format("{} of images that do not lie on their labels' grid as stored; the first: {}.",
+    task.caveats.push_back(fmt::format("{} from reading the files; the first: {}.",
                                        counted(reading.notices.size(), "notice"), reading.notices.front()));
   }
   std::vector<std::string> names;
@@ -151,9 +173,9 @@ Task case_task(Task about, const std::vector<CaseFiles>& cases, const Split& spl
         counted(split.train.size(), "case"), counted(split.test.size(), "case"));
   Reading reading;
   const auto slices = training_slices(select_cases(cases, split.train), how, reading);
-  bool volumes = false;
+  const bool volumes = slices->volumes();
   const auto readable = [&](const std::vector<std::string>& names) {
-    return readable_cases(select_cases(cases, names), slices->channels(), how, reading, volumes);
+    return readable_cases(select_cases(cases, names), slices->channels(), volumes, how, reading);
   };
   const auto validation = readable(split.validation), test = readable(split.test);
   tell(reading, task);

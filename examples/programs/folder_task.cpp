@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <set>
 #include <utility>
 
 namespace pam::programs {
@@ -21,12 +22,13 @@ constexpr const char* kHemisphereCaveat =
 
 CaseOptions case_options(const FolderData& options) {
   CaseOptions cases;
-  cases.labels = LabelMap::parse(options.label_values);
+  cases.labels = LabelMap::parse(options.label_values, options.strict_labels);
   cases.normalise = parse_normalise(options.normalise);
   cases.channels = options.channels;
   cases.crop = parse_plane("--crop", options.crop);
   cases.resize = parse_plane("--resize", options.resize);
   cases.resample = options.resample;
+  cases.ignore_affine = options.ignore_affine;
   cases.zero_non_finite = options.zero_non_finite;
   return cases;
 }
@@ -87,6 +89,19 @@ Split split_folders(const std::vector<CaseFiles>& cases, Task& task) {
   return split;
 }
 
+/// Says which cases are in no part of a split file.
+void tell_unlisted(const std::vector<CaseFiles>& cases, const Split& split, const std::string& file, Task& task) {
+  std::set<std::string> listed;
+  for (const auto* part : {&split.train, &split.validation, &split.test}) listed.insert(part->begin(), part->end());
+  std::vector<std::string> left;
+  for (const auto& each : cases) {
+    if (listed.count(each.name) == 0) left.push_back(each.name);
+  }
+  if (left.empty()) return;
+  add_notices(task, {fmt::format("{} of {} cases are in no part of {} and take no part: {}.", left.size(), cases.size(),
+                                 file, fmt::join(left, ", "))});
+}
+
 /// The parts; hemispheres replace the cases by their halves.
 Split make_split(const FolderData& options, std::vector<CaseFiles>& cases, std::int64_t seed, Task& task) {
   const auto kind = split_kind(options, cases);
@@ -96,6 +111,7 @@ Split make_split(const FolderData& options, std::vector<CaseFiles>& cases, std::
                        "give more cases, or try --split hemispheres for one brain");
   }
   auto split = kind == "folders" ? split_folders(cases, task) : split_by_lists(names_of(cases), read_split(kind));
+  if (kind != "folders") tell_unlisted(cases, split, kind, task);
   check(!split.train.empty() && !split.test.empty(),
         "--split {}: needs cases to train and cases to test, got {} and {}", kind, split.train.size(),
         split.test.size());
@@ -144,6 +160,10 @@ void add_folder_flags(OptionReader& reader) {
   reader.add<std::string>("--crop", "crop", "centre crop or pad to HEIGHTxWIDTH");
   reader.add<std::string>("--resize", "resize", "resize pictures to HEIGHTxWIDTH");
   reader.add_switch("--resample", "resample", "bring images of another grid to the grid of the labels");
+  reader.add_switch("--ignore-affine", "ignore_affine",
+                    "pair images and labels voxel by voxel also where their axes run to other sides");
+  reader.add_switch("--strict-labels", "strict_labels",
+                    "refuse label values that --label-values does not name, instead of taking them as background");
   reader.add_switch("--skip-bad", "skip_bad", "leave out cases that cannot be read, saying which");
   reader.add_switch("--zero-non-finite", "zero_non_finite", "take NaN and infinity in images as 0");
 }
@@ -159,6 +179,14 @@ void check_folder_options(const FolderData& options) {
         "--split {}: must be cases, hemispheres, folders, auto, or the name of a .json file; did you mean {}?",
         options.split, nearest_names(options.split, kinds, 1).front());
   check_parts(options.folds, options.fold, options.test_share, options.validation_share);
+  const FolderData untouched;
+  const bool splits_itself = options.split == "cases" || options.split == "auto";
+  check(splits_itself ||
+            (options.folds == untouched.folds && options.fold == untouched.fold &&
+             options.test_share == untouched.test_share && options.validation_share == untouched.validation_share),
+        "--split {}: says itself which cases train and test; --folds, --fold, --test-share and --validation-share go "
+        "with --split cases",
+        options.split);
   check(options.score == "all" || (options.score == "trained" && options.split == "hemispheres"),
         "--score {}: must be all, or, with --split hemispheres, trained", options.score);
   check(options.show_channel >= 0, "show_channel: must not be negative, got {}", options.show_channel);

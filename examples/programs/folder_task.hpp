@@ -32,6 +32,8 @@ struct FolderData {
   std::string crop;                      ///< "160x160": centre crop or pad, height x width; empty: none
   std::string resize;                    ///< of pictures: "128x256"
   bool resample = false;                 ///< bring images of another grid to that of the labels
+  bool ignore_affine = false;            ///< pair image and labels voxel by voxel though their axes run apart
+  bool strict_labels = false;            ///< refuse label values that `label_values` does not name
   bool skip_bad = false;                 ///< leave out cases that cannot be read, saying which
   bool zero_non_finite = false;          ///< take NaN and infinity in images as 0
   std::int64_t show_channel = 0;         ///< the modality under the overlays
@@ -58,6 +60,8 @@ struct FolderData {
     field("crop", self.crop);
     field("resize", self.resize);
     field("resample", self.resample);
+    field("ignore_affine", self.ignore_affine);
+    field("strict_labels", self.strict_labels);
     field("skip_bad", self.skip_bad);
     field("zero_non_finite", self.zero_non_finite);
     field("show_channel", self.show_channel);

@@ -24,9 +24,23 @@ std::string case_name(const fs::path& path) {
   return detail::bare_label_stem(detail::without_suffix(detail::stem_of(path), kSuffixes));
 }
 
+/// Takes out of `files` the probabilities that `predict` writes beside its masks: NAME_probability, or one file a
+/// class, NAME_probability_1, where NAME is there too.
+void leave_out_probabilities(std::vector<fs::path>& files) {
+  std::set<std::string> stems;
+  for (const auto& path : files) stems.insert(detail::stem_of(path));
+  const auto is_probability = [&](const fs::path& path) {
+    const auto stem = detail::stem_of(path);
+    const auto at = stem.rfind("_probability");
+    return at != std::string::npos && stems.count(stem.substr(0, at)) > 0;
+  };
+  files.erase(std::remove_if(files.begin(), files.end(), is_probability), files.end());
+}
+
 std::map<std::string, fs::path> masks_in(const fs::path& place, const char* option) {
-  check(fs::exists(place), "{} {}: there is no such file or folder", option, place.string());
-  const auto files = fs::is_directory(place) ? detail::data_files(place) : std::vector<fs::path>{place};
+  check(fs::exists(place), "{} {}: there is no such file or folder; check the path", option, place.string());
+  auto files = fs::is_directory(place) ? detail::data_files(place) : std::vector<fs::path>{place};
+  leave_out_probabilities(files);
   check(!files.empty(), "{} {}: the folder holds no mask (.nii, .nii.gz, .png, .tif)", option, place.string());
   std::map<std::string, fs::path> masks;
   for (const auto& path : files) {
@@ -50,11 +64,29 @@ Mask read_raw(const fs::path& path) {
   return {image.voxels, {image.spacing.begin(), image.spacing.end()}, image};
 }
 
+/// The values that occur, rounded: the label map refuses fractions.
+std::set<std::int64_t> values_in(const torch::Tensor& raw) {
+  constexpr std::int64_t kPiece = 1 << 16;
+  std::set<std::int64_t> values;
+  const auto flat = raw.reshape(-1);
+  double last = 0;  // neighbours are mostly equal
+  bool is_first = true;
+  for (std::int64_t start = 0; start < flat.numel(); start += kPiece) {
+    const auto piece = flat.narrow(0, start, std::min(kPiece, flat.numel() - start)).to(torch::kDouble);
+    const auto* data = piece.data_ptr<double>();
+    for (std::int64_t i = 0; i < piece.numel(); ++i) {
+      if (!is_first && data[i] == last) continue;
+      last = data[i], is_first = false;
+      values.insert(std::llround(last));
+    }
+  }
+  return values;
+}
+
 /// Where masks of one size lie in space. Those whose headers do not say are taken to lie together.
 void check_places(const MaskPair& pair, const Mask& prediction, const Mask& truth, bool ignore_affine,
                   std::vector<std::string>& notices) {
-  const auto known = [](const Mask& mask) { return mask.geometry.sform_code > 0 || mask.geometry.qform_code > 0; };
-  if (!known(prediction) || !known(truth)) return;
+  if (!prediction.geometry.is_placed() || !truth.geometry.is_placed()) return;
   const auto& size = truth.labels.sizes();
   if (same_grid(prediction.geometry, truth.geometry, {size[0], size[1], size[2]})) return;
   const auto axes = orientation(prediction.geometry.affine), expected = orientation(truth.geometry.affine);
@@ -107,16 +139,24 @@ std::int64_t MaskReader::classes() const {
 std::string MaskReader::settle(const std::vector<fs::path>& paths) {
   std::set<std::int64_t> values;
   for (const auto& path : paths) {
-    const auto raw = read_raw(path).labels;
-    const auto found = std::get<0>(at::_unique(raw.to(torch::kDouble)));
-    for (std::int64_t i = 0; i < found.numel(); ++i) {
-      if (found[i].item<double>() != 0) values.insert(std::llround(found[i].item<double>()));
-    }
-    if (!values.empty() && LabelMap::parse(values_).apply(raw, path.string()).ne(0).any().item<bool>()) return {};
+    const auto found = values_in(read_raw(path).labels);
+    values.insert(found.begin(), found.end());
   }
+  values.erase(0);
   if (values.empty()) return {};
-  const bool one_value = classes() == 2 && values.size() == 1,
-             numbers = *values.begin() > 0 && *values.rbegin() < classes();
+  const auto map = LabelMap::parse(values_);
+  const auto class_of = [&](std::int64_t value) { return map.class_of(value, "the predictions"); };
+  const bool named = std::any_of(values.begin(), values.end(), [&](auto value) { return class_of(value) != 0; }),
+             numbers = *values.begin() > 0 && *values.rbegin() < classes(),
+             alike = std::all_of(
+                 values.begin(), values.end(), [&](auto value) { return class_of(value) == value; });
+  check(!named || !numbers || alike,
+        "the predictions hold the values {}, which could be values of --label-values {} or class numbers, as pam's "
+        "programs write them, and mean different classes; say which: --pred-label-values {} or --pred-label-values "
+        "identity",
+        fmt::join(values, ", "), values_, values_);
+  if (named) return {};
+  const bool one_value = classes() == 2 && values.size() == 1;
   check(one_value || numbers,
         "the predictions hold the values {}, none of which --label-values {} names; say with --pred-label-values what "
         "they mean",
@@ -135,13 +175,11 @@ Mask MaskReader::read(const fs::path& path) {
     return mask;
   }
   mask.labels = LabelMap::nonzero().apply(raw, path.string());
-  const auto found = std::get<0>(at::_unique(raw.to(torch::kDouble)));
-  for (std::int64_t i = 0; i < found.numel(); ++i) {
-    const auto value = found[i].item<double>();
+  for (const auto value : values_in(raw)) {
     if (value == 0) continue;
     check(value > 0, "{}: holds the negative value {}; say with --label-values which values are foreground",
           path.string(), value);
-    foreground_.insert(std::llround(value));
+    foreground_.insert(value);
   }
   check(foreground_.size() <= 1,
         "{}: with it the masks hold the labels {}; say with --label-values which of them are foreground (e.g. "
@@ -160,6 +198,9 @@ std::pair<Mask, Mask> read_pair(const MaskPair& pair, MaskReader& predictions, M
     check(std::abs(prediction.spacing[i] - truth.spacing[i]) <= 1e-3 * truth.spacing[i],
           "{}: has voxels of {:.4g} mm, its truth {} of {:.4g} mm; distances would be wrong: resample one of them",
           pair.prediction.string(), prediction.spacing[i], pair.truth.string(), truth.spacing[i]);
+  }
+  if (const auto doubt = spacing_doubt(truth.geometry); !doubt.empty()) {
+    notices.push_back(pair.truth.string() + ": " + doubt);
   }
   check_places(pair, prediction, truth, ignore_affine, notices);
   return {std::move(prediction), std::move(truth)};

@@ -20,8 +20,9 @@ struct MaskPair {
 };
 
 /// Pairs the NIfTI files and pictures of two folders (or two files) by their names without extension; a suffix such as
-/// _seg or _pred may differ. Throws naming every file that has no partner, and where a folder is empty. With
-/// `predicted_only`, truths without a prediction (those of training cases) are put into `left_out` instead.
+/// _seg or _pred may differ, and the probabilities that `predict` writes are no masks. Throws naming every file that
+/// has no partner, and where a folder is empty. With `predicted_only`, truths without a prediction (those of training
+/// cases) are put into `left_out` instead.
 std::vector<MaskPair> pair_masks(const std::filesystem::path& predictions, const std::filesystem::path& truths,
                                  bool predicted_only = false, std::vector<std::string>* left_out = nullptr);
 
@@ -38,9 +39,9 @@ class MaskReader {
  public:
   explicit MaskReader(std::string values) : values_(std::move(values)) {}
   Mask read(const std::filesystem::path& path);
-  /// For predictions that were given no label map of their own, only the truth's: where none of their values is
-  /// foreground by that map, they are taken as the class numbers that pam's programs write (or as the one value of a
-  /// binary mask). Returns a notice of that, or nothing; throws where their values are neither.
+  /// For predictions that were given no label map of their own, only the truth's: where none of their values is named
+  /// by that map, they are taken as the class numbers that pam's programs write (or as the one value of a binary mask).
+  /// Returns a notice of that, or nothing; throws where their values are neither, or both with different meanings.
   std::string settle(const std::vector<std::filesystem::path>& paths);
   /// Classes with the background: 2 without a label map.
   [[nodiscard]] std::int64_t classes() const;

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: MIT
 #include "programs/prediction_files.hpp"
 
+#include "programs/run_folder.hpp"
+
 #include <pam/data/find_cases.hpp>
 #include <pam/io/image_labels.hpp>
 #include <pam/train/progress.hpp>
 
 #include <algorithm>
 #include <iostream>
+#include <map>
 #include <set>
 #include <utility>
 
@@ -32,24 +35,56 @@ CaseFiles one_case(const std::string& name, std::vector<fs::path> images) {
   return files;
 }
 
+/// NAME_0000 … as the channels of one case, where all names have as many as the net takes; else nothing. Numbered files
+/// that are whole inputs (frames, 4-D volumes) stay cases of their own.
+std::vector<CaseFiles> channel_cases(const std::vector<fs::path>& files, std::int64_t channels) {
+  const auto groups = pam::detail::channel_groups(files);
+  const bool fits = std::all_of(groups.begin(), groups.end(), [&](const auto& group) {
+    return static_cast<std::int64_t>(group.second.size()) == channels &&
+           pam::detail::stem_of(group.second.front()) == group.first + "_0000";
+  });
+  const bool colour = channels == 3 && is_image_name(files.front());
+  std::vector<CaseFiles> cases;
+  if (channels == 1 || colour || groups.empty() || !fits) return cases;
+  pam::detail::check_channels(groups);
+  for (const auto& [name, images] : groups) cases.push_back(one_case(name, images));
+  return cases;
+}
+
 std::vector<CaseFiles> cases_in(const fs::path& folder, const std::vector<std::string>& modalities,
                                 std::int64_t channels) {
   FolderOptions where;
   where.need_labels = false;
   const auto files = pam::detail::data_files(folder);
+  if (files.empty() && modalities.empty()) {
+    for (const char* images : {"images", "imagesTs", "imagesTr"}) {
+      if (fs::is_directory(folder / images)) return cases_in(folder / images, modalities, channels);
+    }
+  }
   if (files.empty() || !modalities.empty()) {
     where.root = folder;
     where.modalities = modalities;
-    return find_cases(where);
-  }
-  const auto groups = pam::detail::channel_groups(files);
-  if (channels > 1 && !groups.empty()) {
-    std::vector<CaseFiles> cases;
-    for (const auto& [name, images] : groups) cases.push_back(one_case(name, images));
+    auto cases = find_cases(where);
+    for (auto& each : cases) each.labels.clear();  // not read: neither damage nor another grid of theirs matters
     return cases;
   }
+  auto grouped = channel_cases(files, channels);
+  if (!grouped.empty()) return grouped;
   where.images = folder;
   return find_cases(where);
+}
+
+/// Every file that `write_results` makes of a case.
+std::vector<fs::path> result_files(const CaseFiles& files, bool is_volume, std::int64_t probabilities,
+                                   const fs::path& out) {
+  const auto extension = result_extension(files);
+  std::vector<fs::path> results{out / (files.name + extension)};
+  const auto maps = is_volume ? std::min<std::int64_t>(probabilities, 1) : probabilities;
+  for (std::int64_t k = 0; k < maps; ++k) {
+    const auto which = maps == 1 ? std::string() : fmt::format("_{}", k);
+    results.push_back(out / fmt::format("{}_probability{}{}", files.name, which, extension));
+  }
+  return results;
 }
 
 }  // namespace
@@ -70,16 +105,26 @@ std::vector<CaseFiles> find_inputs(const std::vector<std::string>& inputs, const
   return cases;
 }
 
-void check_results(const std::vector<CaseFiles>& cases, const fs::path& out) {
+void check_results(const std::vector<CaseFiles>& cases, std::int64_t probabilities, const fs::path& out) {
+  check_writable(out);
   std::set<std::string> names;
+  std::map<fs::path, std::string> case_of;
   for (const auto& each : cases) {
     check(names.insert(each.name).second,
           "two inputs have the name \"{}\", so their results would be one file; rename one", each.name);
-    const auto result = out / (each.name + result_extension(each));
-    for (const auto& image : each.images) {
-      std::error_code ignored;
-      check(!fs::equivalent(result, image, ignored),
-            "--out {}: {} would be overwritten by its own mask; choose another folder", out.string(), image.string());
+    for (const auto& result : result_files(each, is_nifti_name(each.images.front()), probabilities, out)) {
+      const auto [other, fresh] = case_of.emplace(result, each.name);
+      check(fresh, "{}: the results of \"{}\" and of \"{}\" would be this one file; rename an input", result.string(),
+            other->second, each.name);
+      if (!fs::exists(result)) continue;
+      for (const auto& input : cases) {
+        for (const auto& image : input.images) {
+          std::error_code ignored;
+          check(!fs::equivalent(result, image, ignored),
+                "--out {}: {} would be overwritten by the result of \"{}\"; choose another folder", out.string(),
+                image.string(), each.name);
+        }
+      }
     }
   }
 }
@@ -98,24 +143,17 @@ Case load_input(const CaseFiles& files, const CaseOptions& options, std::int64_t
 std::vector<fs::path> write_results(const Case& source, const torch::Tensor& labels, const torch::Tensor& probabilities,
                                     const fs::path& out) {
   fs::create_directories(out);
-  const auto extension = result_extension(source.files);
-  std::vector<fs::path> written{out / (source.name + extension)};
+  const auto maps = probabilities.defined() ? probabilities.size(0) : 0;
+  auto written = result_files(source.files, source.is_volume, maps, out);
   if (source.is_volume) {
     write_nifti(written.front(), labels.to(labels.max().item<std::int64_t>() < 256 ? torch::kByte : torch::kShort),
                 source.geometry);
-  } else {
-    write_label_image(written.front(), labels[0]);
-  }
-  if (!probabilities.defined()) return written;
-  if (source.is_volume) {
-    written.push_back(out / (source.name + "_probability" + extension));
-    write_nifti(written.back(), probabilities.size(0) == 1 ? probabilities[0] : probabilities, source.geometry);
+    if (maps > 0) write_nifti(written.back(), maps == 1 ? probabilities[0] : probabilities, source.geometry);
     return written;
   }
-  for (std::int64_t k = 0; k < probabilities.size(0); ++k) {
-    const auto which = probabilities.size(0) == 1 ? std::string() : fmt::format("_{}", k);
-    written.push_back(out / (source.name + "_probability" + which + extension));
-    write_image(written.back(), (probabilities[k][0] * 65535).round().to(torch::kInt));
+  write_label_image(written.front(), labels[0]);
+  for (std::int64_t k = 0; k < maps; ++k) {
+    write_image(written[static_cast<std::size_t>(k) + 1], (probabilities[k][0] * 65535).round().to(torch::kInt));
   }
   return written;
 }

@@ -42,7 +42,7 @@ nlohmann::json preparation_json(const CaseOptions& options) {
   return {{"normalise", to_string(options.normalise)}, {"channels", options.channels},
           {"crop", plane_text(options.crop)},          {"pad", plane_text(options.at_least)},
           {"resize", plane_text(options.resize)},      {"resample", options.resample},
-          {"zero_non_finite", options.zero_non_finite}};
+          {"ignore_affine", options.ignore_affine},    {"zero_non_finite", options.zero_non_finite}};
 }
 
 void read_preparation(const nlohmann::json& json, CaseOptions& options, const std::string& where) {
@@ -62,6 +62,8 @@ void read_preparation(const nlohmann::json& json, CaseOptions& options, const st
         options.resize = parse_plane("resize", value.get<std::string>());
       } else if (key == "resample") {
         options.resample = value.get<bool>();
+      } else if (key == "ignore_affine") {
+        options.ignore_affine = value.get<bool>();
       } else if (key == "zero_non_finite") {
         options.zero_non_finite = value.get<bool>();
       } else {

@@ -19,7 +19,7 @@ std::string to_string(Normalise normalise);
 PlaneSize parse_plane(const std::string& flag, const std::string& text);
 
 /// {"normalise": "zscore", "channels": 0, "crop": "160x160", "pad": "160x160", "resize": "", "resample": false,
-/// "zero_non_finite": false}
+/// "ignore_affine": false, "zero_non_finite": false}
 nlohmann::json preparation_json(const CaseOptions& options);
 
 /// Sets the fields of `options` that `json` has; `where` names the file in messages. Throws `Error` for what it does

@@ -56,10 +56,15 @@ int run_program(CLI::App& app, int argc, char** argv, const std::function<int()>
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
     return complain(explain(app, error));
+  } catch (const Interrupted& error) {
+    std::cout.flush();
+    std::cerr << error.what() << "\n";
+    return kInterrupted;
   } catch (const c10::Error& error) {
     return complain(error.what_without_backtrace());
   } catch (const std::filesystem::filesystem_error& error) {
-    return complain(fmt::format("{}: {}", error.path1().string(), error.code().message()));
+    return complain(fmt::format("{}: {}; check that the path exists and may be read and written",
+                                error.path1().string(), error.code().message()));
   } catch (const std::bad_alloc&) {
     return complain("not enough memory; use a smaller --batch or --width");
   } catch (const std::exception& error) {

@@ -3,6 +3,8 @@
 /// exit code 2 on bad input.
 #pragma once
 
+#include <pam/core/error.hpp>
+
 #include <CLI/CLI.hpp>
 
 #include <cstdint>
@@ -13,9 +15,15 @@ namespace pam::programs {
 /// Exit codes: done, bad input or a failure that a sentence explains, stopped by Ctrl-C (128 + SIGINT).
 constexpr int kDone = 0, kBadInput = 2, kInterrupted = 130;
 
+/// Ctrl-C ended the work at a place where there was nothing to save.
+class Interrupted : public Error {
+ public:
+  using Error::Error;
+};
+
 /// Parses the command line, runs `body`, and returns the exit code. `pam::Error`, errors of LibTorch (without their
 /// backtrace), of the file system and of the command line (with the nearest option's name) become one sentence on
-/// standard error and `kBadInput`; `--help` prints and returns 0.
+/// standard error and `kBadInput`, `Interrupted` one and `kInterrupted`; `--help` prints and returns 0.
 int run_program(CLI::App& app, int argc, char** argv, const std::function<int()>& body);
 
 /// Tells LibTorch to use `threads` threads (0: one a core, shared among the processes that train together) and glibc to

@@ -69,6 +69,7 @@ int run_experiment(const ExperimentOptions& options, const nlohmann::json& confi
     write_atomically(config_path(out), config.dump(2) + "\n");
   }
 
+  if (processes().first() && !task.lead.empty()) std::cout << task.lead << std::endl;
   std::vector<std::filesystem::path> folders;
   const auto cells = run_cells(task, options, command, folders);
   if (cells.empty() || !cells.back().done) {

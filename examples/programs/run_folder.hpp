@@ -19,12 +19,16 @@ struct RunFolder {
   std::vector<std::string> free_options;  ///< beside those of the machine, what a continuation may change
 };
 
+/// Throws `Error` where files cannot be made in `folder`, which need not exist yet. Writes nothing.
+void check_writable(const std::filesystem::path& folder);
+
 /// Throws `Error` where the folder cannot be written to, holds a run that must not be touched, or the same with other
 /// options. Writes nothing.
 void check_run_folder(const RunFolder& run);
 
-/// Removes what was learnt and scored in `out` and the folders of its cells, so that a run that begins afresh and is
-/// killed cannot be taken for the older one when it is resumed. Predictions and pictures are replaced as they come.
+/// Removes what the run or comparison of `out` has learnt and scored, so that one that begins afresh and is killed
+/// cannot be taken for the older one when it is resumed. Predictions and pictures are replaced as they come. Other runs
+/// in folders below `out` are left alone.
 void forget_run(const std::filesystem::path& out);
 
 }  // namespace pam::programs

@@ -55,6 +55,44 @@ TEST_CASE("Predictions that hold class numbers are scored against truths of othe
   CHECK_THAT(unknown.err, Contains("the predictions hold the values 4") && Contains("--pred-label-values"));
 }
 
+TEST_CASE("Values that could be the truth's or class numbers are not guessed", "[programs]") {
+  PAM_SKIP_WITHOUT("evaluate");
+  const TempDir folder;
+  const std::vector<std::string> brats{"--label-values", "1=1,2=2,4=3", "--class", "3"};
+  write_mask(folder / "truth/a.nii.gz", 5, 4);
+  write_mask(folder / "truth/b.nii.gz", 5, 1);
+  write_mask(folder / "pred/a.nii.gz", 5, 3);  // pam's own number of class 3
+  write_mask(folder / "pred/b.nii.gz", 5, 1);
+  const auto refused = evaluate(folder, brats);
+  CHECK(refused.code == 2);
+  CHECK_THAT(refused.err, Contains("hold the values 1, 3") && Contains("--pred-label-values identity"));
+  auto said = brats;
+  said.insert(said.end(), {"--pred-label-values", "identity"});
+  REQUIRE(evaluate(folder, said).code == 0);
+  CHECK(iou(folder) == Approx(1.0));
+  write_mask(folder / "pred/a.nii.gz", 6, 4);  // the truth's own numbers, which are no class numbers
+  const auto own = evaluate(folder, brats);
+  REQUIRE(own.code == 0);
+  CHECK(own.err.empty());
+  CHECK(iou(folder) == Approx(12.0 / 20));
+}
+
+TEST_CASE("What predict writes is scored as it is, and results have a place before anything is scored", "[programs]") {
+  PAM_SKIP_WITHOUT("evaluate");
+  const TempDir folder;
+  for (const char* name : {"truth/\xe9.nii", "pred/\xe9.nii", "pred/\xe9_probability.nii"}) {  // no UTF-8
+    write_mask(folder / name, 5, 1);
+  }
+  const auto done = evaluate(folder, {"--csv", (folder / "scores.csv").string()});
+  INFO(done.err);
+  REQUIRE(done.code == 0);
+  CHECK(iou(folder) == Approx(1.0));
+  const auto refused = evaluate(folder, {"--csv", (folder / "scores.json/scores.csv").string()});
+  CHECK(refused.code == 2);
+  CHECK_THAT(refused.err, Contains("is a file, not a folder"));
+  CHECK(refused.out.empty());
+}
+
 TEST_CASE("Truths without a prediction are refused by name, or left out by name where that is asked for",
           "[programs]") {
   PAM_SKIP_WITHOUT("evaluate");

@@ -181,6 +181,33 @@ TEST_CASE("predict gives the masks that the run itself gave, padding of smaller 
                Contains("\"pad\":\"58x45\""));
 }
 
+TEST_CASE("numbered pictures are inputs of their own, and results do not meet", "[programs]") {
+  PAM_SKIP_WITHOUT("predict");
+  const TempDir folder;
+  const auto net = small_net<ConvBlock>("unet", 3);
+  const auto weights = saved(net, folder / "net.safetensors");
+  for (const char* name : {"frame_0000", "frame_0001", "frame_0002"}) {
+    std::filesystem::create_directories(folder / "data/images");
+    write_image(folder / "data/images" / (std::string(name) + ".png"), torch::randint(256, {3, 20, 24}, torch::kByte));
+  }
+  std::filesystem::create_directories(folder / "data/labels");
+  std::ofstream(folder / "data/labels/frame_0000.png") << "damaged, and none of predict's business";
+  const auto done =
+      predict({"--weights", weights, "--input", (folder / "data").string(), "--out", (folder / "out").string()});
+  INFO(done.err);
+  REQUIRE(done.code == 0);
+  CHECK(read_label_image(folder / "out/frame_0002.png").sizes() == torch::IntArrayRef{20, 24});
+  std::filesystem::rename(folder / "data/images/frame_0001.png", folder / "data/images/frame_0000_probability.png");
+  const auto met =
+      predict({"--weights", weights, "--input", (folder / "data").string(), "--out", (folder / "out").string()});
+  CHECK(met.code == 2);
+  CHECK_THAT(met.err, Contains("would be this one file"));
+  const auto nowhere = predict(
+      {"--weights", weights, "--input", (folder / "data").string(), "--out", (folder / "net.safetensors").string()});
+  CHECK(nowhere.code == 2);
+  CHECK_THAT(nowhere.err, Contains("is a file, not a folder"));
+}
+
 TEST_CASE("what predict cannot do it says, with code 2 and nothing written", "[programs]") {
   PAM_SKIP_WITHOUT("predict");
   const TempDir folder;

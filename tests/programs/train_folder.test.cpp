@@ -195,6 +195,39 @@ TEST_CASE("A finished run is not run again, not overwritten unasked, and not con
   REQUIRE(test::text_of(folder / "run" / "unet" / "last.safetensors") == weights);  // the same seed, bit for bit
 }
 
+TEST_CASE("--overwrite forgets the run of its folder, and no other run below it", "[programs]") {
+  SKIP_WITHOUT_PROGRAM();
+  TempDir folder;
+  make_folder(folder, 2, /*pictures=*/true);
+  const auto run_in = [&](const std::filesystem::path& out, const std::vector<std::string>& more) {
+    auto all = arguments_for(folder, {"--net", "unet", "--epochs", "1", "--out", out.string()});
+    all.insert(all.end(), more.begin(), more.end());
+    const auto outcome = run(all);
+    INFO(outcome.err);
+    REQUIRE(outcome.code == 0);
+  };
+  run_in(folder / "runs" / "a", {});
+  run_in(folder / "runs", {"--overwrite"});
+  REQUIRE(std::filesystem::exists(folder / "runs" / "a" / "unet" / "last.safetensors"));
+  run_in(folder / "runs", {"--overwrite", "--net", "d6unet"});
+  REQUIRE(std::filesystem::exists(folder / "runs" / "a" / "unet" / "scores.json"));
+  REQUIRE_FALSE(std::filesystem::exists(folder / "runs" / "unet" / "last.safetensors"));
+}
+
+TEST_CASE("What takes no part is told: cases in no list, classes that never occur", "[programs]") {
+  SKIP_WITHOUT_PROGRAM();
+  TempDir folder;
+  make_folder(folder, 3, /*pictures=*/true);
+  std::ofstream(folder / "split.json") << R"({"train": ["case0"], "test": ["case2"]})";
+  const auto outcome = run(arguments_for(folder, {"--net", "unet", "--epochs", "1", "--split",
+                                                  (folder / "split.json").string(), "--label-values", "3=1,4=2"}));
+  INFO(outcome.err);
+  REQUIRE(outcome.code == 0);
+  CHECK_THAT(outcome.err, Catch::Contains("1 of 3 cases are in no part of") && Catch::Contains("case1"));
+  CHECK_THAT(outcome.err, Catch::Contains("class 2 of --label-values 3=1,4=2 occurs in no training slice"));
+  CHECK_THAT(outcome.out, Catch::Contains("1 case to train, 1 case to test"));
+}
+
 TEST_CASE("Ctrl-C saves and ends with 130, and the resumed run has the weights of an unbroken one", "[programs]") {
   SKIP_WITHOUT_PROGRAM();
   TempDir folder;
@@ -282,6 +315,8 @@ TEST_CASE("Bad input ends with code 2, one sentence, and nothing written", "[pro
   refuses({"--crop", "160"}, {"--crop 160", "160x160"});
   refuses({"--set", "optimizer.lr=1"}, {"there is no option \"lr\"", "did you mean"});
   refuses({"--label-values", "1=1,3=2", "--net", "rfna"}, {"reversed"});
+  refuses({"--label-values", "4", "--strict-labels"}, {"labels/case", "unknown label 3", "\"4\""});
+  refuses({"--split", "hemispheres", "--folds", "3"}, {"--split hemispheres", "--folds"});
   refuses({"--label-values", "5"}, {"has foreground", "--label-values 5"});
   refuses({"--config", (folder / "none.json").string()}, {"none.json", "No such file"});
 
