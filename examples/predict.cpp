@@ -31,7 +31,7 @@ struct Arguments {
   std::string reversed, device = "auto", precision = "float32", layout = "auto";
   std::int64_t threads = 0;
   double threshold = 0.5;
-  bool largest = false, no_probability = false;
+  bool largest = false, no_probability = false, overwrite = false;
 };
 
 void add_flags(CLI::App& app, Arguments& a) {
@@ -54,6 +54,7 @@ void add_flags(CLI::App& app, Arguments& a) {
   app.add_option("--threshold", a.threshold, "foreground where its probability is above (binary nets; default 0.5)")
       ->check(CLI::Range(0.0, 1.0));
   app.add_flag("--largest-component", a.largest, "keep only the largest connected part of each class");
+  app.add_flag("--overwrite", a.overwrite, "replace results that are in --out already");
   app.add_flag("--no-probability", a.no_probability, "write masks alone");
   app.add_flag("--flip", a.how.flip, "mean over the image and its three mirror images");
   app.add_option("--window", a.how.window,
@@ -113,7 +114,7 @@ int predict(Arguments& a) {
   const auto& net = loaded.net;
   const auto options = preparation(a, loaded.input);
   const auto cases = find_inputs(a.inputs, a.modalities, net.in_channels());
-  check_results(cases, a.no_probability ? 0 : net.classes(), a.out);
+  check_results(cases, a.no_probability ? 0 : net.classes(), a.out, a.overwrite);
   a.how.device = find_device(a.device);
   a.how.min_size = net.min_size();
   net->to(a.how.device);

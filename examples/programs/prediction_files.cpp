@@ -105,7 +105,8 @@ std::vector<CaseFiles> find_inputs(const std::vector<std::string>& inputs, const
   return cases;
 }
 
-void check_results(const std::vector<CaseFiles>& cases, std::int64_t probabilities, const fs::path& out) {
+void check_results(const std::vector<CaseFiles>& cases, std::int64_t probabilities, const fs::path& out,
+                   bool overwrite) {
   check_writable(out);
   std::set<std::string> names;
   std::map<fs::path, std::string> case_of;
@@ -125,6 +126,8 @@ void check_results(const std::vector<CaseFiles>& cases, std::int64_t probabiliti
                 image.string(), each.name);
         }
       }
+      check(overwrite, "--out {}: {} is there already; choose another folder, or --overwrite replaces it", out.string(),
+            result.string());
     }
   }
 }

@@ -20,9 +20,11 @@ namespace pam::programs {
 std::vector<CaseFiles> find_inputs(const std::vector<std::string>& inputs, const std::vector<std::string>& modalities,
                                    std::int64_t channels);
 
-/// Throws `Error` where `out` cannot be written to, and where results would lie on an input or on each other.
-/// `probabilities`: maps a case, one a channel of the net; 0: masks alone.
-void check_results(const std::vector<CaseFiles>& cases, std::int64_t probabilities, const std::filesystem::path& out);
+/// Throws `Error` where `out` cannot be written to, and where results would lie on an input, on each other, or, without
+/// `overwrite`, on files that are there: they may be somebody's labels. `probabilities`: maps a case, one a channel of
+/// the net; 0: masks alone.
+void check_results(const std::vector<CaseFiles>& cases, std::int64_t probabilities, const std::filesystem::path& out,
+                   bool overwrite);
 
 /// Reads a case; throws `Error` unless it has `channels` channels.
 Case load_input(const CaseFiles& files, const CaseOptions& options, std::int64_t channels);

@@ -97,7 +97,8 @@ TEST_CASE("a reversed net comes out right without a word; weights that do not sa
   write_scan(scan, 3);
   const auto p = expected(net, {"scan", {scan}, {}})[0];
   const auto found = [&](const std::string& weights, std::vector<std::string> more) {
-    std::vector<std::string> words{"--weights", weights, "--input", scan.string(), "--out", (folder / "out").string()};
+    std::vector<std::string> words{"--weights",  weights, "--input", scan.string(), "--out", (folder / "out").string(),
+                                   "--overwrite"};
     words.insert(words.end(), more.begin(), more.end());
     const auto done = predict(words);
     INFO(done.err);
@@ -197,9 +198,13 @@ TEST_CASE("numbered pictures are inputs of their own, and results do not meet", 
   INFO(done.err);
   REQUIRE(done.code == 0);
   CHECK(read_label_image(folder / "out/frame_0002.png").sizes() == torch::IntArrayRef{20, 24});
+  const auto twice =
+      predict({"--weights", weights, "--input", (folder / "data").string(), "--out", (folder / "out").string()});
+  CHECK(twice.code == 2);
+  CHECK_THAT(twice.err, Contains("frame_0000.png is there already") && Contains("--overwrite"));
   std::filesystem::rename(folder / "data/images/frame_0001.png", folder / "data/images/frame_0000_probability.png");
   const auto met =
-      predict({"--weights", weights, "--input", (folder / "data").string(), "--out", (folder / "out").string()});
+      predict({"--weights", weights, "--input", (folder / "data").string(), "--out", (folder / "met").string()});
   CHECK(met.code == 2);
   CHECK_THAT(met.err, Contains("would be this one file"));
   const auto nowhere = predict(

@@ -199,17 +199,16 @@ TEST_CASE("--overwrite forgets the run of its folder, and no other run below it"
   SKIP_WITHOUT_PROGRAM();
   TempDir folder;
   make_folder(folder, 2, /*pictures=*/true);
-  const auto run_in = [&](const std::filesystem::path& out, const std::vector<std::string>& more) {
-    auto all = arguments_for(folder, {"--net", "unet", "--epochs", "1", "--out", out.string()});
-    all.insert(all.end(), more.begin(), more.end());
-    const auto outcome = run(all);
+  const auto run_in = [&](const std::filesystem::path& out, const char* net) {
+    const auto outcome =
+        run(arguments_for(folder, {"--net", net, "--epochs", "1", "--out", out.string(), "--overwrite"}));
     INFO(outcome.err);
     REQUIRE(outcome.code == 0);
   };
-  run_in(folder / "runs" / "a", {});
-  run_in(folder / "runs", {"--overwrite"});
+  run_in(folder / "runs" / "a", "unet");
+  run_in(folder / "runs", "unet");
   REQUIRE(std::filesystem::exists(folder / "runs" / "a" / "unet" / "last.safetensors"));
-  run_in(folder / "runs", {"--overwrite", "--net", "d6unet"});
+  run_in(folder / "runs", "d6unet");
   REQUIRE(std::filesystem::exists(folder / "runs" / "a" / "unet" / "scores.json"));
   REQUIRE_FALSE(std::filesystem::exists(folder / "runs" / "unet" / "last.safetensors"));
 }
@@ -314,8 +313,14 @@ TEST_CASE("Bad input ends with code 2, one sentence, and nothing written", "[pro
   refuses({"--folds", "4"}, {"there are 3 cases", "--folds 4"});
   refuses({"--crop", "160"}, {"--crop 160", "160x160"});
   refuses({"--set", "optimizer.lr=1"}, {"there is no option \"lr\"", "did you mean"});
+  for (int i = 0; i < 3; ++i) {  // so that class 1 occurs: no notice stands before the refusal
+    const auto label = folder / "labels" / fmt::format("case{}.png", i);
+    auto labels = read_label_image(label);
+    labels[0][0] = 1;
+    write_label_image(label, labels);
+  }
   refuses({"--label-values", "1=1,3=2", "--net", "rfna"}, {"reversed"});
-  refuses({"--label-values", "4", "--strict-labels"}, {"labels/case", "unknown label 3", "\"4\""});
+  refuses({"--label-values", "1", "--strict-labels"}, {"labels/case", "unknown label 3", "\"1\""});
   refuses({"--split", "hemispheres", "--folds", "3"}, {"--split hemispheres", "--folds"});
   refuses({"--label-values", "5"}, {"has foreground", "--label-values 5"});
   refuses({"--config", (folder / "none.json").string()}, {"none.json", "No such file"});
