@@ -16,6 +16,6 @@ set(CPACK_DEBIAN_PACKAGE_ARCHITECTURE all)
 set(CPACK_DEBIAN_PACKAGE_SECTION libdevel)
 set(CPACK_DEBIAN_PACKAGE_DEPENDS "libtorch-dev (>= 1.13), libfmt-dev, nlohmann-json3-dev (>= 3.9)")
 set(CPACK_DEBIAN_PACKAGE_RECOMMENDS
-  "libopenblas0-openmp, libopencv-imgcodecs-dev, libopencv-imgproc-dev, libniftiio-dev, libnifti2-dev, libznz-dev")
+  "libopenblas0-openmp, libopencv-imgcodecs-dev, libopencv-imgproc-dev, libniftiio-dev, libnifti2-dev, libznz-dev, zlib1g-dev")
 set(CPACK_DEBIAN_PACKAGE_SUGGESTS "libgloo-dev, libomp-dev")
 include(CPack)
