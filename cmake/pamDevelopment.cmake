@@ -35,8 +35,7 @@ endif()
 add_library(pam_everything INTERFACE)
 target_link_libraries(pam_everything INTERFACE pam::pam)
 foreach(component IN LISTS PAM_COMPONENTS)
-  string(TOUPPER ${component} upper)
-  if(NOT PAM_${upper}_PROBLEM)
+  if(TARGET pam::${component})
     target_link_libraries(pam_everything INTERFACE pam::${component})
   endif()
 endforeach()
@@ -60,6 +59,12 @@ endif()
 if(PAM_BUILD_TESTS)
   enable_testing()
 endif()
+# pam_add_test(name exit expected command...): a ctest entry whose command must end with the exit code `exit` and print
+# what the regular expression `expected` matches. A target's program is written $<TARGET_FILE:target>.
+function(pam_add_test name exit expected)
+  add_test(NAME ${name} COMMAND ${CMAKE_COMMAND} -D EXIT=${exit} -D "MATCHES=${expected}"
+                                -P ${pam_SOURCE_DIR}/tests/run_and_match.cmake -- ${ARGN})
+endfunction()
 if(PAM_BUILD_EXAMPLES OR PAM_BUILD_BENCHMARKS)  # the benchmark uses the library of the programs
   pam_need(CLI11 "pam's programs" libcli11-dev)
   add_subdirectory(examples)
