@@ -1,5 +1,5 @@
-# Writes the Debian package of BUILD into OUT with CPACK, checks its fields and files, unpacks it, and configures the
-# project CONSUMER against the unpacked copy.
+# Writes the Debian package of BUILD into OUT with CPACK, checks its fields and files, unpacks it, and builds and
+# runs the project STRANGER with the unpacked copy.
 cmake_minimum_required(VERSION 3.22)
 find_program(DPKG_DEB dpkg-deb)
 if(NOT DPKG_DEB OR NOT EXISTS "${CPACK}")
@@ -37,7 +37,7 @@ foreach(dependency IN ITEMS libtorch-dev libfmt-dev nlohmann-json3-dev)
     message(FATAL_ERROR "Depends lacks ${dependency}:\n${fields}")
   endif()
 endforeach()
-foreach(dependency IN ITEMS libopencv-imgcodecs-dev libopencv-imgproc-dev libniftiio-dev)
+foreach(dependency IN ITEMS libopencv-imgcodecs-dev libopencv-imgproc-dev libniftiio-dev zlib1g-dev)
   if(NOT fields MATCHES "\n Recommends: [^\n]*${dependency}")
     message(FATAL_ERROR "Recommends lacks ${dependency}, which the component io needs:\n${fields}")
   endif()
@@ -56,8 +56,11 @@ foreach(line IN LISTS contents)
 endforeach()
 
 run(log ${DPKG_DEB} -x ${package} ${OUT}/root)
-run(log ${CMAKE_COMMAND} -G ${GENERATOR} -S ${CONSUMER} -B ${OUT}/consumer -DCMAKE_CXX_COMPILER=${COMPILER} -DWITH_IO=OFF
+run(log ${CMAKE_COMMAND} -G ${GENERATOR} -S ${STRANGER} -B ${OUT}/stranger -DCMAKE_CXX_COMPILER=${COMPILER}
     "-DCMAKE_PREFIX_PATH=${OUT}/root/usr;${TORCH_ROOT}")
-file(STRINGS ${OUT}/consumer/CMakeCache.txt found REGEX "^pam_DIR:")
-expect("${found}" "${OUT}/root/usr/share/cmake/pam" "the consumer's pam_DIR")
+file(STRINGS ${OUT}/stranger/CMakeCache.txt found REGEX "^pam_DIR:")
+expect("${found}" "${OUT}/root/usr/share/cmake/pam" "the stranger's pam_DIR")
+run(log ${CMAKE_COMMAND} --build ${OUT}/stranger)
+run(printed ${OUT}/stranger/stranger)
+expect("${printed}" "a stranger's program with pam ${VERSION}" "the stranger's output")
 message("package/deb: ${package}")
