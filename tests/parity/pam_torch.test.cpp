@@ -24,11 +24,6 @@ bool pam_torch(const std::string& arguments, const std::filesystem::path& log) {
   return std::system(command.c_str()) == 0;
 }
 
-std::string text_of(const std::filesystem::path& path) {
-  std::ifstream file(path);
-  return {std::istreambuf_iterator<char>(file), {}};
-}
-
 /// The original constants of each baseline's attention, and options that no name of the zoo has.
 Json variants() {
   return Json::parse(R"([

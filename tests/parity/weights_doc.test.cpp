@@ -8,17 +8,11 @@
 
 #include <cstdlib>
 #include <fstream>
-#include <iterator>
 
 namespace parity_weights_doc_test {
 
 using namespace pam;
 using namespace pam::test;
-
-std::string text_of(const std::filesystem::path& path) {
-  std::ifstream file(path);
-  return {std::istreambuf_iterator<char>(file), {}};
-}
 
 TEST_CASE("the commands of docs/weights.md take weights from Python to C++ and back", "[parity]") {
   if (!python_has("torch")) PAM_SKIP("needs Python with torch (Debian: python3-torch)");

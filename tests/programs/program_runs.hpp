@@ -14,7 +14,6 @@
 #include <cstdlib>
 #include <fstream>
 #include <functional>
-#include <iterator>
 #include <string>
 #include <thread>
 #include <utility>
@@ -34,11 +33,6 @@ inline std::filesystem::path program_named(const std::string& name) {
 #endif
   const auto path = folder == nullptr ? std::filesystem::path() : std::filesystem::path(folder) / name;
   return std::filesystem::exists(path) ? path : std::filesystem::path();
-}
-
-inline std::string text_of(const std::filesystem::path& path) {
-  std::ifstream in(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
 }
 
 /// How a program ended: its exit code, or 1000 + the signal that killed it.

@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <optional>
 #include <string>
 
@@ -59,6 +60,12 @@ class Variable {
 inline void write_file(const std::filesystem::path& path, const std::string& text = "") {
   std::filesystem::create_directories(path.parent_path());
   std::ofstream(path) << text;
+}
+
+/// The whole file; empty where there is none.
+inline std::string text_of(const std::filesystem::path& path) {
+  std::ifstream in(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(in), {}};
 }
 
 /// The folder named by the environment variable PAM_SHARED, else `shared` beside the checkout; empty where neither

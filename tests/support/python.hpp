@@ -7,7 +7,6 @@
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
-#include <sstream>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -36,10 +35,9 @@ inline std::string run_python(const std::string& script, const std::vector<std::
   for (const auto& argument : arguments) command += " '" + argument + "'";
   command += " >'" + (folder / "out").string() + "' 2>&1";
   const int status = std::system(command.c_str());
-  std::ostringstream printed;
-  printed << std::ifstream(folder / "out").rdbuf();
-  if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) throw std::runtime_error("python failed: " + printed.str());
-  return printed.str();
+  auto printed = text_of(folder / "out");
+  if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) throw std::runtime_error("python failed: " + printed);
+  return printed;
 }
 
 }  // namespace pam::test

@@ -7,18 +7,12 @@
 
 #include <cmath>
 #include <fstream>
-#include <iterator>
 
 namespace train_log_test {
 
 using namespace pam;
 using namespace pam::test;
 using Catch::Matchers::Contains;
-
-std::string text_of(const std::filesystem::path& path) {
-  std::ifstream in(path);
-  return {std::istreambuf_iterator<char>(in), {}};
-}
 
 Started started_at(std::int64_t epoch) {
   Started started;
