@@ -32,6 +32,7 @@ python3-venv           | newest                    | the virtual environment of 
 python3-torch          | test                      | an independent source for tests: PyTorch
 python3-scipy          | test                      | an independent source for tests: scipy
 python3-numpy          | test                      | an independent source for tests: numpy
+python3-nibabel        | test                      | an independent source for tests: nibabel, a reader of NIfTI
 mkdocs                 | test docs                 | the documentation as a site
 '
 
