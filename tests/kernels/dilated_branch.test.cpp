@@ -76,6 +76,22 @@ TEST_CASE("shared weights of the dilated branch receive the sum of both steps' g
 
 // The output is rounded to 2^-9. Masks of ReLUs may flip where a bfloat16 x is exact in both: they do not, since both
 // sides read the same x and compute at least in float32.
+TEST_CASE("a gradient of the fused dilated branch's gradient is the reference's, weights shared or not", "[kernels]") {
+  const Problem p({1, 3, 7, 8}, Storage::Contiguous);
+  const Tensors shared(p.inputs.begin(), p.inputs.begin() + 4);
+  for (const auto& [fused, reference, inputs] :
+       {std::tuple{branch(Backend::Fused, 2), branch(Backend::Reference, 2), p.inputs},
+        std::tuple{shared_branch(Backend::Fused, 2), shared_branch(Backend::Reference, 2), shared}}) {
+    const auto actual = first_and_second_gradients(fused, inputs);
+    const auto expected = first_and_second_gradients(reference, as_double(inputs));
+    // Two passes of float32 autograd through two norms: 1e-3 of the largest entry; a gradient counted twice is 1.
+    for (std::size_t i = 0; i < actual.size(); ++i) {
+      CAPTURE(i);
+      REQUIRE_THAT(actual[i], IsClose(expected[i]).rtol(1e-3).of_largest());
+    }
+  }
+}
+
 TEST_CASE("the fused dilated branch on bfloat16 equals the float64 reference to bfloat16's rounding", "[kernels]") {
   if (instruction_sets().empty()) PAM_SKIP("this processor has no AVX2");
   for (const auto storage : storages()) {

@@ -75,6 +75,18 @@ inline Tensors output_and_gradients(const Expression& f, const Tensors& inputs, 
   return result;
 }
 
+/// The gradients of sum(f^3) under create_graph, then those of the sum of their squares, as a gradient penalty takes
+/// them.
+inline Tensors first_and_second_gradients(const Expression& f, const Tensors& inputs) {
+  Tensors leaves, result;
+  for (const auto& input : inputs) leaves.push_back(input.detach().clone().requires_grad_());
+  result = torch::autograd::grad({f(leaves).pow(3).sum()}, leaves, {}, true, /*create_graph=*/true);
+  auto penalty = torch::zeros({}, inputs[0].options());
+  for (auto& gradient : result) penalty = penalty + gradient.pow(2).sum(), gradient = gradient.detach();
+  for (const auto& gradient : torch::autograd::grad({penalty}, leaves)) result.push_back(gradient);
+  return result;
+}
+
 inline Tensors as_double(const Tensors& tensors) {
   Tensors result;
   for (const auto& t : tensors) result.push_back(t.detach().to(torch::kDouble).contiguous());

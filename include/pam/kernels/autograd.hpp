@@ -15,17 +15,20 @@ bool wants_graph(const Tensors&... tensors) {
 }
 
 /// The kernels write through raw pointers, which autograd cannot see. So a backward pass that is to be differentiated
-/// itself (create_graph) runs the reference expression on the saved inputs instead. Inputs that need no gradient, and
-/// undefined ones, give undefined tensors.
+/// itself (create_graph) runs the reference expression on the saved inputs instead: `expression(inputs)`. It runs on
+/// views of them, so that each gradient is that of one input alone, also where a tensor stands at two places or one
+/// input is computed from another. Inputs that need no gradient, and undefined ones, give undefined tensors.
 template <typename Expression>
 torch::autograd::variable_list differentiable_gradients(const Expression& expression,
                                                         const torch::autograd::variable_list& inputs,
                                                         const torch::Tensor& gradient) {
-  torch::autograd::variable_list wanted;
-  for (const auto& input : inputs) {
-    if (input.defined() && input.requires_grad()) wanted.push_back(input);
+  torch::autograd::variable_list views = inputs, wanted;
+  for (auto& input : views) {
+    if (!input.defined() || !input.requires_grad()) continue;
+    input = input.view_as(input);
+    wanted.push_back(input);
   }
-  const auto found = torch::autograd::grad({expression()}, wanted, {gradient}, /*retain_graph=*/true,
+  const auto found = torch::autograd::grad({expression(views)}, wanted, {gradient}, /*retain_graph=*/true,
                                            /*create_graph=*/true, /*allow_unused=*/true);
   torch::autograd::variable_list result;
   std::size_t next = 0;

@@ -49,7 +49,7 @@ struct DiceSums : torch::autograd::Function<DiceSums> {
                                                  const torch::autograd::variable_list& grads) {
     const auto saved = ctx->get_saved_variables();
     if (torch::GradMode::is_enabled()) {
-      return differentiable_gradients([&] { return reference::dice_sums(saved[0], saved[1]); }, saved, grads[0]);
+      return differentiable_gradients([&](const auto& v) { return reference::dice_sums(v[0], v[1]); }, saved, grads[0]);
     }
     const auto x = dense(saved[0]), t = dice_target(saved[1], x);
 #ifdef PAM_WITH_CUDA

@@ -106,7 +106,7 @@ struct DepthwiseConv : torch::autograd::Function<DepthwiseConv> {
     const auto dilation = ctx->saved_data["dilation"].toInt();
     if (torch::GradMode::is_enabled()) {
       auto result = differentiable_gradients(
-          [&] { return torch::conv2d(saved[0], saved[1], {}, 1, dilation, dilation, saved[0].size(1)); }, saved,
+          [&](const auto& v) { return torch::conv2d(v[0], v[1], {}, 1, dilation, dilation, v[0].size(1)); }, saved,
           grads[0]);
       result.emplace_back();
       return result;
@@ -152,8 +152,8 @@ struct DilatedBranch : torch::autograd::Function<DilatedBranch> {
     if (torch::GradMode::is_enabled()) {
       const auto eps = ctx->saved_data["eps"].toDouble();
       auto result = differentiable_gradients(
-          [&] {
-            return reference::dilated_branch(s[0], {s[1], s[2], s[3]}, {s[4], s[5], s[6]}, dilation, eps);
+          [&](const auto& v) {
+            return reference::dilated_branch(v[0], {v[1], v[2], v[3]}, {v[4], v[5], v[6]}, dilation, eps);
           },
           {s[0], s[1], s[2], s[3], s[4], s[5], s[6]}, grads[0]);
       result.resize(9);

@@ -86,7 +86,7 @@ struct InstanceNormRelu : torch::autograd::Function<InstanceNormRelu> {
     if (torch::GradMode::is_enabled()) {
       const auto eps = ctx->saved_data["eps"].toDouble();
       auto result =
-          differentiable_gradients([&] { return reference::instance_norm_relu(saved[0], saved[1], saved[2], eps); },
+          differentiable_gradients([&](const auto& v) { return reference::instance_norm_relu(v[0], v[1], v[2], eps); },
                                    {saved[0], saved[1], saved[2]}, grads[0]);
       result.emplace_back();
       return result;
@@ -114,7 +114,7 @@ struct InstanceNormReluGate : torch::autograd::Function<InstanceNormReluGate> {
     if (torch::GradMode::is_enabled()) {
       const auto eps = ctx->saved_data["eps"].toDouble();
       const auto found = differentiable_gradients(
-          [&] { return reference::instance_norm_relu_gate(saved[0], saved[1], saved[2], eps, saved[3], identity); },
+          [&](const auto& v) { return reference::instance_norm_relu_gate(v[0], v[1], v[2], eps, v[3], identity); },
           {saved[0], saved[1], saved[2], saved[3]}, grads[0]);
       return {found[0], found[1], found[2], {}, found[3], {}};
     }

@@ -81,7 +81,8 @@ struct PointwiseTo : torch::autograd::Function<PointwiseTo> {
     const auto stride = ctx->saved_data["stride"].toInt();
     if (torch::GradMode::is_enabled()) {
       auto result = differentiable_gradients(
-          [&] { return reference::pointwise(saved[0], saved[1].to(saved[0].scalar_type()), stride); }, saved, grads[0]);
+          [&](const auto& v) { return reference::pointwise(v[0], v[1].to(v[0].scalar_type()), stride); }, saved,
+          grads[0]);
       result.resize(4);
       return result;
     }

@@ -105,8 +105,7 @@ struct UpsampleGate : torch::autograd::Function<UpsampleGate> {
     const auto identity = ctx->saved_data["identity"].toBool(), same = ctx->saved_data["same"].toBool();
     if (torch::GradMode::is_enabled()) {
       auto result = differentiable_gradients(
-          [&] { return reference::upsample_gate(saved[0], saved[1], saved[2], identity); }, saved, grads[0]);
-      if (same) result[2] = torch::Tensor();  // asked for twice, the one tensor's whole gradient came twice
+          [&](const auto& v) { return reference::upsample_gate(v[0], v[1], v[2], identity); }, saved, grads[0]);
       result.emplace_back();
       return result;
     }
