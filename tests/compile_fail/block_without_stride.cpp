@@ -8,6 +8,10 @@ struct MineOptions {
 #ifndef PAM_MISUSE
   TORCH_ARG(std::int64_t, stride) = 1;
 #endif
+
+ public:
+  template <typename Self, typename Visitor>
+  static void visit(Self&, Visitor&&) {}
 };
 struct MineImpl : torch::nn::Cloneable<MineImpl> {
   using Options = MineOptions;

@@ -5,10 +5,13 @@
 /// `Block::Impl` is built from those options, and forward maps
 /// (N, in_channels, H, W) -> (N, out_channels, ceil(H / stride), ceil(W / stride)).
 /// An *attention* keeps the shape: `Attention::Impl::Options` offers channels().
+/// A *skip* joins encoder and decoder: `Skip::Impl::Options` offers deep_channels() and skip_channels(), and
+/// forward(deep, skip) gives what the decoder's block reads.
+/// All three list their options in `visit` (core/options.hpp), which printing a net and JSON need.
 /// The traits are named so that they can become C++20 concepts.
 #pragma once
 
-#include <pam/core/torch.hpp>
+#include <pam/core/options.hpp>
 
 #include <type_traits>
 #include <utility>
@@ -44,18 +47,47 @@ struct has_channels : std::false_type {};
 template <typename O>
 struct has_channels<O, std::void_t<decltype(std::declval<O&>().channels(std::int64_t{}))>> : std::true_type {};
 
+template <typename O, typename = void>
+struct has_skip_channels : std::false_type {};
+template <typename O>
+struct has_skip_channels<O, std::void_t<decltype(std::declval<O&>().deep_channels(std::int64_t{})),
+                                        decltype(std::declval<O&>().skip_channels(std::int64_t{}))>> : std::true_type {
+};
+
 // Asked of Impl, not of the holder: ModuleHolder's constructors accept anything and fail only in their bodies.
 template <typename Impl>
-inline constexpr bool is_built_from_options_v = std::is_constructible_v<Impl, typename Impl::Options>;
+struct is_built_from_options : std::is_constructible<Impl, typename Impl::Options> {};
+
+template <typename Impl, typename... Tensors>
+using forward_result_t = decltype(std::declval<Impl&>().forward(std::declval<const Tensors&>()...));
 
 template <typename Impl, typename = void>
 struct maps_tensor : std::false_type {};
 template <typename Impl>
-struct maps_tensor<Impl, std::void_t<decltype(std::declval<Impl&>().forward(std::declval<const torch::Tensor&>()))>>
-    : std::is_same<torch::Tensor, decltype(std::declval<Impl&>().forward(std::declval<const torch::Tensor&>()))> {};
+struct maps_tensor<Impl, std::void_t<forward_result_t<Impl, torch::Tensor>>>
+    : std::is_same<torch::Tensor, forward_result_t<Impl, torch::Tensor>> {};
+
+template <typename Impl, typename = void>
+struct joins_tensors : std::false_type {};
+template <typename Impl>
+struct joins_tensors<Impl, std::void_t<forward_result_t<Impl, torch::Tensor, torch::Tensor>>>
+    : std::is_same<torch::Tensor, forward_result_t<Impl, torch::Tensor, torch::Tensor>> {};
 
 template <typename Impl>
-inline constexpr bool is_cloneable_v = std::is_base_of_v<torch::nn::Cloneable<Impl>, Impl>;
+struct is_cloneable : std::is_base_of<torch::nn::Cloneable<Impl>, Impl> {};
+
+template <typename Impl>
+struct lists_options : has_visit<typename Impl::Options> {};
+
+/// `Trait<T::Impl>`; true, unasked, unless `Ask`: a rule speaks only where those before it are met.
+template <template <typename...> class Trait, bool Ask, typename T>
+constexpr bool holds() {
+  if constexpr (Ask) {
+    return Trait<typename T::Impl>::value;
+  } else {
+    return true;
+  }
+}
 
 template <typename T, typename = void>
 struct has_min_size : std::false_type {};
@@ -92,8 +124,8 @@ constexpr bool is_block() {
   } else {
     using Impl = typename T::Impl;
     using Options = typename Impl::Options;
-    return has_channel_pair<Options>::value && has_stride<Options>::value && is_built_from_options_v<Impl> &&
-           maps_tensor<Impl>::value && is_cloneable_v<Impl>;
+    return has_channel_pair<Options>::value && has_stride<Options>::value && is_built_from_options<Impl>::value &&
+           maps_tensor<Impl>::value && is_cloneable<Impl>::value && lists_options<Impl>::value;
   }
 }
 
@@ -105,8 +137,8 @@ constexpr bool is_attention() {
     return false;
   } else {
     using Impl = typename T::Impl;
-    return has_channels<typename Impl::Options>::value && is_built_from_options_v<Impl> && maps_tensor<Impl>::value &&
-           is_cloneable_v<Impl>;
+    return has_channels<typename Impl::Options>::value && is_built_from_options<Impl>::value &&
+           maps_tensor<Impl>::value && is_cloneable<Impl>::value && lists_options<Impl>::value;
   }
 }
 
@@ -139,30 +171,22 @@ struct BlockCheck {
   static_assert(channels, "pam: Block::Impl::Options must offer in_channels and out_channels; "
                           "write TORCH_ARG(std::int64_t, in_channels) = 0; and the same for out_channels");
   static constexpr bool stride = !holder || !options || !channels || detail::has_stride<O>::value;
-  static_assert(stride, "pam: Block::Impl::Options must offer stride, since an encoder stage halves the size; "
-                        "write TORCH_ARG(std::int64_t, stride) = 1; and pass it to the first convolution");
-  template <bool Ask, typename B>
-  static constexpr bool built() {
-    if constexpr (Ask) return detail::is_built_from_options_v<typename B::Impl>;
-    return true;
-  }
-  template <bool Ask, typename B>
-  static constexpr bool maps() {
-    if constexpr (Ask) return detail::maps_tensor<typename B::Impl>::value;
-    return true;
-  }
-  template <bool Ask, typename B>
-  static constexpr bool cloneable() {
-    if constexpr (Ask) return detail::is_cloneable_v<typename B::Impl>;
-    return true;
-  }
+  static_assert(stride,
+                "pam: Block::Impl::Options must offer stride, since an encoder stage halves the size; "
+                "write TORCH_ARG(std::int64_t, stride) = 1; and pass it to the first convolution");
   static constexpr bool named = holder && options && channels && stride;
-  static constexpr bool from_options = built<named, Block>();
+  static constexpr bool from_options = detail::holds<detail::is_built_from_options, named, Block>();
   static_assert(from_options, "pam: Block::Impl must have a constructor that takes Block::Impl::Options");
-  static constexpr bool forward = maps<named && from_options, Block>();
+  static constexpr bool forward = detail::holds < detail::maps_tensor, named &&from_options, Block > ();
   static_assert(forward, "pam: Block::Impl must offer torch::Tensor forward(const torch::Tensor&)");
-  static_assert(cloneable<named && from_options && forward, Block>(),
+  static constexpr bool runs = named && from_options && forward;
+  static constexpr bool cloneable = detail::holds<detail::is_cloneable, runs, Block>();
+  static_assert(cloneable,
                 "pam: Block::Impl must derive from torch::nn::Cloneable<Block::Impl> and register in reset()");
+  static_assert(
+      detail::holds < detail::lists_options, runs&& cloneable, Block > (),
+      "pam: Block::Impl::Options must list its fields in a static visit(self, field), which printing and JSON "
+      "need; see pam/core/options.hpp");
 };
 
 /// The same for attentions.
@@ -172,9 +196,52 @@ struct AttentionCheck {
   static constexpr bool holder = detail::has_impl<Attention>::value;
   static_assert(holder, "pam: an Attention must be a module holder, as TORCH_MODULE makes it; "
                         "if you passed FooImpl, pass Foo");
-  static_assert(!holder || is_attention_v<Attention>,
-                "pam: an Attention needs Attention::Impl::Options with channels, a constructor of Impl from them, "
-                "torch::Tensor forward(const torch::Tensor&) that keeps the shape, and torch::nn::Cloneable<Impl>");
+  static constexpr bool named =
+      holder && detail::has_options<Attention>::value && detail::has_channels<options_t<Attention>>::value;
+  static_assert(
+      named || !holder,
+      "pam: an Attention needs Attention::Impl::Options with channels; declare `using Options = FooOptions;` in "
+      "FooImpl and TORCH_ARG(std::int64_t, channels) = 0; in FooOptions");
+  static constexpr bool from_options = detail::holds<detail::is_built_from_options, named, Attention>();
+  static_assert(from_options, "pam: Attention::Impl must have a constructor that takes Attention::Impl::Options");
+  static constexpr bool forward = detail::holds < detail::maps_tensor, named &&from_options, Attention > ();
+  static_assert(forward,
+                "pam: Attention::Impl must offer torch::Tensor forward(const torch::Tensor&), which keeps the "
+                "shape");
+  static constexpr bool runs = named && from_options && forward;
+  static constexpr bool cloneable = detail::holds<detail::is_cloneable, runs, Attention>();
+  static_assert(cloneable,
+                "pam: Attention::Impl must derive from torch::nn::Cloneable<Attention::Impl> and register in reset()");
+  static_assert(detail::holds < detail::lists_options, runs&& cloneable, Attention > (),
+                "pam: Attention::Impl::Options must list its fields in a static visit(self, field), which printing and "
+                "JSON need; see pam/core/options.hpp");
+};
+
+/// The same for skips: ConcatSkip, GatedSkip, your own.
+template <typename Skip>
+struct SkipCheck {
+ private:
+  static constexpr bool holder = detail::has_impl<Skip>::value;
+  static_assert(holder,
+                "pam: a Skip must be a module holder, as TORCH_MODULE makes it; if you passed FooImpl, pass Foo");
+  static constexpr bool named =
+      holder && detail::has_options<Skip>::value && detail::has_skip_channels<options_t<Skip>>::value;
+  static_assert(
+      named || !holder,
+      "pam: a Skip needs Skip::Impl::Options with deep_channels and skip_channels, which UNet fills in; if you "
+      "passed a Block, it belongs into another place of UNet<Stage, Bridge, Decoder, Skip, Stem>");
+  static constexpr bool from_options = detail::holds<detail::is_built_from_options, named, Skip>();
+  static_assert(from_options, "pam: Skip::Impl must have a constructor that takes Skip::Impl::Options");
+  static constexpr bool forward = detail::holds < detail::joins_tensors, named &&from_options, Skip > ();
+  static_assert(forward,
+                "pam: Skip::Impl must offer torch::Tensor forward(const torch::Tensor& deep, "
+                "const torch::Tensor& skip)");
+  static constexpr bool runs = named && from_options && forward;
+  static constexpr bool cloneable = detail::holds<detail::is_cloneable, runs, Skip>();
+  static_assert(cloneable, "pam: Skip::Impl must derive from torch::nn::Cloneable<Skip::Impl> and register in reset()");
+  static_assert(detail::holds < detail::lists_options, runs&& cloneable, Skip > (),
+                "pam: Skip::Impl::Options must list its fields in a static visit(self, field), which printing and JSON "
+                "need; see pam/core/options.hpp");
 };
 
 /// The smallest input side of a block: its own `min_size()`, else the smallest that leaves more than one pixel.

@@ -26,7 +26,7 @@ template <typename Stage, typename Bridge = Stage, typename Decoder = ConvBlock,
           typename Stem = ConvBlock>
 struct UNetOptions {
   static_assert(sizeof(BlockCheck<Stage>) != 0 && sizeof(BlockCheck<Bridge>) != 0 && sizeof(BlockCheck<Decoder>) != 0 &&
-                sizeof(BlockCheck<Stem>) != 0);
+                sizeof(BlockCheck<Stem>) != 0 && sizeof(SkipCheck<Skip>) != 0);
 
   UNetOptions() = default;
   UNetOptions(std::int64_t in_channels, std::int64_t classes) : in_channels_(in_channels), classes_(classes) {}
