@@ -18,7 +18,8 @@ struct AttentionRecord {
 };
 
 /// Base of every module that multiplies features by an attention map. Off by default and then free of cost.
-/// A clone starts switched off and empty, so copies never share tensors.
+/// A clone starts switched off and empty, so copies never share tensors. Inspection is for one thread at a time:
+/// forward passes of one module in several threads are safe only while it is off (inspect a clone per thread instead).
 class Inspectable {
  public:
   Inspectable() = default;
