@@ -42,6 +42,8 @@ template <typename Attention, typename Block = ConvBlock>
 class AttendedImpl final : public torch::nn::Cloneable<AttendedImpl<Attention, Block>> {
  public:
   using Options = AttendedOptions<Attention, Block>;
+  /// As the block alone does.
+  static constexpr bool kTrainsReversed = detail::trains_reversed<Block>::value;
 
   explicit AttendedImpl(const Options& options_) : options(options_) { reset(); }
 
