@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
+#include <pam/attention/attended.hpp>
 #include <pam/attention/false_positive_attention.hpp>
 #include <pam/attention/reverse_false_negative_attention.hpp>
+#include <pam/attention/squeeze_excite.hpp>
 #include <pam/core/clone.hpp>
 #include <pam/layers/dilated_block.hpp>
 #include <pam/nets/gated_skip.hpp>
@@ -108,6 +110,8 @@ TEST_CASE("a clone of a UNet holds its own blocks, not the original's", "[nets]"
 TEST_CASE("reversed labels follow the block and are binary", "[nets]") {
   REQUIRE(UNet(UNetOptions<Rfna>(1, 1).width(4))->options.reversed());
   REQUIRE(!UNet(UNetOptions<Fpa>(1, 1).width(4))->options.reversed());
+  REQUIRE((UNetOptions<Attended<SqueezeExcite, Rfna>, ConvBlock>(1, 1).reversed()));
+  REQUIRE((!UNetOptions<Attended<SqueezeExcite, Fpa>, ConvBlock>(1, 1).reversed()));
   REQUIRE_THROWS_WITH(UNet(UNetOptions<Rfna>(1, 3).width(4)),
                       Catch::Contains("classes=3") && Catch::Contains("binary"));
   REQUIRE_NOTHROW(UNet(UNetOptions<Rfna>(1, 3).width(4).reversed(false)));
@@ -150,6 +154,54 @@ TORCH_MODULE(Lazy);
 TEST_CASE("UNet names the stage whose block ignores its stride", "[nets]") {
   UNet net(UNetOptions<Lazy, ConvBlock>(1, 1).width(4));
   REQUIRE_THROWS_WITH(net(torch::randn({1, 1, 32, 32})), Catch::Contains("stage1") && Catch::Contains("stride"));
+}
+
+// A block that is built and called as one, and hands its input through.
+struct IdleImpl final : torch::nn::Cloneable<IdleImpl> {
+  using Options = ConvBlockOptions;
+  explicit IdleImpl(const Options&) {}
+  void reset() override {}
+  torch::Tensor forward(const torch::Tensor& x) { return x; }
+};
+TORCH_MODULE(Idle);
+// A bridge of right channels and half the size.
+struct HalvingImpl final : torch::nn::Cloneable<HalvingImpl> {
+  using Options = ConvBlockOptions;
+  explicit HalvingImpl(const Options&) {}
+  void reset() override {}
+  torch::Tensor forward(const torch::Tensor& x) { return torch::avg_pool2d(x, 2); }
+};
+TORCH_MODULE(Halving);
+// A skip that forgets the encoder's features.
+struct DeepOnlyImpl final : torch::nn::Cloneable<DeepOnlyImpl> {
+  using Options = ConcatSkipOptions;
+  explicit DeepOnlyImpl(const Options&) {}
+  void reset() override {}
+  torch::Tensor forward(const torch::Tensor& deep, const torch::Tensor& skip) {
+    return kernels::upsample(deep, skip.sizes().slice(2));
+  }
+};
+TORCH_MODULE(DeepOnly);
+
+TEST_CASE("UNet names the part that returns another shape than its options say", "[nets]") {
+  const auto said = [](auto options) {
+    UNet net(options.in_channels(1).width(4));
+    try {
+      net(torch::randn({1, 1, 32, 33}));
+    } catch (const Error& error) {
+      return std::string(error.what());
+    }
+    return std::string("nothing");
+  };
+  using Catch::Contains;
+  REQUIRE_THAT(said(UNetOptions<ConvBlock, ConvBlock, ConvBlock, ConcatSkip, Idle>()),
+               Contains("UNet: stem returned [1, 1, 32, 33]") && Contains("must return 4 channels"));
+  REQUIRE_THAT(said(UNetOptions<ConvBlock, Halving>()),
+               Contains("UNet: bridge returned [1, 32, 2, 2]") && Contains("32 channels and the same size"));
+  REQUIRE_THAT(said(UNetOptions<ConvBlock, ConvBlock, Idle>()),
+               Contains("UNet: decoder2 returned [1, 48, 8, 9]") && Contains("must return 16 channels"));
+  REQUIRE_THAT(said(UNetOptions<ConvBlock, ConvBlock, ConvBlock, DeepOnly>()),
+               Contains("UNet: skip2 returned [1, 32, 8, 9]") && Contains("must return 48 channels"));
 }
 
 static_assert(is_block_v<ConvBlock> && is_block_v<Fpa> && is_block_v<Rfna> && is_block_v<Lazy>);

@@ -116,13 +116,19 @@ class UNetImpl final : public torch::nn::Cloneable<UNetImpl<Stage, Bridge, Decod
           "result",
           smallest, input.size(2), input.size(3));
     std::vector<torch::Tensor> features{stem(input)};
+    check_part("stem", kNoLevel, input, features[0], channels(0), 1);
     for (std::size_t i = 0; i < stages.size(); ++i) {
       features.push_back(stages[i](features.back()));
-      check_stage(features[i], features[i + 1], static_cast<std::int64_t>(i) + 1);
+      const auto level = static_cast<std::int64_t>(i) + 1;
+      check_part("stage", level, features[i], features[i + 1], channels(level), 2);
     }
     auto y = bridge(features.back());
+    check_part("bridge", kNoLevel, features.back(), y, channels(options.depth()), 1);
     for (auto level = options.depth() - 1; level >= 0; --level) {
-      y = decoders[level](skips[level](y, features[level]));
+      const auto joined = skips[level](y, features[level]);
+      check_part("skip", level, features[level], joined, channels(level) + channels(level + 1), 1);
+      y = decoders[level](joined);
+      check_part("decoder", level, joined, y, channels(level), 1);
       features[level] = torch::Tensor();  // not needed below; frees it in inference
     }
     return head(y);
@@ -177,12 +183,18 @@ class UNetImpl final : public torch::nn::Cloneable<UNetImpl<Stage, Bridge, Decod
     return list.size() == 1 ? list[0] : list[index];
   }
 
-  void check_stage(const torch::Tensor& in, const torch::Tensor& out, std::int64_t level) const {
-    check(out.dim() == 4 && out.size(1) == channels(level) && out.size(2) == (in.size(2) + 1) / 2 &&
-              out.size(3) == (in.size(3) + 1) / 2,
-          "UNet: stage{} returned {} for an input of {}; with stride 2 a block must return {} channels and half the "
-          "size, rounded up: pass its stride option to its first convolution",
-          level, shape_string(out), shape_string(in), channels(level));
+  static constexpr std::int64_t kNoLevel = -1;
+
+  /// Else a block that ignores its options would fail inside a later convolution, which knows no names.
+  void check_part(const char* name, std::int64_t level, const torch::Tensor& in, const torch::Tensor& out,
+                  std::int64_t channels, std::int64_t stride) const {
+    const bool right = out.dim() == 4 && out.size(1) == channels && out.size(2) == (in.size(2) + stride - 1) / stride &&
+                       out.size(3) == (in.size(3) + stride - 1) / stride;
+    check(right, "UNet: {}{} returned {} for an input of {}; with stride {} it must return {} channels and {}", name,
+          level == kNoLevel ? std::string() : std::to_string(level), shape_string(out), shape_string(in), stride,
+          channels,
+          stride == 1 ? "the same size: pass its channels to its last convolution"
+                      : "half the size, rounded up: pass its stride option to its first convolution");
   }
 };
 
