@@ -7,6 +7,8 @@
 #include "support/catch.hpp"
 #include "support/tensor_matchers.hpp"
 
+#include <cmath>
+
 namespace losses_segmentation_loss_test {
 using namespace pam;
 using Catch::Contains;
@@ -133,6 +135,50 @@ for case in data:
       // 1e-9: float64 on both sides; Python's log(p) loses digits where p is near 1.
       REQUIRE(loss.item<double>() == Approx(value).epsilon(1e-9));
       REQUIRE_THAT(logits.grad().reshape(-1), IsClose(torch::tensor(gradient, torch::kDouble)).rtol(1e-9).of_largest());
+    }
+  }
+}
+
+TEST_CASE("infinite and NaN logits of ignored pixels change neither a loss nor a gradient", "[losses]") {
+  torch::manual_seed(11);
+  for (const auto& name : segmentation_loss_names()) {
+    const SegmentationLoss loss(name);
+    for (const auto type : {torch::kFloat, torch::kDouble}) {  // dice's fused kernel, and the reference
+      for (const std::int64_t channels : {1, 3}) {
+        const auto kept = torch::randn({2, channels, 3, 4}, type);
+        const auto labels = torch::randint(0, std::max<std::int64_t>(2, channels), {2, 3, 4}, torch::kLong);
+        auto wanted = kept.clone().requires_grad_();
+        const auto expected = loss(wanted, labels);
+        expected.backward();
+        // The same pixels beside as many ignored ones.
+        const auto more_labels = torch::cat({labels, torch::full_like(labels, -1)}, 2);
+        for (const double bad : {HUGE_VAL, -HUGE_VAL, std::nan("")}) {
+          CAPTURE(name, channels, bad);
+          auto logits = torch::cat({kept, torch::full_like(kept, bad)}, 3).requires_grad_();
+          const auto found = loss(logits, more_labels);
+          found.backward();
+          REQUIRE_THAT(found, IsClose(expected).rtol(1e-5));  // the same float32 terms in another order
+          REQUIRE_THAT(logits.grad().slice(3, 0, 4), IsClose(wanted.grad()).rtol(1e-5).of_largest());
+          REQUIRE(logits.grad().slice(3, 4).count_nonzero().item<std::int64_t>() == 0);
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("one NaN logit at a pixel that counts makes every loss NaN, so that a trainer can stop", "[losses]") {
+  for (const auto& name : segmentation_loss_names()) {
+    for (const auto type : {torch::kFloat, torch::kDouble}) {
+      for (const std::int64_t channels : {1, 3}) {
+        for (const std::int64_t ignored : {0, 1}) {
+          CAPTURE(name, channels, ignored);
+          auto logits = torch::randn({2, channels, 3, 4}, type);
+          logits[1][channels - 1][2][1] = std::nan("");
+          auto labels = torch::zeros({2, 3, 4}, torch::kLong);
+          labels[0].slice(0, 0, ignored).fill_(-1);
+          REQUIRE(std::isnan(SegmentationLoss(name)(logits, labels).item<double>()));
+        }
+      }
     }
   }
 }

@@ -15,7 +15,7 @@ inline torch::Tensor bce_loss(const torch::Tensor& logits, const torch::Tensor& 
                               const BceOptions& options = {}) {
   namespace F = torch::nn::functional;
   const auto target = make_target(logits, labels, options, "bce_loss");
-  const auto z = detail::widened(logits);
+  const auto z = detail::widened(target.masked(logits));
   const auto terms = logits.size(1) == 1
                          ? F::binary_cross_entropy_with_logits(
                                z, target.target, F::BinaryCrossEntropyWithLogitsFuncOptions().reduction(torch::kNone))

@@ -26,7 +26,7 @@ inline torch::Tensor dice_sums(const torch::Tensor& logits, const LossTarget& ta
     const auto kept = target.valid.defined() ? logits.masked_fill(target.valid.logical_not(), -3e4) : logits;
     return kernels::dice_sums(kept, target.target, kernels::default_backend()).unsqueeze(1);
   }
-  const auto p = target.masked(torch::softmax(widened(logits), 1));
+  const auto p = target.masked(torch::softmax(widened(target.masked(logits)), 1));
   const auto over_pixels = [](const torch::Tensor& x) { return x.sum({0, 2, 3}); };
   const auto sums = torch::stack({over_pixels(p * target.target), over_pixels(p), over_pixels(target.target)});
   return per_class ? sums : sums.sum(1, /*keepdim=*/true);

@@ -47,7 +47,7 @@ inline torch::Tensor focal_loss(const torch::Tensor& logits, const torch::Tensor
   check(options.gamma >= 0, "focal_loss: gamma must not be negative, got {}", options.gamma);
   check(options.alpha <= 1, "focal_loss: alpha must be at most 1 (negative switches it off), got {}", options.alpha);
   const auto target = make_target(logits, labels, options, "focal_loss");
-  const auto z = detail::widened(logits);
+  const auto z = detail::widened(target.masked(logits));
   const auto terms = z.size(1) == 1 ? detail::binary_focal(z, target.target, options)
                                     : detail::softmax_focal(z, target.target, options);
   return detail::pixel_mean(target.masked(terms).sum(), target, options);

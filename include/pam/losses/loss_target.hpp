@@ -40,7 +40,8 @@ struct LossTarget {
     if (valid.defined()) return valid.sum().to(target.scalar_type());
     return torch::full({}, static_cast<double>(target.numel() / target.size(1)), target.options());
   }
-  /// `values` (N, any, H, W) with 0 in ignored pixels.
+  /// `values` (N, any, H, W) with 0 in ignored pixels. Logits go through this before anything is computed of them, so
+  /// that no infinity or NaN of an ignored pixel becomes 0 · NaN in a gradient; what is computed goes through it again.
   [[nodiscard]] torch::Tensor masked(const torch::Tensor& values) const {
     return valid.defined() ? values.masked_fill(valid.logical_not(), 0) : values;
   }
