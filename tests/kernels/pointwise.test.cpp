@@ -52,34 +52,46 @@ TEST_CASE("a 1x1 convolution between layouts computes in its input's type, float
   const auto y = kernels::pointwise_to(x, w, 1, kPlanes);
   REQUIRE(y.scalar_type() == torch::kBFloat16);
   // bf16 keeps 8 bits: 0.4 % of sums of eight products of size 1, and of their operands.
-  REQUIRE_THAT(y.to(torch::kFloat), IsClose(torch::conv2d(x.to(torch::kDouble), w.to(torch::kDouble)).to(torch::kFloat))
-                                        .rtol(0.02)
-                                        .atol(0.05));
+  REQUIRE_THAT(
+      y.to(torch::kFloat),
+      IsClose(torch::conv2d(x.to(torch::kDouble), w.to(torch::kDouble)).to(torch::kFloat)).rtol(0.02).atol(0.05));
   y.sum().backward();
   REQUIRE(w.grad().scalar_type() == torch::kFloat);
   REQUIRE(x.grad().scalar_type() == torch::kBFloat16);
   REQUIRE(x.grad().is_contiguous(kPixels));
 }
 
+/// Random, with the strides of channels-last. (`contiguous(kPixels)` leaves one channel, or one pixel, as it is, and
+/// LibTorch takes such strides for those of planes.)
+torch::Tensor as_pixels(std::int64_t n, std::int64_t c, std::int64_t h, std::int64_t w) {
+  return torch::empty_strided({n, c, h, w}, {c * h * w, 1, c * w, c}).normal_();
+}
+
 TEST_CASE("strided 1x1 convolutions of few channels-last channels have right gradients", "[kernels]") {
   // oneDNN's own gradient writes past its buffers here (seen as a corrupted heap): sizes and number of repetitions are
-  // those that brought it out.
+  // those that brought it out, for channels-last pixels and for planes under channels-last weights.
   const SeedScope seed(9);
   for (const std::int64_t channels : {1, 4, 8, 15, 16, 24}) {
     for (const std::int64_t side : {80, 40, 20, 9}) {
-      const auto x = torch::randn({3, channels, side, side}).contiguous(kPixels).requires_grad_();
-      const auto w = (torch::randn({64, channels, 1, 1}) / 8).requires_grad_();
-      const auto y = kernels::pointwise(x, w, 2);
-      const auto dy = torch::randn_like(y);
-      const auto got = torch::autograd::grad({y}, {x, w}, {dy});
-      const auto xd = x.detach().to(torch::kDouble).requires_grad_(), wd = w.detach().to(torch::kDouble).requires_grad_();
-      const auto expected = torch::conv2d(xd, wd, {}, 2);
-      const auto wanted = torch::autograd::grad({expected}, {xd, wd}, {dy.to(torch::kDouble)});
-      CAPTURE(channels, side);
-      REQUIRE_THAT(y.detach(), IsClose(expected.to(torch::kFloat)).rtol(1e-5).atol(1e-5));
-      REQUIRE_THAT(got[0], IsClose(wanted[0].to(torch::kFloat)).rtol(1e-5).atol(1e-5));
-      // Sums of up to 4800 products of size 1 in float32.
-      REQUIRE_THAT(got[1], IsClose(wanted[1].to(torch::kFloat)).rtol(1e-4).atol(1e-3));
+      for (const std::int64_t outputs : {1, 12, 64}) {
+        for (const bool pixels : {true, false}) {
+          CAPTURE(channels, side, outputs, pixels);
+          const auto x =
+              (pixels ? as_pixels(3, channels, side, side) : torch::randn({3, channels, side, side})).requires_grad_();
+          const auto w = (as_pixels(outputs, channels, 1, 1) / 8).requires_grad_();
+          const auto y = kernels::pointwise(x, w, 2);
+          const auto dy = torch::randn_like(y);
+          const auto got = torch::autograd::grad({y}, {x, w}, {dy});
+          const auto xd = x.detach().to(torch::kDouble).requires_grad_();
+          const auto wd = w.detach().to(torch::kDouble).requires_grad_();
+          const auto expected = torch::conv2d(xd, wd, {}, 2);
+          const auto wanted = torch::autograd::grad({expected}, {xd, wd}, {dy.to(torch::kDouble)});
+          REQUIRE_THAT(y.detach(), IsClose(expected.to(torch::kFloat)).rtol(1e-5).atol(1e-5));
+          REQUIRE_THAT(got[0], IsClose(wanted[0].to(torch::kFloat)).rtol(1e-5).atol(1e-5));
+          // Sums of up to 4800 products of size 1 in float32.
+          REQUIRE_THAT(got[1], IsClose(wanted[1].to(torch::kFloat)).rtol(1e-4).atol(1e-3));
+        }
+      }
     }
   }
 }

@@ -111,9 +111,13 @@ struct PointwiseTo : torch::autograd::Function<PointwiseTo> {
 
 /// The convolution in x's own layout. oneDNN (of LibTorch 1.13 and of 2.15, on AVX-512) writes past its buffers in the
 /// gradient of a strided 1x1 convolution of fewer than 16 channels-last channels; those become a matrix product here.
+/// Channels-last are, to LibTorch, one channel with strides (HW, 1, W, 1) and planes under channels-last weights too.
 inline torch::Tensor pointwise(const torch::Tensor& x, const torch::Tensor& weight, std::int64_t stride) {
   constexpr std::int64_t oneDnnBlock = 16;
-  if (stride > 1 && x.device().is_cpu() && x.size(1) < oneDnnBlock && x.numel() > 0 && !x.is_contiguous()) {
+  const auto pixels = [](const torch::Tensor& t) {
+    return !t.is_contiguous() || t.suggest_memory_format() == at::MemoryFormat::ChannelsLast;
+  };
+  if (stride > 1 && x.device().is_cpu() && x.size(1) < oneDnnBlock && x.numel() > 0 && (pixels(x) || pixels(weight))) {
     return detail::PointwiseTo::apply(x, weight, stride, is_channels_last(x));
   }
   return reference::pointwise(x, weight, stride);
