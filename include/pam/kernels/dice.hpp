@@ -65,7 +65,7 @@ struct DiceSums : torch::autograd::Function<DiceSums> {
 
 /// Shapes: logits and target of one shape, target in [0, 1] -> (3). A target that needs a gradient takes the reference.
 inline torch::Tensor dice_sums(const torch::Tensor& logits, const torch::Tensor& target, Backend backend) {
-  if (!detail::fused(backend, logits) || !target.defined() || target.device() != logits.device() ||
+  if (!detail::fused(backend, logits, target) || !target.defined() || target.device() != logits.device() ||
       target.sizes() != logits.sizes() || target.requires_grad() || target.scalar_type() == torch::kDouble) {
     return reference::dice_sums(logits, target);
   }

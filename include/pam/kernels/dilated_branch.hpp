@@ -181,7 +181,8 @@ struct DilatedBranch : torch::autograd::Function<DilatedBranch> {
 /// Shapes: x (N, C, H, W) -> (N, C, H, W). `first` and `second` may be the same weights (FPA's table5 preset).
 inline torch::Tensor dilated_branch(const torch::Tensor& x, const DepthwiseStep& first, const DepthwiseStep& second,
                                     std::int64_t dilation, double eps, Backend backend) {
-  if (!detail::fused(backend, x) || dilation < 1 || !detail::is_step_of(x, first) || !detail::is_step_of(x, second)) {
+  if (!detail::fused(backend, x, first.conv, first.weight, first.bias, second.conv, second.weight, second.bias) ||
+      dilation < 1 || !detail::is_step_of(x, first) || !detail::is_step_of(x, second)) {
     return reference::dilated_branch(x, first, second, dilation, eps);
   }
   const bool graph =

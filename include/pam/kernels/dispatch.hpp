@@ -14,9 +14,17 @@
 
 namespace pam::kernels::detail {
 
-/// True where the fused kernels may take `x`; every kernel has conditions of its own on the other tensors.
-inline bool fused(Backend backend, const torch::Tensor& x) {
-  if (backend != Backend::Fused) return false;
+/// True where a tensor carries a tangent of forward-mode differentiation (at::_make_dual), which no kernel passes on.
+template <typename... Tensors>
+bool has_tangent(const Tensors&... tensors) {
+  return ((tensors.defined() && tensors._fw_grad(/*level=*/0).defined()) || ...);
+}
+
+/// True where the fused kernels may take `x`, with `others` as its other inputs; every kernel has conditions of its own
+/// on those.
+template <typename... Others>
+bool fused(Backend backend, const torch::Tensor& x, const Others&... others) {
+  if (backend != Backend::Fused || has_tangent(x, others...)) return false;
 #ifdef PAM_WITH_CUDA
   if (x.defined() && (x.is_cuda() || cuda::stand_in() != nullptr)) return cuda::takes(x);
 #endif

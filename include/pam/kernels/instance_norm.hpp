@@ -128,7 +128,7 @@ struct InstanceNormReluGate : torch::autograd::Function<InstanceNormReluGate> {
 /// Shapes: x (N, C, H, W), weight and bias (C) -> (N, C, H, W).
 inline torch::Tensor instance_norm_relu(const torch::Tensor& x, const torch::Tensor& weight, const torch::Tensor& bias,
                                         double eps, Backend backend) {
-  if (!detail::fused(backend, x) || !cpu::rows_of(x, weight, bias)) {
+  if (!detail::fused(backend, x, weight, bias) || !cpu::rows_of(x, weight, bias)) {
     return reference::instance_norm_relu(x, weight, bias, eps);
   }
   if (detail::wants_graph(x, weight, bias)) return detail::InstanceNormRelu::apply(x, weight, bias, eps);
@@ -138,8 +138,8 @@ inline torch::Tensor instance_norm_relu(const torch::Tensor& x, const torch::Ten
 /// The same for an `x` given away: without gradients the result takes its memory, which spares a tensor's traffic.
 inline torch::Tensor instance_norm_relu(torch::Tensor&& x, const torch::Tensor& weight, const torch::Tensor& bias,
                                         double eps, Backend backend) {
-  if (detail::fused(backend, x) && cpu::rows_of(x, weight, bias) && !detail::wants_graph(x, weight, bias) &&
-      detail::may_overwrite(x)) {
+  if (detail::fused(backend, x, weight, bias) && cpu::rows_of(x, weight, bias) &&
+      !detail::wants_graph(x, weight, bias) && detail::may_overwrite(x)) {
     return detail::norm_forward(x, {}, weight, bias, eps, false, x).output;
   }
   return instance_norm_relu(static_cast<const torch::Tensor&>(x), weight, bias, eps, backend);
@@ -149,7 +149,7 @@ inline torch::Tensor instance_norm_relu(torch::Tensor&& x, const torch::Tensor& 
 inline torch::Tensor instance_norm_relu_gate(const torch::Tensor& x, const torch::Tensor& weight,
                                              const torch::Tensor& bias, double eps, const torch::Tensor& logits,
                                              bool identity, Backend backend) {
-  if (!detail::fused(backend, x) || !cpu::rows_of(x, weight, bias) || !cpu::alike(x, logits) ||
+  if (!detail::fused(backend, x, weight, bias, logits) || !cpu::rows_of(x, weight, bias) || !cpu::alike(x, logits) ||
       x.sizes() != logits.sizes()) {
     return reference::instance_norm_relu_gate(x, weight, bias, eps, logits, identity);
   }
@@ -162,7 +162,7 @@ inline torch::Tensor instance_norm_relu_gate(const torch::Tensor& x, const torch
 /// The same for an `x` given away, as above.
 inline torch::Tensor instance_norm_relu_gate(torch::Tensor&& x, const torch::Tensor& weight, const torch::Tensor& bias,
                                              double eps, const torch::Tensor& logits, bool identity, Backend backend) {
-  if (detail::fused(backend, x) && cpu::rows_of(x, weight, bias) && cpu::alike(x, logits) &&
+  if (detail::fused(backend, x, weight, bias, logits) && cpu::rows_of(x, weight, bias) && cpu::alike(x, logits) &&
       x.sizes() == logits.sizes() && !detail::wants_graph(x, weight, bias, logits) && detail::may_overwrite(x)) {
     return detail::norm_forward(x, logits, weight, bias, eps, identity, x).output;
   }

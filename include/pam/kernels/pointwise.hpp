@@ -117,7 +117,8 @@ inline torch::Tensor pointwise(const torch::Tensor& x, const torch::Tensor& weig
   const auto pixels = [](const torch::Tensor& t) {
     return !t.is_contiguous() || t.suggest_memory_format() == at::MemoryFormat::ChannelsLast;
   };
-  if (stride > 1 && x.device().is_cpu() && x.size(1) < oneDnnBlock && x.numel() > 0 && (pixels(x) || pixels(weight))) {
+  if (stride > 1 && x.device().is_cpu() && x.size(1) < oneDnnBlock && x.numel() > 0 && (pixels(x) || pixels(weight)) &&
+      !detail::has_tangent(x, weight)) {
     return detail::PointwiseTo::apply(x, weight, stride, is_channels_last(x));
   }
   return reference::pointwise(x, weight, stride);
@@ -127,7 +128,9 @@ inline torch::Tensor pointwise(const torch::Tensor& x, const torch::Tensor& weig
 /// with a larger one the pixels that it reads are copied.
 inline torch::Tensor pointwise_to(const torch::Tensor& x, const torch::Tensor& weight, std::int64_t stride,
                                   at::MemoryFormat format) {
-  if (x.numel() == 0) return reference::pointwise(x, weight, stride).contiguous(format);
+  if (x.numel() == 0 || detail::has_tangent(x, weight)) {
+    return reference::pointwise(x, weight, stride).contiguous(format);
+  }
   return detail::PointwiseTo::apply(x, weight, stride, format == at::MemoryFormat::ChannelsLast);
 }
 

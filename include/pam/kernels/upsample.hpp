@@ -127,7 +127,7 @@ struct UpsampleGate : torch::autograd::Function<UpsampleGate> {
 
 /// Shapes: x (N, C, h, w), skip (N, S, H, W) -> (N, C + S, H, W).
 inline torch::Tensor upsample_concat(const torch::Tensor& x, const torch::Tensor& skip, Backend backend) {
-  if (!detail::fused(backend, skip) || !cpu::alike(skip, x) || !detail::enlarges(x, skip) ||
+  if (!detail::fused(backend, skip, x) || !cpu::alike(skip, x) || !detail::enlarges(x, skip) ||
       x.sizes().slice(2) == skip.sizes().slice(2)) {  // nothing to resize: cat is one copy already
     return reference::upsample_concat(x, skip);
   }
@@ -138,7 +138,7 @@ inline torch::Tensor upsample_concat(const torch::Tensor& x, const torch::Tensor
 /// Shapes: features and shortcut (N, C, H, W), logits (N, C, h, w) -> (N, C, H, W).
 inline torch::Tensor upsample_gate(const torch::Tensor& features, const torch::Tensor& logits,
                                    const torch::Tensor& shortcut, bool identity, Backend backend) {
-  if (!detail::fused(backend, features) || !cpu::alike(features, logits, shortcut) ||
+  if (!detail::fused(backend, features, logits, shortcut) || !cpu::alike(features, logits, shortcut) ||
       features.sizes() != shortcut.sizes() || !detail::enlarges(logits, features) ||
       logits.size(1) != features.size(1)) {
     return reference::upsample_gate(features, logits, shortcut, identity);
