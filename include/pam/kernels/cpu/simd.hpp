@@ -59,6 +59,25 @@
 #endif
 #endif
 
+// A user's file may be compiled with -ffast-math, which lets a compiler add in another order (clang obeys a pragma
+// against it, g++ has none that works here), and take NaN and infinity for impossible: where NaN must pass, the code
+// looks at bits.
+#if defined(__clang__)
+#define PAM_ORDERED_SUMS PAM_PRAGMA(clang fp reassociate(off))
+#else
+#define PAM_ORDERED_SUMS
+#endif
+#if !defined(__clang__) && (defined(__FAST_MATH__) || defined(__ASSOCIATIVE_MATH__))
+#define PAM_REORDERS_SUMS 1
+#else
+#define PAM_REORDERS_SUMS 0
+#endif
+#if defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__
+#define PAM_FINITE_MATH 1
+#else
+#define PAM_FINITE_MATH 0
+#endif
+
 namespace pam::kernels::cpu {
 
 enum class Isa { None, Avx2, Avx512 };
@@ -103,22 +122,40 @@ PAM_INLINE float load(const at::BFloat16* p) {
   return __builtin_bit_cast(float, static_cast<std::uint32_t>(p->x) << 16);
 }
 PAM_INLINE void store(float* p, float value) { *p = value; }
+
+PAM_INLINE std::uint32_t bits_of(float x) { return __builtin_bit_cast(std::uint32_t, x); }
+PAM_INLINE float from_bits(std::uint32_t bits) { return __builtin_bit_cast(float, bits); }
+/// By bits: -ffast-math decides x != x beforehand.
+PAM_INLINE bool is_nan(std::uint32_t bits) { return (bits & 0x7fffffffu) > 0x7f800000u; }
+
 PAM_INLINE void store(at::BFloat16* p, float value) {  // to nearest, ties to even; NaN stays NaN
-  const auto bits = __builtin_bit_cast(std::uint32_t, value);
+  const auto bits = bits_of(value);
   const auto rounded = (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;
-  p->x = static_cast<std::uint16_t>(value != value ? 0x7fc0u : rounded);
+  p->x = static_cast<std::uint16_t>(is_nan(bits) ? 0x7fc0u : rounded);
 }
 
-/// Lets NaN through, as torch::relu does: a diverged training must show.
-PAM_INLINE float relu(float x) { return x < 0.f ? 0.f : x; }
+/// Lets NaN through, as torch::relu does: a diverged training must show. As signed integers, the numbers below zero are
+/// those up to -infinity's bits, and NaN is above.
+PAM_INLINE float relu(float x) {
+  const auto bits = bits_of(x);
+  return from_bits(static_cast<std::int32_t>(bits) <= static_cast<std::int32_t>(0xff800000u) ? 0u : bits);
+}
 
 /// e^x to 2 ulp, +inf above 88.7, 2e-38 below -87; a vectorised loop has no std::exp to call.
 /// n = round(x / ln 2) by adding 1.5 * 2^23, e^x = 2^n * e^(x - n ln 2), the latter by a polynomial (Cephes' expf).
+/// With -ffast-math the largest value is e^88, and g++, which joins the two steps of r, leaves 64 ulp.
 PAM_INLINE float fast_exp(float x) {
+  PAM_ORDERED_SUMS
+  constexpr float top = PAM_FINITE_MATH ? 88.f : 89.f;  // an infinite one's reciprocal by Newton's steps is NaN
+  [[maybe_unused]] const auto given = bits_of(x);
   x = x < -87.f ? -87.f : x;
-  x = x > 89.f ? 89.f : x;
+  x = x > top ? top : x;
   const float shifted = x * 1.44269504088896341f + 12582912.f;
+#if PAM_REORDERS_SUMS  // by the sum's bits, or the addition would be taken back; without need, g++ would not vectorise
+  const auto n = static_cast<float>(static_cast<std::int32_t>(bits_of(shifted) - 0x4b400000u));
+#else
   const float n = shifted - 12582912.f;
+#endif
   float r = x - n * 0.693359375f;
   r = r + n * 2.12194440e-4f;
   float p = 1.9875691500e-4f;
@@ -128,8 +165,12 @@ PAM_INLINE float fast_exp(float x) {
   p = p * r + 1.6666665459e-1f;
   p = p * r + 5.0000001201e-1f;
   p = p * r * r + r + 1.f;
-  const auto scale = (__builtin_bit_cast(std::uint32_t, shifted) << 23) + 0x3f800000u;
-  return p * __builtin_bit_cast(float, scale);
+  const auto result = p * from_bits((bits_of(shifted) << 23) + 0x3f800000u);
+#if PAM_FINITE_MATH
+  return from_bits(is_nan(given) ? given : bits_of(result));
+#else
+  return result;
+#endif
 }
 
 PAM_INLINE float sigmoid(float x) { return 1.f / (1.f + fast_exp(-x)); }
