@@ -164,12 +164,14 @@ struct BlockCheck {
   static_assert(holder,
                 "pam: a Block must be a module holder, as TORCH_MODULE makes it; if you passed FooImpl, pass Foo");
   static constexpr bool options = !holder || detail::has_options<Block>::value;
-  static_assert(options, "pam: a Block needs Block::Impl::Options with in_channels, out_channels and stride; "
-                         "declare `using Options = FooOptions;` in FooImpl");
+  static_assert(options,
+                "pam: a Block needs Block::Impl::Options with in_channels, out_channels and stride; "
+                "declare `using Options = FooOptions;` in FooImpl");
   using O = options_t<Block>;
   static constexpr bool channels = !holder || !options || detail::has_channel_pair<O>::value;
-  static_assert(channels, "pam: Block::Impl::Options must offer in_channels and out_channels; "
-                          "write TORCH_ARG(std::int64_t, in_channels) = 0; and the same for out_channels");
+  static_assert(channels,
+                "pam: Block::Impl::Options must offer in_channels and out_channels; "
+                "write TORCH_ARG(std::int64_t, in_channels) = 0; and the same for out_channels");
   static constexpr bool stride = !holder || !options || !channels || detail::has_stride<O>::value;
   static_assert(stride,
                 "pam: Block::Impl::Options must offer stride, since an encoder stage halves the size; "
@@ -177,14 +179,16 @@ struct BlockCheck {
   static constexpr bool named = holder && options && channels && stride;
   static constexpr bool from_options = detail::holds<detail::is_built_from_options, named, Block>();
   static_assert(from_options, "pam: Block::Impl must have a constructor that takes Block::Impl::Options");
-  static constexpr bool forward = detail::holds < detail::maps_tensor, named &&from_options, Block > ();
+  static constexpr bool built = named && from_options;
+  static constexpr bool forward = detail::holds<detail::maps_tensor, built, Block>();
   static_assert(forward, "pam: Block::Impl must offer torch::Tensor forward(const torch::Tensor&)");
-  static constexpr bool runs = named && from_options && forward;
+  static constexpr bool runs = built && forward;
   static constexpr bool cloneable = detail::holds<detail::is_cloneable, runs, Block>();
   static_assert(cloneable,
                 "pam: Block::Impl must derive from torch::nn::Cloneable<Block::Impl> and register in reset()");
+  static constexpr bool whole = runs && cloneable;
   static_assert(
-      detail::holds < detail::lists_options, runs&& cloneable, Block > (),
+      detail::holds<detail::lists_options, whole, Block>(),
       "pam: Block::Impl::Options must list its fields in a static visit(self, field), which printing and JSON "
       "need; see pam/core/options.hpp");
 };
@@ -194,8 +198,9 @@ template <typename Attention>
 struct AttentionCheck {
  private:
   static constexpr bool holder = detail::has_impl<Attention>::value;
-  static_assert(holder, "pam: an Attention must be a module holder, as TORCH_MODULE makes it; "
-                        "if you passed FooImpl, pass Foo");
+  static_assert(holder,
+                "pam: an Attention must be a module holder, as TORCH_MODULE makes it; "
+                "if you passed FooImpl, pass Foo");
   static constexpr bool named =
       holder && detail::has_options<Attention>::value && detail::has_channels<options_t<Attention>>::value;
   static_assert(
@@ -204,15 +209,17 @@ struct AttentionCheck {
       "FooImpl and TORCH_ARG(std::int64_t, channels) = 0; in FooOptions");
   static constexpr bool from_options = detail::holds<detail::is_built_from_options, named, Attention>();
   static_assert(from_options, "pam: Attention::Impl must have a constructor that takes Attention::Impl::Options");
-  static constexpr bool forward = detail::holds < detail::maps_tensor, named &&from_options, Attention > ();
+  static constexpr bool built = named && from_options;
+  static constexpr bool forward = detail::holds<detail::maps_tensor, built, Attention>();
   static_assert(forward,
                 "pam: Attention::Impl must offer torch::Tensor forward(const torch::Tensor&), which keeps the "
                 "shape");
-  static constexpr bool runs = named && from_options && forward;
+  static constexpr bool runs = built && forward;
   static constexpr bool cloneable = detail::holds<detail::is_cloneable, runs, Attention>();
   static_assert(cloneable,
                 "pam: Attention::Impl must derive from torch::nn::Cloneable<Attention::Impl> and register in reset()");
-  static_assert(detail::holds < detail::lists_options, runs&& cloneable, Attention > (),
+  static constexpr bool whole = runs && cloneable;
+  static_assert(detail::holds<detail::lists_options, whole, Attention>(),
                 "pam: Attention::Impl::Options must list its fields in a static visit(self, field), which printing and "
                 "JSON need; see pam/core/options.hpp");
 };
@@ -232,14 +239,16 @@ struct SkipCheck {
       "passed a Block, it belongs into another place of UNet<Stage, Bridge, Decoder, Skip, Stem>");
   static constexpr bool from_options = detail::holds<detail::is_built_from_options, named, Skip>();
   static_assert(from_options, "pam: Skip::Impl must have a constructor that takes Skip::Impl::Options");
-  static constexpr bool forward = detail::holds < detail::joins_tensors, named &&from_options, Skip > ();
+  static constexpr bool built = named && from_options;
+  static constexpr bool forward = detail::holds<detail::joins_tensors, built, Skip>();
   static_assert(forward,
                 "pam: Skip::Impl must offer torch::Tensor forward(const torch::Tensor& deep, "
                 "const torch::Tensor& skip)");
-  static constexpr bool runs = named && from_options && forward;
+  static constexpr bool runs = built && forward;
   static constexpr bool cloneable = detail::holds<detail::is_cloneable, runs, Skip>();
   static_assert(cloneable, "pam: Skip::Impl must derive from torch::nn::Cloneable<Skip::Impl> and register in reset()");
-  static_assert(detail::holds < detail::lists_options, runs&& cloneable, Skip > (),
+  static constexpr bool whole = runs && cloneable;
+  static_assert(detail::holds<detail::lists_options, whole, Skip>(),
                 "pam: Skip::Impl::Options must list its fields in a static visit(self, field), which printing and JSON "
                 "need; see pam/core/options.hpp");
 };
