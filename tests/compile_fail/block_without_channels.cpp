@@ -8,6 +8,10 @@ struct MineOptions {
 #endif
   TORCH_ARG(std::int64_t, out_channels) = 0;
   TORCH_ARG(std::int64_t, stride) = 1;
+
+ public:
+  template <typename Self, typename Visitor>
+  static void visit(Self&, Visitor&&) {}
 };
 struct MineImpl : torch::nn::Cloneable<MineImpl> {
   using Options = MineOptions;
