@@ -37,6 +37,24 @@ TEST_CASE("the default schedule is a tenth at half and a hundredth at three quar
   for (std::int64_t step = 0; step < 8; ++step) CHECK(schedule.factor(step, 8) == Approx(expected[step]));
 }
 
+TEST_CASE("a warm-up as long as the run is the schedule, and has no step of rate 0", "[train]") {
+  for (const auto kind : {ScheduleKind::kConstant, ScheduleKind::kCosine, ScheduleKind::kPoly}) {
+    Schedule schedule;
+    schedule.kind = kind;
+    schedule.warm_up = 4;
+    CAPTURE(to_string(kind));
+    for (std::int64_t step = 0; step < 4; ++step) {
+      CHECK(schedule.factor(step, 4) == Approx(0.25 * static_cast<double>(step + 1)));
+    }
+  }
+}
+
+TEST_CASE("a milestone is passed at its own step, whatever the product of two doubles is", "[train]") {
+  REQUIRE(0.55 * 100 > 55);
+  CHECK(multi_step_factor(54, 100, {0.55}, 0.1) == 1.0);
+  CHECK(multi_step_factor(55, 100, {0.55}, 0.1) == Approx(0.1));
+}
+
 TEST_CASE("schedules with warm-up equal PyTorch's schedulers step by step", "[train]") {
   if (!test::python_has("torch")) PAM_SKIP("needs Python with torch (Debian: python3-torch)");
   const auto printed = test::run_python(R"(
@@ -95,6 +113,7 @@ TEST_CASE("a schedule out of range is an error that names the field", "[train]")
   };
   CHECK_NOTHROW(check_schedule(Schedule(), 100));
   CHECK_THROWS_WITH(bad([](auto& s) { s.warm_up = 101; }), Contains("warm_up") && Contains("100") && Contains("101"));
+  CHECK_THROWS_WITH(bad([](auto& s) { s.warm_up = -1; }), Contains("warm_up") && Contains("-1"));
   CHECK_THROWS_WITH(bad([](auto& s) { s.milestones = {50}; }), Contains("milestones") && Contains("50"));
   CHECK_THROWS_WITH(bad([](auto& s) { s.gamma = 0; }), Contains("gamma"));
   CHECK_THROWS_WITH(bad([](auto& s) { s.power = -1; }), Contains("power"));

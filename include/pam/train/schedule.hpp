@@ -22,11 +22,12 @@ namespace pam {
 }
 
 /// gamma^k, k = number of `milestones` m (shares of the run) with step >= m * total.
-/// Equals PyTorch's MultiStepLR where every m * total is a whole number.
+/// Equals PyTorch's MultiStepLR where every m * total is a whole number; 0.55 * 100 counts as 55, not as the
+/// 55.00000000000001 that doubles make of it.
 [[nodiscard]] inline double multi_step_factor(std::int64_t step, std::int64_t total,
                                               const std::vector<double>& milestones, double gamma) {
   const auto passed = std::count_if(milestones.begin(), milestones.end(), [&](double milestone) {
-    return static_cast<double>(step) >= milestone * static_cast<double>(total);
+    return static_cast<double>(step) >= milestone * static_cast<double>(total) * (1 - 1e-12);
   });
   return std::pow(gamma, static_cast<double>(passed));
 }
@@ -75,7 +76,8 @@ inline bool from_string(const std::string& name, ScheduleKind& kind) {
 inline const char* option_names(ScheduleKind) { return "one of \"constant\", \"multi_step\", \"cosine\", \"poly\""; }
 
 /// A schedule as options. The default is the authors' recipe: learning rate × 0.1 at half and at three quarters of the
-/// run, no warm-up. Cosine and poly fall over the steps after the warm-up; milestones are shares of the whole run.
+/// run, no warm-up. Cosine and poly fall over the steps after the warm-up, if any are left; milestones are shares of
+/// the whole run.
 struct Schedule {
   ScheduleKind kind = ScheduleKind::kMultiStep;
   std::int64_t warm_up = 0;                   ///< steps of linear warm-up
@@ -87,14 +89,16 @@ struct Schedule {
   /// The share of the base learning rate at `step` of `total`.
   [[nodiscard]] double factor(std::int64_t step, std::int64_t total) const {
     const double warm = warm_up_factor(step, warm_up);
-    const auto after = std::max<std::int64_t>(0, step - warm_up);
+    // A warm-up as long as the run leaves cosine and poly no steps to fall over, not a rate of 0.
+    if (step < warm_up && kind != ScheduleKind::kMultiStep) return warm;
+    const auto after = step - warm_up;
     switch (kind) {
       case ScheduleKind::kMultiStep:
         return warm * multi_step_factor(step, total, milestones, gamma);
       case ScheduleKind::kCosine:
-        return warm * cosine_factor(after, total - warm_up, floor);
+        return cosine_factor(after, total - warm_up, floor);
       case ScheduleKind::kPoly:
-        return warm * poly_factor(after, total - warm_up, power, floor);
+        return poly_factor(after, total - warm_up, power, floor);
       case ScheduleKind::kConstant:
         break;
     }
@@ -112,10 +116,9 @@ struct Schedule {
   }
 };
 
-/// Throws `Error` where a field of `schedule` is out of range, or its warm-up does not fit into `total` steps.
-inline void check_schedule(const Schedule& schedule, std::int64_t total) {
-  check(schedule.warm_up >= 0 && schedule.warm_up <= total,
-        "schedule: warm_up must be between 0 and the run's {} steps, got {}", total, schedule.warm_up);
+/// Throws `Error` where a field of `schedule` is out of range.
+inline void check_schedule(const Schedule& schedule) {
+  check(schedule.warm_up >= 0, "schedule: warm_up must be 0 or more steps, got {}", schedule.warm_up);
   for (const double milestone : schedule.milestones) {
     check(milestone > 0 && milestone <= 1,
           "schedule: milestones are shares of the run, each above 0 and at most 1, got {} (write 0.5 for half way)",
@@ -126,6 +129,13 @@ inline void check_schedule(const Schedule& schedule, std::int64_t total) {
   check(schedule.power > 0 && std::isfinite(schedule.power), "schedule: power must be positive, got {}",
         schedule.power);
   check(schedule.floor >= 0 && schedule.floor <= 1, "schedule: floor must be between 0 and 1, got {}", schedule.floor);
+}
+
+/// The same, and where its warm-up does not fit into a run of `total` steps.
+inline void check_schedule(const Schedule& schedule, std::int64_t total) {
+  check_schedule(schedule);
+  check(schedule.warm_up <= total, "schedule: warm_up must be between 0 and the run's {} steps, got {}", total,
+        schedule.warm_up);
 }
 
 }  // namespace pam
