@@ -11,10 +11,11 @@ using namespace pam;
 using Catch::Matchers::Contains;
 
 /// Two epochs of ten steps, one second each, told to a bar with a clock of its own.
-std::string run(bool terminal, bool resumed = false) {
+std::string run(bool terminal, bool resumed = false, std::int64_t columns = 80) {
   std::ostringstream out;
   double now = 100;
-  ProgressBar bar(out, terminal, [&] { return now; });
+  ProgressBar bar(
+      out, terminal, [&] { return now; }, [&] { return columns; });
   Started started;
   started.resumed = resumed;
   started.epochs = 2;
@@ -58,6 +59,23 @@ TEST_CASE("on a terminal a bar moves with batch, loss and the time left", "[trai
   CHECK_THAT(text, Contains("\repoch 1/2 [##########----------] 5/10  loss 0.5000  lr 0.001  left 15 s"));
   CHECK_THAT(text, Contains("[####################] 10/10"));
   CHECK(text.back() == '\n');
+}
+
+TEST_CASE("the moving line is narrower than the terminal: first the bar gives way, then the end of the text",
+          "[train]") {
+  const auto widest = [](const std::string& text) {
+    std::size_t widest = 0;
+    for (auto at = text.find("\repoch"); at != std::string::npos; at = text.find("\repoch", at + 1)) {
+      const auto line = text.substr(at + 1, text.find_first_of("\033\n", at) - at - 1);
+      if (line.find("images/s") == std::string::npos) widest = std::max(widest, line.size());
+    }
+    return widest;
+  };
+  CHECK(widest(run(true, false, 200)) == 72);  // with the whole bar
+  CHECK(widest(run(true, false, 60)) == 59);
+  CHECK_THAT(run(true, false, 60), Contains("\repoch 1/2 [####----] 5/10  loss 0.5000  lr 0.001  left 15 s\033[K"));
+  CHECK_THAT(run(true, false, 50), Contains("\repoch 1/2 5/10  loss 0.5000  lr 0.001  left 15 s\033[K"));
+  CHECK(widest(run(true, false, 20)) == 19);
 }
 
 TEST_CASE("a resumed run says where it goes on", "[train]") {

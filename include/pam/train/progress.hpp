@@ -14,6 +14,7 @@
 #include <string>
 #include <utility>
 
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 namespace pam {
@@ -28,18 +29,26 @@ inline std::string duration_string(double seconds) {
   return fmt::format("{}:{:02}:{:02} h", whole / 3600, whole / 60 % 60, whole % 60);
 }
 
+/// Columns of the terminal that standard error is, as wide as it is at this moment; 80 where it does not say.
+inline std::int64_t terminal_columns() {
+  winsize size{};
+  return ::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
+}
+
 }  // namespace detail
 
 /// An event handler for `fit`. Example: `fit(net, loader, loss, optimizer, options, ProgressBar());`
 /// The time left is this session's seconds per step, validation included, times the steps that are left.
 class ProgressBar {
  public:
-  using Clock = std::function<double()>;  ///< seconds since any moment
+  using Clock = std::function<double()>;          ///< seconds since any moment
+  using Columns = std::function<std::int64_t()>;  ///< of the terminal, now
 
   /// Writes to std::cerr: moving line where that is a terminal.
   ProgressBar() : ProgressBar(std::cerr, ::isatty(STDERR_FILENO) == 1) {}
-  ProgressBar(std::ostream& stream, bool terminal, Clock clock = steady_seconds)
-      : stream_(&stream), terminal_(terminal), clock_(std::move(clock)) {}
+  ProgressBar(std::ostream& stream, bool terminal, Clock clock = steady_seconds,
+              Columns columns = detail::terminal_columns)
+      : stream_(&stream), terminal_(terminal), clock_(std::move(clock)), columns_(std::move(columns)) {}
 
   void operator()(const Event& event) {
     std::visit([this](const auto& each) { handle(each); }, event);
@@ -47,7 +56,7 @@ class ProgressBar {
 
  private:
   static constexpr double kRefreshSeconds = 0.1;
-  static constexpr int kBarWidth = 20;
+  static constexpr std::int64_t kBarWidth = 20;
 
   static double steady_seconds() {
     return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
@@ -73,10 +82,23 @@ class ProgressBar {
     if (!terminal_ || now - shown_ < kRefreshSeconds) return;
     shown_ = now;
     const auto total = std::max<std::int64_t>(1, started_.batches_per_epoch);
-    const auto filled = static_cast<std::size_t>(std::min<std::int64_t>(kBarWidth, kBarWidth * event.batch / total));
-    moving(fmt::format("epoch {}/{} [{}{}] {}/{}  loss {:.4f}  lr {:.3g}  left {}", event.epoch + 1, started_.epochs,
-                       std::string(filled, '#'), std::string(kBarWidth - filled, '-'), event.batch, total, event.loss,
-                       event.learning_rate, time_left(now, event.step)));
+    const auto before = fmt::format("epoch {}/{}", event.epoch + 1, started_.epochs);
+    const auto after = fmt::format(" {}/{}  loss {:.4f}  lr {:.3g}  left {}", event.batch, total, event.loss,
+                                   event.learning_rate, time_left(now, event.step));
+    // A line as wide as the terminal would go on in the next one, where it can no more be taken back.
+    const auto room = std::max<std::int64_t>(0, columns_() - 1);
+    const auto brackets = std::string(" []").size();
+    const auto width =
+        std::min<std::int64_t>(kBarWidth, room - static_cast<std::int64_t>(before.size() + after.size() + brackets));
+    moving((before + bar(width, event.batch, total) + after).substr(0, static_cast<std::size_t>(room)));
+  }
+
+  /// " [####----]"; nothing where there is no room to tell anything.
+  static std::string bar(std::int64_t width, std::int64_t done, std::int64_t total) {
+    if (width < 4) return {};
+    const auto filled = std::min(width, width * done / total);
+    return fmt::format(" [{}{}]", std::string(static_cast<std::size_t>(filled), '#'),
+                       std::string(static_cast<std::size_t>(width - filled), '-'));
   }
 
   void handle(const EpochEnd& event) {
@@ -107,8 +129,7 @@ class ProgressBar {
 
   /// Replaces the moving line.
   void moving(const std::string& text) {
-    const auto blanks = moving_.size() > text.size() ? moving_.size() - text.size() : 0;
-    *stream_ << '\r' << text << std::string(blanks, ' ') << std::flush;
+    *stream_ << '\r' << text << "\033[K" << std::flush;
     moving_ = text;
   }
 
@@ -123,6 +144,7 @@ class ProgressBar {
   std::ostream* stream_;
   bool terminal_;
   Clock clock_;
+  Columns columns_;
   Started started_;
   double begin_ = 0, shown_ = 0;
   std::string moving_;
