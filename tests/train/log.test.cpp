@@ -2,6 +2,7 @@
 #include <pam/train/log.hpp>
 
 #include "support/catch.hpp"
+#include "support/file_size_limit.hpp"
 #include "support/files.hpp"
 #include "train/fake_training.hpp"
 
@@ -129,6 +130,20 @@ TEST_CASE("the log of an interrupted and resumed training is that of the unbroke
   };
   CHECK(losses(folder / "a").size() == 3);
   CHECK(losses(folder / "a") == losses(folder / "b"));
+}
+
+TEST_CASE("a disk that is full in the middle of a row leaves whole rows", "[train]") {
+  TempDir folder;
+  MetricsLog log(folder.path());
+  log(started_at(0));
+  log(epoch_end(1, 0.5));
+  const auto lines = text_of(folder / "metrics.jsonl"), table = text_of(folder / "metrics.csv");
+  {
+    const FileSizeLimit full(lines.size() + 20);
+    CHECK_THROWS_WITH(log(epoch_end(2, 0.25)), Contains("metrics.jsonl") && Contains("is the disk full?"));
+  }
+  CHECK(text_of(folder / "metrics.jsonl") == lines);
+  CHECK(text_of(folder / "metrics.csv") == table);
 }
 
 TEST_CASE("a log that cannot be written is an error with the file's name", "[train]") {

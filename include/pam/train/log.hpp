@@ -103,10 +103,17 @@ class MetricsLog {
     }
   }
 
+  /// All of `text` or nothing of it: a full disk must not leave half a row.
   static void append_text(const std::filesystem::path& path, const std::string& text) {
+    std::error_code error;
+    const auto before = std::filesystem::file_size(path, error);
     std::ofstream out(path, std::ios::app);
     out << text << std::flush;
-    check(out.good(), "{}: cannot be written: {}; is the disk full?", path.string(), std::strerror(errno));
+    if (out.good()) return;
+    const auto* reason = std::strerror(errno);
+    out.close();
+    if (!error) std::filesystem::resize_file(path, before, error);
+    fail("{}: cannot be written: {}; is the disk full?", path.string(), reason);
   }
 
   void write_table() {
