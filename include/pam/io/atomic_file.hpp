@@ -7,6 +7,8 @@
 
 #include <atomic>
 #include <cerrno>
+#include <csignal>
+#include <cstdio>
 #include <cstring>
 #include <filesystem>
 #include <functional>
@@ -130,7 +132,28 @@ inline void sync_folder(const std::filesystem::path& folder) {
   if (error == EIO || error == ENOSPC || error == EDQUOT) fail_writing(folder, "sync the folder", error);
 }
 
+/// The process that made a temporary file of `target`, from its name (NAME.PID-N.tmp); 0 for any other file.
+inline pid_t writer_of(const std::string& name, const std::string& target) {
+  if (name.rfind(target + ".", 0) != 0) return 0;
+  const char* rest = name.c_str() + target.size() + 1;
+  long writer = 0;
+  unsigned number = 0;
+  int length = 0;
+  const bool whole = std::sscanf(rest, "%9ld-%9u.tmp%n", &writer, &number, &length) == 2 && length > 0;
+  return whole && rest[length] == '\0' ? static_cast<pid_t>(writer) : 0;
+}
+
 }  // namespace detail
+
+/// Removes the temporary files of `path` whose process was killed before it could rename or remove them.
+inline void remove_abandoned(const std::filesystem::path& path) {
+  std::error_code ignored;
+  const auto folder = path.has_parent_path() ? path.parent_path() : std::filesystem::path(".");
+  for (const auto& entry : std::filesystem::directory_iterator(folder, ignored)) {
+    const auto writer = detail::writer_of(entry.path().filename().string(), path.filename().string());
+    if (writer > 0 && ::kill(writer, 0) != 0 && errno == ESRCH) std::filesystem::remove(entry.path(), ignored);
+  }
+}
 
 /// Writes `path` through `write`, which gets a binary stream: a temporary file in the same folder (`NAME.PID-N.tmp`) is
 /// filled, synced, renamed over `path`, and the folder is synced. A symbolic link keeps pointing: its target is

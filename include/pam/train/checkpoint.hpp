@@ -35,10 +35,10 @@ struct TrainingProgress {
   double last_loss = 0;                  ///< mean loss of the last finished epoch
   bool has_best = false;
   double best_score = 0;
-  double loss_scale = 0;             ///< the `LossScaler`'s factor; 0: there is none
+  double loss_scale = 0;              ///< the `LossScaler`'s factor; 0: there is none
   std::int64_t loss_scale_steps = 0;  ///< its good steps since the factor changed
-  std::int64_t best_epoch = 0;  ///< the best score was reached at the end of this epoch (1 = first)
-  std::string finished;         ///< "", or why the run is over: "completed", "early stop"
+  std::int64_t best_epoch = 0;        ///< the best score was reached at the end of this epoch (1 = first)
+  std::string finished;               ///< "", or why the run is over: "completed", "early stop"
 
   template <typename Self, typename Visitor>
   static void visit(Self& self, Visitor&& field) {
@@ -142,7 +142,13 @@ inline void save_training_state(const std::filesystem::path& directory, const Tr
 /// Reads the state that `save_training_state` wrote. Throws `Error`, naming the file, where it is not one.
 [[nodiscard]] inline TrainingState read_training_state(const std::filesystem::path& directory) {
   const auto path = CheckpointPaths(directory).state;
-  auto file = read_safetensors(path);
+  auto file = [&] {
+    try {
+      return read_safetensors(path);
+    } catch (const Error& error) {
+      fail("{}; the training cannot go on from it: take an older copy, or begin again (overwrite)", error.what());
+    }
+  }();
   TrainingState state;
   const auto text = file.metadata.find("pam.training");
   check(text != file.metadata.end(),

@@ -134,10 +134,15 @@ class Checkpointer {
 
   /// How a message about a NaN ends.
   [[nodiscard]] std::string advice() const {
-    const auto kept = enabled() ? fmt::format("the last good checkpoint is kept: {}, epoch {}, step {}",
-                                              paths().last.string(), saved_.epoch, saved_.step)
-                                : std::string("no checkpoint directory was given");
-    return kept + "; look at these images, lower the learning rate, or clip the gradients (clip_norm)";
+    if (!enabled()) {
+      return "no checkpoint directory was given; look at these images, lower the learning rate, or clip the gradients "
+             "(clip_norm)";
+    }
+    return fmt::format(
+        "the last good checkpoint is kept: {}, epoch {}, step {}; look at these images, or go on from there (resume "
+        "with allow_changes; in programs --resume --allow-changes) with a lower learning rate (--lr) or clipped "
+        "gradients (clip_norm, --clip)",
+        paths().last.string(), saved_.epoch, saved_.step);
   }
 
  private:

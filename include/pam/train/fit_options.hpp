@@ -46,8 +46,8 @@ struct FitOptions {
   bool resume = false;
   /// Start afresh although the directory holds a checkpoint. Without `resume` or `overwrite` that is an error.
   bool overwrite = false;
-  /// Resume although epochs, schedule, the optimizer's rate and options, clipping, patience, precision, layout or loss
-  /// scale differ from the checkpoint's.
+  /// Resume although epochs, schedule, the optimizer's rate and options, clipping, patience, precision or loss scale
+  /// differ from the checkpoint's.
   bool allow_changes = false;
   /// SIGINT and SIGTERM finish the step, save `last` and return; a second Ctrl-C kills.
   bool catch_signals = true;

@@ -114,6 +114,8 @@ class FitRun {
     auto settings = fit_settings(options_, trainee_.optimizer, rates_.base(), batches_, communicator_.world());
     const bool resumed = checkpointer_.open(std::move(settings), batches_, progress_);
     if (scaler_) begin_scaling();
+    // Where only the end of an epoch is left to do, its row tells the rate of the step before the stop.
+    if (progress_.step > 0) rates_.scale(options_.schedule.factor(progress_.step - 1, total_steps_));
     communicator_.broadcast(model_);
     communicator_.barrier();  // nobody writes before everybody has read
     // An unwritable directory or a full disk shows now, not after the first epoch.

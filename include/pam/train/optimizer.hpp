@@ -34,10 +34,8 @@ struct OptimizerOptions {
   }
 };
 
-/// AdamW over the parameters of `model` that require a gradient, in registration order. Throws `Error` for options out
-/// of range and for a model without such parameters. Example: `auto optimizer = make_adamw(net);`
-template <typename Model>
-FusedAdamW make_adamw(const Model& model, const OptimizerOptions& options = {}) {
+/// Throws `Error` for options out of range, naming them.
+inline void check_optimizer(const OptimizerOptions& options) {
   const auto in_unit = [](double value) { return value >= 0 && value < 1; };
   check(options.learning_rate > 0 && std::isfinite(options.learning_rate),
         "optimizer: learning_rate must be positive, got {}", options.learning_rate);
@@ -45,7 +43,15 @@ FusedAdamW make_adamw(const Model& model, const OptimizerOptions& options = {}) 
         "optimizer: weight_decay must not be negative, got {}", options.weight_decay);
   check(in_unit(options.beta1) && in_unit(options.beta2),
         "optimizer: beta1 and beta2 must be at least 0 and below 1, got {} and {}", options.beta1, options.beta2);
-  check(options.epsilon > 0, "optimizer: epsilon must be positive, got {}", options.epsilon);
+  check(options.epsilon > 0 && std::isfinite(options.epsilon), "optimizer: epsilon must be positive, got {}",
+        options.epsilon);
+}
+
+/// AdamW over the parameters of `model` that require a gradient, in registration order. Throws `Error` for options out
+/// of range and for a model without such parameters. Example: `auto optimizer = make_adamw(net);`
+template <typename Model>
+FusedAdamW make_adamw(const Model& model, const OptimizerOptions& options = {}) {
+  check_optimizer(options);
   std::vector<torch::Tensor> trained;
   for (const auto& parameter : each_once(model->parameters())) {
     if (parameter.requires_grad()) trained.push_back(parameter);

@@ -25,12 +25,12 @@ inline bool open_directory(const FitOptions& options) {
   std::filesystem::create_directories(options.directory, error);
   check(!error, "{}: the checkpoint directory cannot be made: {}", options.directory.string(), error.message());
   const CheckpointPaths paths(options.directory);
-  if (!std::filesystem::exists(paths.state)) return false;
-  if (options.resume) return true;
-  check(options.overwrite,
+  const bool held = std::filesystem::exists(paths.state);
+  check(!held || options.resume || options.overwrite,
         "{}: the directory holds a training already; resume it, choose another directory, or ask to overwrite it",
         options.directory.string());
-  return false;
+  for (const auto* path : {&paths.state, &paths.last, &paths.best}) remove_abandoned(*path);
+  return held && options.resume;
 }
 
 /// What a checkpoint remembers of the run's options.
@@ -56,15 +56,16 @@ inline nlohmann::json fit_settings(const FitOptions& options, const torch::optim
 }
 
 /// Throws `Error` with every setting that differs from the checkpoint's. With `allow_changes`, those that leave the
-/// order of the data alone may differ.
+/// order of the data alone may differ. The layout may always, as the device and the number of threads may: it changes
+/// rounding alone, and a run that was begun on a GPU can go on where there is none.
 inline void check_settings(const nlohmann::json& saved, const nlohmann::json& now, bool allow_changes,
                            const std::string& where) {
-  const std::set<std::string> changeable{"epochs",     "schedule",           "learning_rates", "optimizer_options",
-                                         "clip_norm",  "patience",           "precision",      "channels_last",
-                                         "loss_scale", "loss_scale_interval"};
+  const std::set<std::string> changeable{"epochs",   "schedule",  "learning_rates", "optimizer_options",  "clip_norm",
+                                         "patience", "precision", "loss_scale",     "loss_scale_interval"};
   std::string differences;
   bool all_changeable = true;
   for (const auto& item : now.items()) {
+    if (item.key() == "channels_last") continue;
     const auto old = saved.is_object() ? saved.find(item.key()) : saved.end();
     if (old != saved.end() && *old == item.value()) continue;
     const bool may_change = changeable.count(item.key()) > 0;
@@ -75,7 +76,8 @@ inline void check_settings(const nlohmann::json& saved, const nlohmann::json& no
   }
   check(differences.empty(), "{}: the run was begun with other settings ({}); resume with the old ones, {}", where,
         differences,
-        all_changeable ? "or allow the change (allow_changes), which ends with other weights than one unbroken run"
+        all_changeable ? "or allow the change (allow_changes; in programs --allow-changes), which ends with other "
+                         "weights than one unbroken run"
                        : "or start a new run in another directory");
 }
 
