@@ -3,6 +3,7 @@
 #include <pam/report/chart.hpp>
 
 #include "support/catch.hpp"
+#include "support/file_size_limit.hpp"
 #include "support/files.hpp"
 
 #include <limits>
@@ -106,6 +107,39 @@ TEST_CASE("A chart with nothing finite is left out, and series of unlike lengths
   REQUIRE_FALSE(std::filesystem::exists(folder / "none.svg"));
   REQUIRE_THROWS_WITH(charts_svg({Chart{"loss", "", "", {{"a", {1, 2}, {1}}}}}),
                       Catch::Contains("loss") && Catch::Contains("'a'") && Catch::Contains("as many"));
+}
+
+TEST_CASE("A full or missing temporary folder is told with TMPDIR, and half a drawing is none", "[report]") {
+  if (!have_gnuplot()) PAM_SKIP(kNoGnuplot);
+  const Chart chart{"loss", "epoch", "", {{"a", {1, 2}, {3, 4}}}};
+  {
+    const test::FileSizeLimit full(100);  // less than the script
+    REQUIRE_THROWS_WITH(charts_svg({chart}), Catch::Contains("script cannot be written") && Catch::Contains("TMPDIR"));
+  }
+  REQUIRE(pam::detail::gnuplot_script({chart}).size() < 2000);
+  {
+    const test::FileSizeLimit full(2000);  // more than the script, less than the drawing
+    REQUIRE_THROWS_WITH(charts_svg({chart}),
+                        Catch::Contains("breaks off after 2000 bytes") && Catch::Contains("TMPDIR"));
+  }
+  TempDir folder;
+  const test::Variable missing("TMPDIR", (folder / "none").string());
+  REQUIRE_THROWS_WITH(charts_svg({chart}),
+                      Catch::Contains((folder / "none").string()) && Catch::Contains("set TMPDIR"));
+  REQUIRE(have_gnuplot());
+}
+
+TEST_CASE("A point without neighbours is drawn, though a line has nothing to join", "[report]") {
+  if (!have_gnuplot()) PAM_SKIP(kNoGnuplot);
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  const auto points = [](const std::vector<double>& y) {
+    std::vector<double> x;
+    for (std::size_t i = 0; i < y.size(); ++i) x.push_back(static_cast<double>(i));
+    return count(*charts_svg({Chart{"", "", "", {{"", x, y}}}}), "' transform='translate(");
+  };
+  REQUIRE(points({0.5}) == 1);
+  REQUIRE(points({0.5, nan, 0.25, nan}) == 2);
+  REQUIRE(points({0.5, 0.25}) == 0);
 }
 
 TEST_CASE("A program that cannot be started is reported as such, so that gnuplot may be missing", "[report]") {

@@ -71,6 +71,15 @@ TEST_CASE("The report holds scores, five worst cases, curves, every case and the
   }
 }
 
+TEST_CASE("A chart that cannot be drawn is left out with a notice, and the page is whole", "[report]") {
+  if (!have_gnuplot()) PAM_SKIP(kNoGnuplot);
+  test::TempDir folder;
+  const test::Variable missing("TMPDIR", (folder / "none").string());
+  const auto html = result_page(example()).html();
+  REQUIRE_THAT(html, Catch::Contains("The chart &quot;Training loss&quot; is left out") && Catch::Contains("TMPDIR"));
+  REQUIRE_THAT(html, Catch::Contains("IoU of each case") && Catch::Contains("</html>"));
+}
+
 TEST_CASE("A report of nothing is still a page", "[report]") {
   const auto html = result_page({}).html();
   REQUIRE(html.find("</html>") != std::string::npos);

@@ -62,17 +62,29 @@ inline std::string gnuplot_data(const std::vector<Series>& all, std::size_t char
   return data;
 }
 
+/// Whether a finite point has no finite neighbour to draw a line to, as in a training of one epoch.
+inline bool has_lone_point(const Series& series) {
+  const auto finite = [&](std::size_t i) {
+    return i < series.x.size() && std::isfinite(series.x[i]) && std::isfinite(series.y[i]);
+  };
+  for (std::size_t i = 0; i < series.x.size(); ++i) {
+    if (finite(i) && !finite(i + 1) && (i == 0 || !finite(i - 1))) return true;
+  }
+  return false;
+}
+
 inline std::string gnuplot_series(const Series& series, std::size_t chart, std::size_t index, std::size_t bar,
                                   std::size_t bars) {
   const auto colours = static_cast<int>(std::size(kPalette));
   const auto* colour = kPalette[(series.colour < 0 ? static_cast<int>(index) : series.colour) % colours];
   const auto title = series.name.empty() ? std::string("notitle") : "title " + gnuplot_quoted(series.name);
   const auto source = fmt::format("$series{}x{} ", chart, index);
+  const auto* line = has_lone_point(series) ? "linespoints pt 7 ps 0.4" : "lines";
   switch (series.mark) {
     case Mark::Line:
-      return source + fmt::format("using 1:2 with lines lc rgb '{}' lw 2 {}", colour, title);
+      return source + fmt::format("using 1:2 with {} lc rgb '{}' lw 2 {}", line, colour, title);
     case Mark::DashedLine:
-      return source + fmt::format("using 1:2 with lines lc rgb '{}' lw 2 dt 2 {}", colour, title);
+      return source + fmt::format("using 1:2 with {} lc rgb '{}' lw 2 dt 2 {}", line, colour, title);
     case Mark::Points:
       return source + fmt::format("using 1:2 with points lc rgb '{}' pt 7 ps 0.6 {}", colour, title);
     case Mark::Bars:
@@ -174,18 +186,12 @@ inline std::string inline_svg(std::string svg, const std::string& id) {
 /// `charts`, side by side, as one SVG element for a page: text and axes take the page's text colour. `id` (letters,
 /// digits and dashes) must differ between the drawings of one page. Charts without a finite point are left out. Empty
 /// where none is left or gnuplot is missing (see `kNoGnuplot`).
-/// Throws `Error` where a series' lengths differ, or where gnuplot fails.
+/// Throws `Error` where a series' lengths differ, where gnuplot fails, and where the temporary folder is full.
 [[nodiscard]] inline std::optional<std::string> charts_svg(std::vector<Chart> charts, const std::string& id = "chart") {
   charts.erase(std::remove_if(charts.begin(), charts.end(), [](const auto& c) { return !detail::drawable(c); }),
                charts.end());
   if (charts.empty() || !have_gnuplot()) return std::nullopt;
-  const detail::ScratchFolder scratch;
-  std::ofstream(scratch.file("script"), std::ios::binary) << detail::gnuplot_script(charts);
-  const int status =
-      detail::run_on_files("gnuplot", scratch.file("script"), scratch.file("chart.svg"), scratch.file("error"));
-  check(status == 0, "chart '{}': gnuplot failed (status {}): {}", charts.front().title, status,
-        detail::read_text(scratch.file("error")).substr(0, 500));
-  return detail::inline_svg(detail::read_text(scratch.file("chart.svg")), id);
+  return detail::inline_svg(detail::gnuplot_drawing(detail::gnuplot_script(charts), "</svg>"), id);
 }
 
 /// Writes `charts`, side by side, as an SVG file on white. False where gnuplot is missing or there is nothing to draw;

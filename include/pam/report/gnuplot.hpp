@@ -43,7 +43,12 @@ inline std::string gnuplot_number(double value) { return std::isfinite(value) ? 
 class ScratchFolder {
  public:
   ScratchFolder() {
-    auto name = (std::filesystem::temp_directory_path() / "pam-XXXXXX").string();
+    std::error_code error;
+    const auto temporary = std::filesystem::temp_directory_path(error);
+    const char* named = std::getenv("TMPDIR");
+    check(!error, "{}: cannot be used for temporary files: {}; set TMPDIR to a folder you may write to",
+          named != nullptr ? named : "/tmp", error.message());
+    auto name = (temporary / "pam-XXXXXX").string();
     check(mkdtemp(name.data()) != nullptr,
           "{}: no temporary folder can be made there: {}; set TMPDIR to a folder you may write to", name,
           std::strerror(errno));
@@ -89,15 +94,30 @@ inline int run_on_files(const char* program, const std::filesystem::path& in, co
   return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
+/// What gnuplot draws of `script`. Throws `Error` where it fails, and where the drawing does not end with `ending`:
+/// gnuplot ends with status 0 on a full disk too, and half an SVG would swallow the page that it stands in.
+inline std::string gnuplot_drawing(const std::string& script, const std::string& ending) {
+  const ScratchFolder scratch;
+  constexpr const char* remedy = "is its disk full? Free some space, or set TMPDIR to another folder";
+  std::ofstream out(scratch.file("script"), std::ios::binary);
+  out << script << std::flush;
+  check(out.good(), "{}: gnuplot's script cannot be written: {}; {}", scratch.file("script").string(),
+        std::strerror(errno), remedy);
+  out.close();
+  const int status = run_on_files("gnuplot", scratch.file("script"), scratch.file("chart"), scratch.file("error"));
+  check(status == 0, "gnuplot failed (status {}): {}", status, read_text(scratch.file("error")).substr(0, 500));
+  auto drawing = read_text(scratch.file("chart"));
+  const auto end = drawing.find_last_not_of(" \n") + 1;
+  check(end >= ending.size() && drawing.compare(end - ending.size(), ending.size(), ending) == 0,
+        "{}: gnuplot's drawing breaks off after {} bytes; {}", scratch.file("chart").string(), drawing.size(), remedy);
+  return drawing;
+}
+
 }  // namespace detail
 
 /// True where gnuplot can be run. Checked once per process.
 [[nodiscard]] inline bool have_gnuplot() {
-  static const bool found = [] {
-    const detail::ScratchFolder scratch;
-    std::ofstream(scratch.file("script")) << "exit\n";
-    return detail::run_on_files("gnuplot", scratch.file("script"), scratch.file("out"), scratch.file("error")) == 0;
-  }();
+  static const bool found = detail::run_on_files("gnuplot", "/dev/null", "/dev/null", "/dev/null") == 0;
   return found;
 }
 

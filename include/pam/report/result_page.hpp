@@ -61,8 +61,12 @@ inline std::vector<std::pair<std::string, std::string>> record_facts(const nlohm
 
 inline void add_chart(HtmlPage& page, const Chart& chart, int& number, const std::string& alt,
                       const std::string& caption) {
-  auto svg = charts_svg({chart}, fmt::format("chart{}", ++number));
-  if (svg) page.chart(std::move(*svg), alt, caption);
+  try {
+    auto svg = charts_svg({chart}, fmt::format("chart{}", ++number));
+    if (svg) page.chart(std::move(*svg), alt, caption);
+  } catch (const Error& error) {
+    page.notice(fmt::format("The chart \"{}\" is left out: {}", chart.title, error.what()));
+  }
 }
 
 inline Table epoch_table(const NetworkResult& result) {
@@ -177,7 +181,8 @@ inline void add_record(HtmlPage& page, const ResultPage& content) {
 
 }  // namespace detail
 
-/// The page of `content`, not yet written. Charts are left out, with a notice, where gnuplot is missing.
+/// The page of `content`, not yet written. Charts are left out, with a notice, where gnuplot is missing
+/// or cannot draw: a page must not fail for a picture.
 [[nodiscard]] inline HtmlPage result_page(const ResultPage& content) {
   HtmlPage page(content.title, content.lead);
   int charts = 0;
