@@ -30,7 +30,7 @@ std::string counted(std::size_t n, const std::string& noun) {
 void after_case(std::int64_t done, std::int64_t total, const std::string& /*name*/) {
   static const bool terminal = ::isatty(STDERR_FILENO) == 1;
   if (terminal) {
-    std::cerr << fmt::format("\rreading: {} of {} cases", done, total) << (done == total ? "\r\033[K" : "")
+    std::cerr << fmt::format("\rreading: {} of {} cases", done, total) << (done == total ? fresh_line() : "")
               << std::flush;
   }
   if (interrupted() != 0) throw Interrupted("Stopped while the data were read; nothing was begun.");

@@ -29,19 +29,14 @@ nlohmann::json load_config(const std::string& path) {
   return json;
 }
 
-/// The value that a word of the command line means: text where the option is text ("--set label_values=1"), else JSON.
-nlohmann::json value_of(const std::string& word, const nlohmann::json& before) {
-  return before.is_string() ? nlohmann::json(word) : json_of_word(word);
-}
-
-/// Objects are merged, everything else is replaced. `words`: the values are words of the command line.
-void merge(nlohmann::json& into, const nlohmann::json& from, bool words = false) {
+/// Objects are merged, everything else is replaced.
+void merge(nlohmann::json& into, const nlohmann::json& from) {
   for (const auto& [key, value] : from.items()) {
     auto& place = into[key];
     if (place.is_object() && value.is_object()) {
-      merge(place, value, words);
+      merge(place, value);
     } else {
-      place = words && value.is_string() ? value_of(value.get<std::string>(), place) : value;
+      place = value;
     }
   }
 }
@@ -52,7 +47,7 @@ void merge_known(nlohmann::json& config, const Given& given) {
     check(config.contains(item.key()), "{}: there is no option \"{}\"; did you mean {}?", given.where, item.key(),
           fmt::join(nearest_names(item.key(), keys_of(config), 3), ", "));
   }
-  merge(config, given.options, given.words);
+  merge(config, given.words ? typed_words(given.options, config) : given.options);
 }
 
 std::string text_of(const nlohmann::json& json, const char* key) {

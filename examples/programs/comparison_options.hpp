@@ -5,6 +5,7 @@
 #pragma once
 
 #include "programs/experiment_options.hpp"
+#include "programs/option_reader.hpp"
 #include "programs/recipe.hpp"
 
 #include <CLI/CLI.hpp>
@@ -53,13 +54,6 @@ struct CompareSetup {
 /// The folds that `test_folds` means where there are `count` (0 or 1: no cross-validation, and fold 0 alone). Throws
 /// `Error` on anything but "all" or different numbers below `count`.
 std::vector<std::int64_t> parse_folds(const std::string& test_folds, std::int64_t count);
-
-/// Options from one place: a file, or a flag.
-struct Given {
-  std::string where;
-  nlohmann::json options;
-  bool words = false;  ///< the values are words of the command line, whose type is that of the option
-};
 
 class CompareReader {
  public:

@@ -120,7 +120,8 @@ class ComparisonRun {
   void note_failure(const std::string& net, std::int64_t fold, std::int64_t repeat, const std::string& reason) {
     comparison_.failed.push_back({net, fold, repeat, reason});
     std::cout.flush();
-    std::cerr << fmt::format(
+    std::cerr << fresh_line()
+              << fmt::format(
                      "error: {} in fold {}, repeat {} failed: {}; the other cells go on, and --resume tries it again",
                      net, fold, repeat, reason)
               << std::endl;

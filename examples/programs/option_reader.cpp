@@ -14,7 +14,10 @@ nlohmann::json options_of_run(const std::string& out) {
   const auto path = config_path(out);
   if (out.empty() || !std::filesystem::exists(path)) return nullptr;
   auto json = nlohmann::json::parse(std::ifstream(path), nullptr, /*allow_exceptions=*/false);
-  check(json.is_object(), "{}: is not the configuration of a run; --overwrite begins afresh", path.string());
+  check(json.is_object(),
+        "{}: is not the configuration of a run; put the whole file back, or delete it and begin afresh with "
+        "--overwrite, without --resume",
+        path.string());
   return json;
 }
 
@@ -31,9 +34,17 @@ std::pair<std::string, std::string> split_assignment(const std::string& text) {
   return {text.substr(0, equals), text.substr(equals + 1)};
 }
 
-nlohmann::json json_of_word(const std::string& word) {
-  auto json = nlohmann::json::parse(word, nullptr, /*allow_exceptions=*/false);
-  return json.is_discarded() ? nlohmann::json(word) : json;
+nlohmann::json typed_words(const nlohmann::json& words, const nlohmann::json& before) {
+  if (words.is_string()) {
+    auto value = nlohmann::json::parse(words.get<std::string>(), nullptr, /*allow_exceptions=*/false);
+    return value.is_discarded() || (before.is_string() && !value.is_string()) ? words : value;
+  }
+  auto typed = words;
+  for (auto& item : typed.items()) {
+    item.value() =
+        typed_words(item.value(), before.is_object() ? before.value(item.key(), nlohmann::json()) : nlohmann::json());
+  }
+  return typed;
 }
 
 nlohmann::json load_options_file(const std::string& path) {
@@ -54,7 +65,7 @@ OptionReader::OptionReader(CLI::App& app) : app_(&app) {
          [this](const std::vector<std::string>& assignments) {
            for (const auto& text : assignments) {
              const auto [key, value] = split_assignment(text);
-             take(key, json_of_word(value), "--set");
+             take(key, value, "--set", /*words=*/true);
            }
          },
          "KEY=VALUE: any option of --print-config, such as --set optimizer.weight_decay=1e-4")
@@ -67,8 +78,8 @@ CLI::Option* OptionReader::add_switch(const std::string& flag, const std::string
       flag, [this, key, flag](std::int64_t) { take(key, true, flag); }, help);
 }
 
-void OptionReader::take(const std::string& key, nlohmann::json value, const std::string& where) {
-  given_.emplace_back(where, nested_option(key, std::move(value)));
+void OptionReader::take(const std::string& key, nlohmann::json value, const std::string& where, bool words) {
+  given_.push_back({where, nested_option(key, std::move(value)), words});
 }
 
 }  // namespace pam::programs

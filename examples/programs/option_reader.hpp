@@ -28,8 +28,15 @@ std::filesystem::path config_path(const std::filesystem::path& out);
 nlohmann::json nested_option(const std::string& key, nlohmann::json value);
 /// KEY and VALUE of `--set KEY=VALUE`; throws `Error` where there is no "=".
 std::pair<std::string, std::string> split_assignment(const std::string& text);
-/// A word of the command line as JSON; a word that is none, such as dice, is itself.
-nlohmann::json json_of_word(const std::string& word);
+/// Options from one place: a file, or a flag.
+struct Given {
+  std::string where;
+  nlohmann::json options;
+  bool words = false;  ///< the values are words of the command line, whose type is that of the option
+};
+/// The values that words of the command line mean: text where the option in `before` is text ("--set label_values=1"),
+/// else JSON; a word that is none, such as dice, is itself.
+nlohmann::json typed_words(const nlohmann::json& words, const nlohmann::json& before);
 /// The JSON of `--config FILE`, comments allowed. Throws `Error` naming the file.
 nlohmann::json load_options_file(const std::string& path);
 
@@ -75,14 +82,16 @@ class OptionReader {
   template <typename Options>
   void apply(Options& options) const {
     if (!config_.empty()) options_from_json(load_options_file(config_), options, config_);
-    for (const auto& [where, value] : given_) options_from_json(value, options, where);
+    for (const auto& [where, value, words] : given_) {
+      options_from_json(words ? typed_words(value, options_to_json(options)) : value, options, where);
+    }
   }
-  void take(const std::string& key, nlohmann::json value, const std::string& where);
+  void take(const std::string& key, nlohmann::json value, const std::string& where, bool words = false);
 
   CLI::App* app_;
   std::string config_;
   bool print_ = false;
-  std::vector<std::pair<std::string, nlohmann::json>> given_;  ///< (the flag, its value as a JSON object)
+  std::vector<Given> given_;  ///< in the order of the command line
 };
 
 }  // namespace pam::programs

@@ -15,12 +15,14 @@
 #include <thread>
 #include <vector>
 
+#include <unistd.h>
+
 namespace pam::programs {
 namespace {
 
 int complain(const std::string& sentence) {
   std::cout.flush();
-  std::cerr << "error: " << sentence << "\n";
+  std::cerr << fresh_line() << "error: " << sentence << "\n";
   return kBadInput;
 }
 
@@ -49,6 +51,11 @@ std::string explain(const CLI::App& app, const CLI::ParseError& error) {
 
 }  // namespace
 
+const char* fresh_line() {
+  static const bool terminal = ::isatty(STDERR_FILENO) == 1;
+  return terminal ? "\r\033[K" : "";
+}
+
 int run_program(CLI::App& app, int argc, char** argv, const std::function<int()>& body) {
   try {
     app.parse(argc, argv);
@@ -58,7 +65,7 @@ int run_program(CLI::App& app, int argc, char** argv, const std::function<int()>
     return complain(explain(app, error));
   } catch (const Interrupted& error) {
     std::cout.flush();
-    std::cerr << error.what() << "\n";
+    std::cerr << fresh_line() << error.what() << "\n";
     return kInterrupted;
   } catch (const c10::Error& error) {
     return complain(error.what_without_backtrace());

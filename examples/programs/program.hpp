@@ -21,6 +21,10 @@ class Interrupted : public Error {
   using Error::Error;
 };
 
+/// What a sentence on standard error begins with: on a terminal, what wipes a line that moves there (a progress bar);
+/// nothing elsewhere.
+const char* fresh_line();
+
 /// Parses the command line, runs `body`, and returns the exit code. `pam::Error`, errors of LibTorch (without their
 /// backtrace), of the file system and of the command line (with the nearest option's name) become one sentence on
 /// standard error and `kBadInput`, `Interrupted` one and `kInterrupted`; `--help` prints and returns 0.
