@@ -252,7 +252,7 @@ class Cell {
   void finish() {
     auto& network = result_.network;
     network.epochs = read_epochs(folder_);
-    write_charts(folder_ / "curves.svg", curves({network}));
+    draw_charts(folder_ / "curves.svg", curves({network}));
     write_atomically(folder_ / "scores.csv", case_table({network}, "").csv());
     record_.data(task_.files, task_.data).set("network", net_.options()).set("parameters", network.parameters);
     record_.set("precision", to_string(options_.precision)).set("layout", how_.channels_last ? "nhwc" : "nchw");

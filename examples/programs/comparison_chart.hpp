@@ -128,7 +128,8 @@ inline Chart family_bars(const std::vector<NetSummary>& nets, const std::string&
   return charts;
 }
 
-/// Writes `charts`, side by side, as a PNG. False where gnuplot is missing or there is nothing to draw.
+/// Writes `charts`, side by side, as a PNG. False where gnuplot is missing or cannot draw it, which a notice says, or
+/// there is nothing to draw.
 bool write_charts_png(const std::filesystem::path& path, const std::vector<Chart>& charts);
 
 }  // namespace pam::programs

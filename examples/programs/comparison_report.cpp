@@ -3,6 +3,7 @@
 
 #include "programs/comparison_chart.hpp"
 #include "programs/comparison_json.hpp"
+#include "programs/run_report.hpp"
 
 #include <pam/io/atomic_file.hpp>
 #include <pam/report/result_page.hpp>
@@ -228,7 +229,8 @@ void write_comparison(const CompareSetup& setup, const Comparison& comparison,
                    json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n");
 
   const auto charts = ablation_charts(results.nets, comparison.unit);
-  const bool svg = write_charts(out / "ablation.svg", charts), png = write_charts_png(out / "ablation.png", charts);
+  const bool svg = draw_charts(out / "ablation.svg", charts),
+             png = svg && write_charts_png(out / "ablation.png", charts);
 
   std::set<std::filesystem::path> files;
   for (const auto& fold : facts) files.insert(fold.files.begin(), fold.files.end());

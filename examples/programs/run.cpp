@@ -84,7 +84,7 @@ int run_experiment(const ExperimentOptions& options, const nlohmann::json& confi
   write_atomically(out / "table.md", table.markdown());
   write_atomically(out / "table.csv", table.csv());
   const auto robustness = write_robustness(cells, out);
-  const bool charts = write_charts(out / "curves.svg", curves(networks));
+  const bool charts = draw_charts(out / "curves.svg", curves(networks));
   record.data(task.files, task.data);
   record.write(out / "run.json");
   write_report(task, options, cells, folders, out / "report.html", record.json());
@@ -92,7 +92,7 @@ int run_experiment(const ExperimentOptions& options, const nlohmann::json& confi
   std::cout << "\n" << table.text() << "\n";
   for (const auto& each : class_tables(cells)) std::cout << each.text() << "\n";
   if (robustness) std::cout << robustness->text() << "\n";
-  if (!charts) std::cout << kNoGnuplot << "\n";
+  if (!have_gnuplot()) std::cout << kNoGnuplot << "\n";
   for (const auto& folder : folders) {
     std::cout << fmt::format("{0}/: predictions/ overlays/ last.safetensors metrics.csv scores.json scores.csv\n",
                              folder.string());

@@ -6,6 +6,7 @@
 #include <pam/report/picture.hpp>
 
 #include <algorithm>
+#include <iostream>
 #include <set>
 #include <utility>
 
@@ -35,11 +36,14 @@ OverlayOptions view_of(const EvalCase& each) {
 
 std::string count_text(std::int64_t n, const char* what) { return fmt::format("{} {}{}", n, what, n == 1 ? "" : "s"); }
 
-/// The alternative text of an overlay: how many pixels of each colour it has.
+/// The alternative text of an overlay: how many pixels of each colour it has, by `overlay`'s rule.
 std::string overlay_in_words(const std::string& net, const torch::Tensor& labels, const torch::Tensor& truth) {
-  const auto counts = confusion((labels > 0).to(torch::kLong), truth.clamp_max(1));
-  return fmt::format("{}: {} right (yellow), {} missed (blue), {} invented (red)", net, count_text(counts.tp, "pixel"),
-                     counts.fn, counts.fp);
+  const auto count = [](const torch::Tensor& pixels) { return pixels.sum().item<std::int64_t>(); };
+  const auto found = labels > 0, right = found.logical_and(labels == truth);
+  const auto missed = (truth > 0).logical_and(found.logical_not());
+  const auto invented = found.logical_and(right.logical_not()).logical_and(truth >= 0);
+  return fmt::format("{}: {} right (yellow), {} missed (blue), {} invented (red)", net,
+                     count_text(count(right), "pixel"), count(missed), count(invented));
 }
 
 CasePictures case_pictures(const EvalCase& each, const std::vector<CellResult>& cells,
@@ -57,7 +61,9 @@ CasePictures case_pictures(const EvalCase& each, const std::vector<CellResult>& 
       const auto& name = cells[n].network.name;
       const auto labels = predictions[n][z], truth = each.truth[z];
       const auto overlap = dice(confusion((labels > 0).to(torch::kLong), truth.clamp_max(1)));
-      const auto caption = overlap ? fmt::format("{}, Dice {:.3f}", name, *overlap) : name;
+      // The picture tells classes apart; its Dice does not.
+      const auto* of = cells[n].classes.empty() ? "" : " of the foreground";
+      const auto caption = overlap ? fmt::format("{}, Dice{} {:.3f}", name, of, *overlap) : name;
       shown.pictures.push_back({encode_png(overlay(each.shown[z], labels, truth, view)),
                                 overlay_in_words(name, labels, truth) + fmt::format(" in {} of {}", slice, each.name),
                                 caption});
@@ -121,6 +127,15 @@ torch::Tensor overlay_sheet(const EvalCase& each, const std::vector<torch::Tenso
 
 std::vector<Chart> curves(const std::vector<NetworkResult>& networks) {
   return {loss_chart(networks), validation_chart(networks, "mean Dice of the validation cases")};
+}
+
+bool draw_charts(const std::filesystem::path& path, const std::vector<Chart>& charts) {
+  try {
+    return write_charts(path, charts);
+  } catch (const Error& error) {
+    std::cerr << fmt::format("notice: {} is left out: {}\n", path.string(), error.what());
+    return false;
+  }
 }
 
 std::vector<Table> class_tables(const std::vector<CellResult>& cells) {

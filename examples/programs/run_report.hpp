@@ -22,6 +22,10 @@ torch::Tensor overlay_sheet(const EvalCase& each, const std::vector<torch::Tenso
 /// Training loss and, where there was one, validation score of each network.
 std::vector<Chart> curves(const std::vector<NetworkResult>& networks);
 
+/// `write_charts`, but where the charts cannot be drawn, they are left out with a notice on standard error: a picture
+/// must not cost a finished training.
+bool draw_charts(const std::filesystem::path& path, const std::vector<Chart>& charts);
+
 /// The scores of each class of each network; empty for binary tasks.
 std::vector<Table> class_tables(const std::vector<CellResult>& cells);
 
