@@ -33,7 +33,7 @@ void after_case(std::int64_t done, std::int64_t total, const std::string& /*name
     std::cerr << fmt::format("\rreading: {} of {} cases", done, total) << (done == total ? fresh_line() : "")
               << std::flush;
   }
-  if (interrupted() != 0) throw Interrupted("Stopped while the data were read; nothing was begun.");
+  if (interrupted() != 0) throw Interrupted("Stopped while the data were read; nothing was changed.");
 }
 
 /// What was seen while the cases were read.
@@ -148,14 +148,19 @@ AnyLoader make_loader(const std::shared_ptr<const SliceDataset>& slices, const L
   return AnyLoader(std::make_unique<DataLoader>(slices, loader_options(request, slices->largest_plane())));
 }
 
-/// Every file of the cases, each once.
-std::vector<std::filesystem::path> files_of(const std::vector<CaseFiles>& cases) {
+/// Every file of the cases that take part, each once; one that could not be read has no fingerprint either.
+std::vector<std::filesystem::path> files_of(const std::vector<CaseFiles>& cases, const Split& split,
+                                            const std::vector<SkippedCase>& skipped) {
+  std::set<std::string> parts;
+  for (const auto* part : {&split.train, &split.validation, &split.test}) parts.insert(part->begin(), part->end());
+  for (const auto& each : skipped) parts.erase(each.name);
   std::vector<std::filesystem::path> files;
   std::set<std::filesystem::path> seen;
   const auto add = [&](const std::filesystem::path& path) {
     if (seen.insert(path).second) files.push_back(path);
   };
   for (const auto& each : cases) {
+    if (parts.count(each.name) == 0) continue;
     for (const auto& image : each.images) add(image);
     add(each.labels);
   }
@@ -205,7 +210,7 @@ Task case_task(Task about, const std::vector<CaseFiles>& cases, const Split& spl
     task.validation = std::make_shared<FileCases>(validation, prepared, how.show_channel, SliceRange(), how.full_size);
   }
   task.test = std::make_shared<FileCases>(test, prepared, how.show_channel, scored, how.full_size);
-  task.files = files_of(cases);
+  task.files = file_fingerprints(files_of(cases, split, reading.skipped));
   task.input = preparation_json(prepared);
   return task;
 }

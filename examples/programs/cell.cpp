@@ -2,6 +2,7 @@
 #include "programs/cell.hpp"
 
 #include "programs/networks.hpp"
+#include "programs/option_reader.hpp"
 #include "programs/predict_case.hpp"
 #include "programs/processes.hpp"
 #include "programs/robustness.hpp"
@@ -32,7 +33,7 @@ torch::Tensor merged(const torch::Tensor& labels) { return labels.clamp_max(1); 
 class Cell {
  public:
   Cell(const Task& task, const ExperimentOptions& options, std::string net, std::filesystem::path folder,
-       std::string command)
+       const nlohmann::json& config, std::string command)
       : task_(task),
         options_(options),
         folder_(std::move(folder)),
@@ -40,7 +41,8 @@ class Cell {
         device_(processes_.device(options.device)),
         how_{device_, options.precision, channels_last(options.layout, device_)},
         net_(make_network(net, task.in_channels, task.classes, options.width, options.net_options, options.seed)),
-        record_(std::move(command), options_to_json(options), static_cast<std::uint64_t>(options.seed)) {
+        config_(own_config(config, net)),
+        record_(std::move(command), config_, static_cast<std::uint64_t>(options.seed)) {
     result_.network.name = std::move(net);
     result_.network.parameters = parameter_count(net_);
     result_.network.distance_unit = task.unit;
@@ -49,7 +51,7 @@ class Cell {
 
   CellResult run() {
     // The first process looks at the files, so that all go the same way whatever it writes meanwhile.
-    const bool scored = from_first([&] { return options_.resume && exists("scores.json"); });
+    const bool scored = from_first([&] { return options_.resume && exists("scores.json") && !lengthened(); });
     const bool perturbed = from_first([&] { return scored && read_robustness(); });
     if (processes_.first() && scored) read_scores();
     if (perturbed) {
@@ -79,15 +81,22 @@ class Cell {
     std::filesystem::create_directories(folder_);
     if (scored) return;
     for (const char* name : {"scores.json", "robustness.json"}) std::filesystem::remove(folder_ / name);
-    write_atomically(folder_ / "config.json", options_to_json(own_options()).dump(2) + "\n");
+    write_atomically(config_path(folder_), config_.dump(2) + "\n");
     std::cout << fmt::format("{}: {} parameters", result_.network.name, parameters_text()) << std::endl;
   }
 
-  [[nodiscard]] ExperimentOptions own_options() const {
-    auto own = options_;
-    own.nets = {result_.network.name};
-    own.resume = own.overwrite = false;
-    return own;
+  /// The options that make this cell alone.
+  static nlohmann::json own_config(nlohmann::json config, const std::string& net) {
+    config["nets"] = nlohmann::json::array({net});
+    for (const char* key : {"resume", "overwrite", "allow_changes"}) config[key] = false;
+    return config;
+  }
+
+  /// Whether the cell was scored after fewer epochs than it may have now.
+  [[nodiscard]] bool lengthened() const {
+    if (!options_.allow_changes) return false;
+    const auto before = options_of_run(folder_.string());
+    return before.is_object() && before.value("epochs", nlohmann::json()) < nlohmann::json(options_.epochs);
   }
 
   [[nodiscard]] std::string parameters_text() const {
@@ -111,6 +120,7 @@ class Cell {
     fit.directory = folder_;
     fit.resume = options_.resume;
     fit.overwrite = options_.overwrite;
+    fit.allow_changes = options_.allow_changes;
     fit.metadata["pam.net"] = net_.options().dump();
     if (!task_.input.is_null()) fit.metadata["pam.input"] = task_.input.dump();
     if (task_.validation) fit.validate = [this](std::int64_t) { return validate(); };
@@ -134,6 +144,7 @@ class Cell {
     auto optimizer = make_adamw(net_, options_.optimizer);
     const auto outcome =
         fit(net_, loader, loss, optimizer, fit_options(), combine({ProgressBar(), MetricsLog(folder_)}), processes_);
+    best_epoch_ = outcome.best_epoch;
     return outcome.reason != StopReason::kInterrupted && outcome.reason != StopReason::kStopRequested;
   }
 
@@ -181,6 +192,21 @@ class Cell {
     return task_.validation && std::filesystem::exists(paths.best) ? paths.best : paths.last;
   }
 
+  /// What a reader of the scores must know of the weights that they are of.
+  void tell_lost_best() const {
+    if (best_epoch_ == 0 || scored_weights() == CheckpointPaths(folder_).best) return;
+    std::cerr << fmt::format(
+        "notice: {}: the weights of the best epoch, {}, are gone; scored are those of the last epoch. To score the "
+        "best, begin afresh with --overwrite.\n",
+        CheckpointPaths(folder_).best.string(), best_epoch_);
+  }
+
+  /// Predictions of an older scoring, of other cases perhaps, must not stand beside those of this one.
+  static void make_empty(const std::filesystem::path& folder) {
+    std::filesystem::create_directories(folder);
+    for (const auto& entry : std::filesystem::directory_iterator(folder)) std::filesystem::remove_all(entry.path());
+  }
+
   /// Calls `act(case)` for every test case in the first process; the others keep step, so that they wait for one case
   /// at most. False where Ctrl-C stopped it.
   template <typename Act>
@@ -202,8 +228,9 @@ class Cell {
   /// Predicts and scores every test case. False where Ctrl-C stopped it.
   bool score() {
     if (processes_.first()) {
+      tell_lost_best();
       load_weights(*net_, scored_weights());
-      for (const char* name : {"predictions", "overlays"}) std::filesystem::create_directories(folder_ / name);
+      for (const char* name : {"predictions", "overlays"}) make_empty(folder_ / name);
     }
     if (task_.classes > 1) result_.classes.resize(static_cast<std::size_t>(task_.classes) - 1);
     return each_test_case([this](const EvalCase& each) {
@@ -301,8 +328,10 @@ class Cell {
   torch::Device device_;
   Computation how_;
   Network net_;
+  nlohmann::json config_;  ///< every option of this cell
   RunRecord record_;
   CellResult result_;
+  std::int64_t best_epoch_ = 0;  ///< 0: none, or not trained in this session
 };
 
 }  // namespace
@@ -329,9 +358,25 @@ std::vector<EpochPoint> read_epochs(const std::filesystem::path& folder) {
   return epochs;
 }
 
+void check_trainable(const Task& task, const ExperimentOptions& options) {
+  for (const auto& net : options.nets) {
+    static_cast<void>(make_network(net, task.in_channels, task.classes, options.width, options.net_options, 0));
+  }
+  check(options.patience == 0 || task.validation,
+        "patience {}: the early stop watches the score of validation cases, and there are none; give some with "
+        "--validation-share 0.2 (Cityscapes: --val-city), or set patience=0",
+        options.patience);
+  if (options.schedule.warm_up == 0) return;
+  const auto& together = processes();
+  const auto batches = task.make_loader({options.batch, options.seed, options.workers, 1, options.flip, options.noise,
+                                         together.rank(), together.world()})
+                           .batches();
+  check_schedule(options.schedule, options.epochs * ((batches + options.accumulate - 1) / options.accumulate));
+}
+
 CellResult run_cell(const Task& task, const ExperimentOptions& options, const std::string& net,
-                    const std::filesystem::path& folder, const std::string& command) {
-  return Cell(task, options, net, folder, command).run();
+                    const std::filesystem::path& folder, const nlohmann::json& config, const std::string& command) {
+  return Cell(task, options, net, folder, config, command).run();
 }
 
 }  // namespace pam::programs

@@ -19,6 +19,8 @@
 #include <pam/metrics/case_scores.hpp>
 #include <pam/report/network_result.hpp>
 
+#include <nlohmann/json.hpp>
+
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -40,11 +42,16 @@ struct CellResult {
   bool done = false;                             ///< false: stopped by Ctrl-C; all that was learnt is saved
 };
 
+/// Throws `Error` for what no network of `options` could do with the task: networks that do not fit it, early stop
+/// without validation, a warm-up longer than the run. Writes nothing.
+void check_trainable(const Task& task, const ExperimentOptions& options);
+
 /// Trains and scores `net` in `folder`, or reads the result where the cell is done and `options.resume` is set.
-/// `command` is the command line, for the records. With several processes all call it, and the others than the first
+/// `config` is every option of the program, as `--config` takes them, and `command` the command line, for the records.
+/// With several processes all call it, and the others than the first
 /// learn only whether the cell is done.
 CellResult run_cell(const Task& task, const ExperimentOptions& options, const std::string& net,
-                    const std::filesystem::path& folder, const std::string& command);
+                    const std::filesystem::path& folder, const nlohmann::json& config, const std::string& command);
 
 /// Epochs from a folder's metrics.jsonl; lines that are not whole are left out.
 std::vector<EpochPoint> read_epochs(const std::filesystem::path& folder);

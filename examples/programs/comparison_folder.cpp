@@ -17,6 +17,7 @@ void check_comparison_folder(const CompareSetup& setup) {
                     setup.config(),
                     setup.experiment.resume,
                     setup.experiment.overwrite,
+                    /*allow_changes=*/false,
                     {"test_folds", "repeats", "baseline", "paper", "paper_figures"}});
 }
 

@@ -188,7 +188,7 @@ CompareSetup CompareReader::read() const {
     resume = resume || each.options.value("resume", nlohmann::json()) == true;
   }
   if (auto before = resume ? options_of_run(out) : nlohmann::json(); !before.is_null()) {
-    for (const char* key : {"resume", "overwrite"}) before.erase(key);
+    for (const char* key : {"resume", "overwrite", "allow_changes"}) before.erase(key);
     all.insert(all.begin(), {config_path(out).string(), std::move(before), false});
   }
   for (const auto& each : all) {

@@ -232,9 +232,14 @@ void write_comparison(const CompareSetup& setup, const Comparison& comparison,
   const bool svg = draw_charts(out / "ablation.svg", charts),
              png = svg && write_charts_png(out / "ablation.png", charts);
 
-  std::set<std::filesystem::path> files;
-  for (const auto& fold : facts) files.insert(fold.files.begin(), fold.files.end());
-  record.data({files.begin(), files.end()}, facts.front().data).set("failed", json["failed"]);
+  std::vector<FileFingerprint> files;
+  std::set<std::filesystem::path> seen;
+  for (const auto& fold : facts) {
+    for (const auto& file : fold.files) {
+      if (seen.insert(file.path).second) files.push_back(file);
+    }
+  }
+  record.data(files, facts.front().data).set("failed", json["failed"]);
   record.write(out / "run.json");
   write_page(setup, comparison, facts, results, record.json(), command);
 

@@ -3,7 +3,7 @@
 
 #include "programs/cell.hpp"
 #include "programs/comparison_report.hpp"
-#include "programs/networks.hpp"
+#include "programs/option_reader.hpp"
 #include "programs/processes.hpp"
 #include "programs/program.hpp"
 #include "programs/run_folder.hpp"
@@ -47,15 +47,39 @@ class ComparisonRun {
  private:
   /// False where Ctrl-C stopped it.
   bool run_fold(std::int64_t fold) {
-    const auto task = setup_.recipe.make_task(setup_.fold_options(fold), setup_.experiment.seed);
+    const auto read = read_fold(fold);
+    if (!read) return false;
+    const auto& task = *read;
     take_facts(fold, task);
     if (fold == setup_.folds.front()) begin(task);
+    note_data(fold, task);
     for (std::int64_t repeat = 0; repeat < comparison_.repeats; ++repeat) {
       for (const auto& net : comparison_.nets) {
         if (interrupted() != 0 || !run_one(task, fold, repeat, net)) return false;
       }
     }
     return true;
+  }
+
+  /// Nothing where Ctrl-C stopped it and there is a comparison to go on with.
+  std::optional<Task> read_fold(std::int64_t fold) const {
+    const bool begun = !facts_.empty() || (setup_.experiment.resume && std::filesystem::exists(config_path(out_)));
+    if (begun && interrupted() != 0) return std::nullopt;
+    try {
+      return setup_.recipe.make_task(setup_.fold_options(fold), setup_.experiment.seed);
+    } catch (const Interrupted&) {
+      if (!begun) throw;
+      return std::nullopt;
+    }
+  }
+
+  void note_data(std::int64_t fold, const Task& task) {
+    const auto& options = setup_.experiment;
+    const auto changed =
+        keep_data(out_ / fmt::format("fold_{}", fold), task.files, options.resume && !options.overwrite);
+    if (changed.empty()) return;
+    std::cerr << fresh_line() << "notice: " << changed << "\n";
+    facts_.front().caveats.push_back(changed);
   }
 
   void take_facts(std::int64_t fold, const Task& task) {
@@ -74,12 +98,9 @@ class ComparisonRun {
 
   /// All that could be refused was: the first thing that is written.
   void begin(const Task& task) {
-    const auto& options = setup_.experiment;
-    for (const auto& net : comparison_.nets) {
-      static_cast<void>(make_network(net, task.in_channels, task.classes, options.width, options.net_options, 0));
-    }
+    check_trainable(task, setup_.experiment);
     std::filesystem::create_directories(out_);
-    if (options.overwrite) forget_run(out_);
+    if (setup_.experiment.overwrite) forget_run(out_);
     write_atomically(config_path(out_), setup_.config().dump(2) + "\n");
   }
 
@@ -93,7 +114,10 @@ class ComparisonRun {
     const auto cells = setup_.folds.size() * static_cast<std::size_t>(comparison_.repeats) * comparison_.nets.size();
     std::cout << fmt::format("[{}/{}] fold {}, repeat {}: ", ++number_, cells, fold, repeat) << std::flush;
     try {
-      auto result = run_cell(task, options, net, folder, command_);
+      auto config = setup_.fold_options(fold);
+      config["seed"] = options.seed;
+      config["out"] = options.out;
+      auto result = run_cell(task, options, net, folder, config, command_);
       if (!result.done) return false;
       keep(net, fold, repeat, std::move(result));
     } catch (const c10::Error& error) {

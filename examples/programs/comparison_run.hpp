@@ -19,7 +19,7 @@ struct FoldFacts {
   std::int64_t fold = 0;
   std::string title, lead, data, unit;
   std::vector<std::string> caveats;
-  std::vector<std::filesystem::path> files;
+  std::vector<FileFingerprint> files;
   std::int64_t test_cases = 0, validation_cases = 0;
 };
 

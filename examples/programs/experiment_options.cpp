@@ -44,7 +44,21 @@ void add_experiment_flags(OptionReader& reader) {
   reader.add<std::string>("--out", "out", "folder of the run: made where it does not exist");
   reader.add_switch("--resume", "resume", "go on with the run in --out; finished networks are not run again");
   reader.add_switch("--overwrite", "overwrite", "begin afresh although --out holds a run");
+  reader.add_switch("--allow-changes", "allow_changes",
+                    "with --resume: epochs, schedule, optimizer, clipping, patience and precision may differ");
 }
+
+namespace {
+
+/// Throws `Error` for a loss that there is not, and for options that it refuses: it says so when it is called.
+void check_loss(const ExperimentOptions& options) {
+  auto quiet = options.loss_options;
+  quiet.reversed = false;
+  static_cast<void>(
+      SegmentationLoss(options.loss, quiet)(torch::zeros({1, 1, 1, 1}), torch::zeros({1, 1, 1}, torch::kLong)));
+}
+
+}  // namespace
 
 torch::Device find_device(const std::string& name) {
   const bool cuda = torch::cuda::is_available();
@@ -70,9 +84,15 @@ void check_experiment(const ExperimentOptions& options) {
   for (auto net = options.nets.begin(); net != options.nets.end(); ++net) {
     check(std::count(options.nets.begin(), options.nets.end(), *net) == 1, "--nets: {} is there twice", *net);
   }
-  static_cast<void>(SegmentationLoss(options.loss));
+  check_loss(options);
+  check_optimizer(options.optimizer);
+  check_schedule(options.schedule);
   at_least("epochs", options.epochs, 1);
   at_least("batch", options.batch, 1);
+  at_least("clip", options.clip_norm, 0);
+  at_least("set accumulate", options.accumulate, 1);
+  at_least("set patience", options.patience, 0);
+  at_least("set validate_every", options.validate_every, 1);
   at_least("width", options.width, 0);
   at_least("workers", options.workers, 0);
   at_least("seed", options.seed, 0);

@@ -39,12 +39,13 @@ struct ExperimentOptions {
   Precision precision = Precision::Float32;  ///< of training and, the same, of scoring
   std::string layout = "auto";               ///< "auto", "nchw" or "nhwc"
   std::int64_t threads = 0;                  ///< 0: one a core
-  std::string out;              ///< the run's folder
+  std::string out;                           ///< the run's folder
   bool resume = false;
   bool overwrite = false;
-  double timeout = 300;      ///< seconds that a process waits for the others, where several train together
-  std::vector<double> fgsm;  ///< sizes of FGSM perturbations under which test cases are scored too, in input units
-  std::int64_t worst = 5;    ///< cases with pictures in the report
+  bool allow_changes = false;  ///< resume with other epochs, schedule, optimizer, clipping, patience or precision
+  double timeout = 300;        ///< seconds that a process waits for the others, where several train together
+  std::vector<double> fgsm;    ///< sizes of FGSM perturbations under which test cases are scored too, in input units
+  std::int64_t worst = 5;      ///< cases with pictures in the report
 
   template <typename Self, typename Visitor>
   static void visit(Self& self, Visitor&& field) {
@@ -72,6 +73,7 @@ struct ExperimentOptions {
     field("out", self.out);
     field("resume", self.resume);
     field("overwrite", self.overwrite);
+    field("allow_changes", self.allow_changes);
     field("timeout", self.timeout);
     field("fgsm", self.fgsm);
     field("worst", self.worst);

@@ -66,7 +66,7 @@ class OptionReader {
     apply(wanted);
     if (const auto before = options_of_run(wanted.resume ? wanted.out : std::string()); !before.is_null()) {
       options_from_json(before, options, config_path(wanted.out).string());
-      options.resume = options.overwrite = false;
+      options.resume = options.overwrite = options.allow_changes = false;
     }
     apply(options);
   }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "programs/run.hpp"
 
+#include "programs/case_task.hpp"
 #include "programs/cell.hpp"
-#include "programs/networks.hpp"
 #include "programs/option_reader.hpp"
 #include "programs/processes.hpp"
 #include "programs/program.hpp"
@@ -23,12 +23,12 @@ namespace pam::programs {
 namespace {
 
 /// One cell a network, in order. Stops after the first that Ctrl-C stopped.
-std::vector<CellResult> run_cells(const Task& task, const ExperimentOptions& options, const std::string& command,
-                                  std::vector<std::filesystem::path>& folders) {
+std::vector<CellResult> run_cells(const Task& task, const ExperimentOptions& options, const nlohmann::json& config,
+                                  const std::string& command, std::vector<std::filesystem::path>& folders) {
   std::vector<CellResult> cells;
   for (const auto& net : options.nets) {
     folders.push_back(std::filesystem::path(options.out) / net);
-    cells.push_back(run_cell(task, options, net, folders.back(), command));
+    cells.push_back(run_cell(task, options, net, folders.back(), config, command));
     if (!cells.back().done) break;
   }
   return cells;
@@ -55,23 +55,23 @@ int run_experiment(const ExperimentOptions& options, const nlohmann::json& confi
   const InterruptScope signals;
   check_experiment(options);
   const ProcessScope together(options.timeout);
-  check_run_folder({options.out, "run", config, options.resume, options.overwrite, {}});
+  check_run_folder({options.out, "run", config, options.resume, options.overwrite, options.allow_changes, {}});
   RunRecord record(command, config, static_cast<std::uint64_t>(options.seed));
-  const auto task = make_task();
-  for (const auto& net : options.nets) {
-    static_cast<void>(make_network(net, task.in_channels, task.classes, options.width, options.net_options, 0));
-  }
+  auto task = make_task();
+  check_trainable(task, options);
   const std::filesystem::path out = options.out;
   processes().barrier();  // nothing is written before every process has looked at the folder
   if (processes().first()) {
     if (options.overwrite) forget_run(out);
     std::filesystem::create_directories(out);
     write_atomically(config_path(out), config.dump(2) + "\n");
+    const auto changed = keep_data(out, task.files, options.resume && !options.overwrite);
+    if (!changed.empty()) add_notices(task, {changed});
   }
 
   if (processes().first() && !task.lead.empty()) std::cout << task.lead << std::endl;
   std::vector<std::filesystem::path> folders;
-  const auto cells = run_cells(task, options, command, folders);
+  const auto cells = run_cells(task, options, config, command, folders);
   if (cells.empty() || !cells.back().done) {
     std::cout << fmt::format("Stopped, and all is saved. Go on with: --out {} --resume", options.out) << std::endl;
     return kInterrupted;

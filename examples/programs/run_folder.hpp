@@ -2,6 +2,8 @@
 /// The folder of a run or a comparison: whether it may be written to, gone on with, or begun afresh.
 #pragma once
 
+#include <pam/report/run_record.hpp>
+
 #include <nlohmann/json.hpp>
 
 #include <filesystem>
@@ -16,6 +18,7 @@ struct RunFolder {
   std::string what = "run";  ///< for messages: "run" or "comparison"
   nlohmann::json config;     ///< every option, as `--config` takes them
   bool resume = false, overwrite = false;
+  bool allow_changes = false;             ///< what `fit` lets differ on request may differ
   std::vector<std::string> free_options;  ///< beside those of the machine, what a continuation may change
 };
 
@@ -26,9 +29,13 @@ void check_writable(const std::filesystem::path& folder);
 /// options. Writes nothing.
 void check_run_folder(const RunFolder& run);
 
-/// Removes what the run or comparison of `out` has learnt and scored, so that one that begins afresh and is killed
-/// cannot be taken for the older one when it is resumed. Predictions and pictures are replaced as they come. Other runs
-/// in folders below `out` are left alone.
+/// Removes what the run or comparison of `out` has learnt, scored, predicted and reported, so that one that begins
+/// afresh and is killed cannot be taken for the older one when it is resumed or read. Other runs in folders below
+/// `out`, and files that are no run's, are left alone.
 void forget_run(const std::filesystem::path& out);
+
+/// Keeps a fingerprint of each of `files` in `folder`/data.json, where the run begins; returns a notice of how they
+/// differ from those that a run that goes on (`resume`) was begun with, or nothing.
+std::string keep_data(const std::filesystem::path& folder, const std::vector<FileFingerprint>& files, bool resume);
 
 }  // namespace pam::programs

@@ -6,6 +6,7 @@
 #include <pam/data/loader.hpp>
 #include <pam/io/nifti_geometry.hpp>
 #include <pam/report/overlay.hpp>
+#include <pam/report/run_record.hpp>
 
 #include <nlohmann/json.hpp>
 
@@ -118,9 +119,9 @@ struct Task {
   std::vector<std::string> caveats;  ///< what readers of the numbers must know
   std::string unit = "mm";           ///< of distances
   std::int64_t in_channels = 1;
-  std::int64_t classes = 1;                  ///< channels of the logits: 1 = binary, else background and the classes
-  std::vector<std::filesystem::path> files;  ///< all that is read, for the fingerprint
-  std::string data;                          ///< where it is from, in words
+  std::int64_t classes = 1;            ///< channels of the logits: 1 = binary, else background and the classes
+  std::vector<FileFingerprint> files;  ///< all that was read, with what it held
+  std::string data;                    ///< where it is from, in words
   std::function<AnyLoader(const LoaderRequest&)> make_loader;
   std::shared_ptr<const CaseSource> validation;  ///< may be null: then the last weights are scored, else the best
   std::shared_ptr<const CaseSource> test;

@@ -84,6 +84,8 @@ TEST_CASE("Networks, folds and repeats give the tables, and a lost cell alone is
     return nlohmann::json::parse(std::ifstream(out / cell_path / "config.json"))["seed"].get<int>();
   };
   REQUIRE((seed_of("fold_1/repeat_0/unet") == 0 && seed_of("fold_1/repeat_1/unet") == 1));
+  const auto own = nlohmann::json::parse(std::ifstream(out / "fold_1/repeat_0/unet/config.json"));
+  REQUIRE((own["label_values"] == "1" && own["fold"] == 1 && own["nets"] == std::vector<std::string>{"unet"}));
   const auto names_of = [&](const char* cell_path) {
     std::vector<std::string> names;
     const auto scores = nlohmann::json::parse(std::ifstream(out / cell_path / "scores.json"));
@@ -165,6 +167,22 @@ TEST_CASE("Ctrl-C leaves a comparison that goes on where it was", "[programs]") 
   REQUIRE(outcome.code == 0);
   REQUIRE_THAT(outcome.out, Contains("[1/8] fold 0, repeat 0: unet: done already"));
   REQUIRE(without_times(folder / "run")["networks"].size() == 2);
+}
+
+TEST_CASE("Ctrl-C while a later fold is read leaves a comparison that goes on", "[programs]") {
+  PAM_SKIP_WITHOUT("compare");
+  TempDir folder;
+  write_folder_phantom(folder / "data", /*pictures=*/false, {40, {32, 32}, 4, 3});
+  test::ProgramRun broken(test::program_named("compare"), arguments_for(folder, {"--repeats", "1"}));
+  // The last file of fold 0; fold 1 is read next.
+  const auto scores = folder / "run" / "fold_0" / "repeat_0" / "fpa" / "scores.json";
+  REQUIRE(test::wait_until(broken, [&] { return std::filesystem::exists(scores); }));
+  broken.send(SIGINT);
+  const auto outcome = broken.wait();
+  INFO(outcome.err);
+  REQUIRE(outcome.code == 130);
+  REQUIRE_THAT(outcome.out, Contains("Go on with: compare --out"));
+  REQUIRE_THAT(outcome.err, !Contains("nothing"));
 }
 
 TEST_CASE("compare's bad input ends with code 2, one sentence, and nothing written", "[programs]") {

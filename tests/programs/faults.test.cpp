@@ -2,6 +2,7 @@
 /// train_folder under faults: kill -9 at random moments (PAM_KILLS says how many; default 5), a disk that is full, and
 /// a corrupt case. Skipped by name where the program was not built beside the tests.
 #include <pam/io/nifti.hpp>
+#include <pam/report/gnuplot.hpp>
 
 #include "programs/program_runs.hpp"
 
@@ -9,6 +10,7 @@
 
 #include <random>
 
+#include <sys/mount.h>
 #include <sys/resource.h>
 
 namespace programs_faults_test {
@@ -96,6 +98,68 @@ TEST_CASE("a full disk during a checkpoint ends with a sentence, keeps the old o
   REQUIRE(first_difference_of(cell / "last.safetensors", folder / "unbroken" / "unet" / "last.safetensors") == "");
 }
 
+/// A disk of `size` ("64k"), mounted at `path` while it lives; needs root and the right to mount.
+class SmallDisk {
+ public:
+  SmallDisk(std::filesystem::path path, const char* size) : path_(std::move(path)) {
+    std::filesystem::create_directories(path_);
+    mounted_ = mount("none", path_.c_str(), "tmpfs", 0, (std::string("size=") + size).c_str()) == 0;
+  }
+  SmallDisk(const SmallDisk&) = delete;
+  SmallDisk& operator=(const SmallDisk&) = delete;
+  ~SmallDisk() {
+    if (mounted_) umount(path_.c_str());
+  }
+  [[nodiscard]] bool mounted() const { return mounted_; }
+
+ private:
+  std::filesystem::path path_;
+  bool mounted_ = false;
+};
+
+TEST_CASE("a disk without space ends a training with a sentence, and nothing half-written is left", "[programs]") {
+  PAM_SKIP_WITHOUT("train_folder");
+  TempDir folder;
+  make_pictures(folder, 4);
+  // The first state does not fit; the second one, which holds AdamW's moments beside it, does not.
+  for (const char* size : {"64k", "900k"}) {
+    const SmallDisk disk(folder / "disk", size);
+    if (!disk.mounted()) PAM_SKIP("no file system can be mounted here (it takes root)");
+    const auto end = run_program_with(program_named("train_folder"), small_training(folder, "disk/run"));
+    INFO(size << ": " << end.err);
+    REQUIRE(end.code == 2);
+    REQUIRE_THAT(end.err, Contains("No space left on device") && Contains("free some space"));
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(folder / "disk")) {
+      REQUIRE(entry.path().extension() != ".tmp");
+      const bool metrics = entry.path().stem() == "metrics";
+      if (metrics && entry.file_size() > 0) REQUIRE(text_of(entry.path()).back() == '\n');
+    }
+  }
+}
+
+TEST_CASE("a temporary folder that is full or missing costs the charts, with a notice, and not the training",
+          "[programs]") {
+  PAM_SKIP_WITHOUT("train_folder");
+  if (!have_gnuplot()) PAM_SKIP(kNoGnuplot);
+  TempDir folder;
+  make_pictures(folder, 4);
+  const auto train_with = [&](const std::string& out, const std::filesystem::path& temporary) {
+    const auto end = run_program_with(program_named("train_folder"), small_training(folder, out, {"--epochs", "2"}),
+                                      {{"TMPDIR", temporary.string()}});
+    INFO(end.err);
+    REQUIRE(end.code == 0);
+    REQUIRE_THAT(end.err, Contains("curves.svg is left out") && Contains("set TMPDIR"));
+    REQUIRE_FALSE(std::filesystem::exists(folder / out / "curves.svg"));
+    const auto html = text_of(folder / out / "report.html");
+    REQUIRE_THAT(html, Contains("is left out") && Contains("</html>") && !Contains("<svg"));
+    REQUIRE(std::filesystem::exists(folder / out / "unet" / "scores.json"));
+  };
+  train_with("missing", folder / "none");
+  const SmallDisk disk(folder / "disk", "8k");  // room for the script, not for the drawing
+  if (!disk.mounted()) PAM_SKIP("no file system can be mounted here (it takes root)");
+  train_with("full", folder / "disk");
+}
+
 TEST_CASE("a truncated training case is named, and left out with --skip-bad alone", "[programs]") {
   PAM_SKIP_WITHOUT("train_folder");
   const auto program = program_named("train_folder");
@@ -125,6 +189,8 @@ TEST_CASE("a truncated training case is named, and left out with --skip-bad alon
   REQUIRE_THAT(end.err, Contains("skipped") && Contains("case1"));
   const auto scores = nlohmann::json::parse(std::ifstream(folder / "run" / "unet" / "scores.json"));
   REQUIRE(scores["cases"].size() == 1);
+  const auto record = nlohmann::json::parse(std::ifstream(folder / "run" / "run.json"));
+  REQUIRE(record["data"]["files"] == 6);  // what could not be read has no fingerprint
 }
 
 TEST_CASE("a run that begins afresh and is killed leaves nothing of the older one to go on with", "[programs]") {

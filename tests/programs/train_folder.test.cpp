@@ -10,6 +10,11 @@
 #include <algorithm>
 #include <array>
 #include <fstream>
+#include <regex>
+
+#if __has_include(<pty.h>)
+#include <pty.h>
+#endif
 
 namespace programs_train_folder_test {
 using namespace pam;
@@ -101,6 +106,10 @@ TEST_CASE("A folder of NIfTI gives scores, predictions with the input's affine, 
   const auto html = test::text_of(out / "report.html");
   REQUIRE(html.find("<script") == std::string::npos);
   REQUIRE(html.find("data:image/png;base64,") != std::string::npos);
+  const std::regex outside("(src|href|data|action|poster)\\s*=\\s*[\"']?(https?:)?//|url\\(\\s*[\"']?(https?:)?//");
+  for (const auto& page : {html, test::text_of(out / "unet" / "report.html")}) {  // nothing is loaded from elsewhere
+    REQUIRE(std::sregex_iterator(page.begin(), page.end(), outside) == std::sregex_iterator());
+  }
   const auto record = nlohmann::json::parse(std::ifstream(out / "run.json"));
   REQUIRE(record["data"]["files"] == 8);
   REQUIRE(record["options"]["label_values"] == "3");
@@ -199,19 +208,215 @@ TEST_CASE("--overwrite forgets the run of its folder, and no other run below it"
   SKIP_WITHOUT_PROGRAM();
   TempDir folder;
   make_folder(folder, 2, /*pictures=*/true);
-  const auto run_in = [&](const std::filesystem::path& out, const char* net) {
-    const auto outcome =
-        run(arguments_for(folder, {"--net", net, "--epochs", "1", "--out", out.string(), "--overwrite"}));
+  const auto run_in = [&](const std::filesystem::path& out, const char* net, const std::vector<std::string>& more) {
+    auto all = arguments_for(folder, {"--net", net, "--epochs", "1", "--out", out.string()});
+    all.insert(all.end(), more.begin(), more.end());
+    const auto outcome = run(all);
     INFO(outcome.err);
     REQUIRE(outcome.code == 0);
   };
-  run_in(folder / "runs" / "a", "unet");
-  run_in(folder / "runs", "unet");
+  run_in(folder / "runs" / "a", "unet", {});
+  run_in(folder / "runs", "unet", {"--overwrite"});
   REQUIRE(std::filesystem::exists(folder / "runs" / "a" / "unet" / "last.safetensors"));
-  run_in(folder / "runs", "d6unet");
+  const auto foreign = folder / "runs" / "other";  // a folder of another program, whose config.json says other things
+  test::write_file(foreign / "config.json", R"({"nets": ["wunet"]})");
+  test::write_file(foreign / "best.safetensors", "mine");
+  run_in(folder / "runs", "d6unet", {"--overwrite"});
+  REQUIRE(std::filesystem::exists(foreign / "best.safetensors"));
   REQUIRE(std::filesystem::exists(folder / "runs" / "a" / "unet" / "scores.json"));
-  REQUIRE_FALSE(std::filesystem::exists(folder / "runs" / "unet" / "last.safetensors"));
+  for (const char* name : {"last.safetensors", "report.html", "run.json", "scores.csv", "predictions"}) {
+    INFO(name);
+    REQUIRE_FALSE(std::filesystem::exists(folder / "runs" / "unet" / name));
+  }
 }
+
+std::vector<std::string> names_in(const std::filesystem::path& folder) {
+  std::vector<std::string> names;
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) names.push_back(entry.path().filename());
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+TEST_CASE("Predictions and overlays are of the scoring that stands beside them, not of an older one", "[programs]") {
+  SKIP_WITHOUT_PROGRAM();
+  TempDir folder;
+  make_folder(folder, 3, /*pictures=*/true);
+  const auto predicted = [&](const char* tested, const std::vector<std::string>& more) {
+    std::ofstream(folder / "split.json") << R"({"train": ["case0"], "test": [")" << tested << R"("]})";
+    auto all = arguments_for(folder, {"--net", "unet", "--epochs", "1", "--split", (folder / "split.json").string()});
+    all.insert(all.end(), more.begin(), more.end());
+    const auto outcome = run(all);
+    INFO(outcome.err);
+    REQUIRE(outcome.code == 0);
+    REQUIRE(names_in(folder / "run" / "unet" / "overlays") == names_in(folder / "run" / "unet" / "predictions"));
+    return names_in(folder / "run" / "unet" / "predictions");
+  };
+  REQUIRE(predicted("case1", {}) == std::vector<std::string>{"case1.png"});
+  REQUIRE(predicted("case2", {"--overwrite"}) == std::vector<std::string>{"case2.png"});
+  std::filesystem::remove(folder / "run" / "unet" / "scores.json");
+  REQUIRE(predicted("case1", {"--resume"}) == std::vector<std::string>{"case1.png"});
+}
+
+TEST_CASE("A resumed run tells which files are not those that it was begun with", "[programs]") {
+  SKIP_WITHOUT_PROGRAM();
+  TempDir folder;
+  make_folder(folder, 3, /*pictures=*/true);
+  const auto arguments = arguments_for(folder, {"--net", "unet", "--epochs", "1", "--resume"});
+  REQUIRE(run(arguments).code == 0);
+  auto outcome = run(arguments);
+  REQUIRE(outcome.code == 0);
+  REQUIRE_THAT(outcome.err, !Catch::Contains("notice"));
+  std::filesystem::copy_file(folder / "images" / "case0.png", folder / "images" / "case1.png",
+                             std::filesystem::copy_options::overwrite_existing);
+  outcome = run(arguments);
+  INFO(outcome.err);
+  REQUIRE(outcome.code == 0);
+  REQUIRE_THAT(outcome.err, Catch::Contains("data differ") && Catch::Contains("in 1 file: \"images/case1.png\"") &&
+                                Catch::Contains("--overwrite"));
+  REQUIRE_THAT(test::text_of(folder / "run" / "report.html"), Catch::Contains("data differ"));
+}
+
+TEST_CASE("--allow-changes lets a run go on with what may change, and nothing else", "[programs]") {
+  SKIP_WITHOUT_PROGRAM();
+  TempDir folder;
+  make_folder(folder, 3, /*pictures=*/true);
+  REQUIRE(run(arguments_for(folder, {"--net", "unet"})).code == 0);
+  const auto resumed = [&](std::vector<std::string> more) {
+    more.insert(more.end(), {"--out", (folder / "run").string(), "--resume"});
+    return run(more);
+  };
+  auto outcome = resumed({"--epochs", "3", "--lr", "0.0001"});
+  REQUIRE(outcome.code == 2);
+  REQUIRE_THAT(outcome.err, Catch::Contains("epochs is 2") && Catch::Contains("--allow-changes"));
+  outcome = resumed({"--seed", "1", "--allow-changes"});
+  REQUIRE(outcome.code == 2);
+  REQUIRE_THAT(outcome.err, Catch::Contains("seed is 0") && !Catch::Contains("--allow-changes"));
+  REQUIRE(resumed({"--layout", "nhwc"}).code == 0);  // rounding alone: begun on a GPU, gone on with on a CPU
+  outcome = resumed({"--epochs", "3", "--lr", "0.0001", "--clip", "1", "--allow-changes"});
+  INFO(outcome.err);
+  REQUIRE(outcome.code == 0);
+  const auto rows = test::text_of(folder / "run" / "unet" / "metrics.jsonl");
+  REQUIRE(std::count(rows.begin(), rows.end(), '\n') == 3);
+  outcome = resumed({});
+  REQUIRE(outcome.code == 0);
+  REQUIRE_THAT(outcome.out, Catch::Contains("unet: done already"));
+}
+
+TEST_CASE("A network's own config.json holds every option, and makes the network again", "[programs]") {
+  SKIP_WITHOUT_PROGRAM();
+  TempDir folder;
+  make_folder(folder, 3, /*pictures=*/true);
+  REQUIRE(run(arguments_for(folder, {"--nets", "unet", "d6unet", "--epochs", "1"})).code == 0);
+  const auto cell = folder / "run" / "unet";
+  auto config = nlohmann::json::parse(std::ifstream(cell / "config.json"));
+  REQUIRE(config["data"] == folder.path().string());
+  REQUIRE(config["label_values"] == "3");
+  REQUIRE(config["nets"] == std::vector<std::string>{"unet"});
+  REQUIRE(nlohmann::json::parse(std::ifstream(cell / "run.json"))["options"] == config);
+  const auto again = folder / "again";
+  const auto outcome = run({"--config", (cell / "config.json").string(), "--out", again.string()});
+  INFO(outcome.err);
+  REQUIRE(outcome.code == 0);
+  REQUIRE(test::first_difference_of(again / "unet" / "last.safetensors", cell / "last.safetensors") == "");
+}
+
+TEST_CASE("A checkpoint of another width or depth, a lost one and a broken config.json end with their sentences",
+          "[programs]") {
+  SKIP_WITHOUT_PROGRAM();
+  TempDir folder;
+  make_folder(folder, 5, /*pictures=*/true);
+  REQUIRE(run(arguments_for(folder, {"--net", "unet", "--validation-share", "0.2"})).code == 0);
+  const auto config = folder / "run" / "config.json", cell = folder / "run" / "unet";
+  const auto whole = nlohmann::json::parse(std::ifstream(config));
+  std::filesystem::remove(cell / "scores.json");
+  const auto state = test::text_of(cell / "last.state.safetensors");
+  const auto refused = [&](const nlohmann::json& changed, const std::vector<std::string>& words) {
+    std::ofstream(config) << changed.dump();
+    const auto outcome = run({"--out", (folder / "run").string(), "--resume"});
+    INFO(outcome.err);
+    REQUIRE(outcome.code == 2);
+    for (const auto& word : words) REQUIRE_THAT(outcome.err, Catch::Contains(word));
+    REQUIRE(test::text_of(cell / "last.state.safetensors") == state);
+  };
+  auto other = whole;
+  other["width"] = 8;
+  refused(other, {"last.state.safetensors", "has shape [4, 1, 3, 3] in the checkpoint, but this net has [8, 1, 3, 3]",
+                  "resume with the net"});
+  other = whole;
+  other["net_options"] = {{"depth", 4}};
+  refused(other, {"last.state.safetensors", "another depth", "resume with the net"});
+  std::ofstream(config) << R"({"epochs": 2)";
+  const auto broken = run({"--out", (folder / "run").string(), "--resume", "--overwrite"});
+  REQUIRE(broken.code == 2);
+  REQUIRE_THAT(broken.err, Catch::Contains("config.json") && Catch::Contains("delete it"));
+
+  std::ofstream(config) << whole.dump();
+  std::filesystem::remove(cell / "best.safetensors");
+  const auto lost = run({"--out", (folder / "run").string(), "--resume"});
+  INFO(lost.err);
+  REQUIRE(lost.code == 0);
+  REQUIRE_THAT(lost.err, Catch::Contains("best.safetensors") && Catch::Contains("scored are those of the last epoch"));
+}
+
+/// How many pixels an overlay has of each colour, by the words of include/pam/report/overlay.hpp.
+std::string colours_in_words(const torch::Tensor& p, const torch::Tensor& t) {
+  std::int64_t right = 0, missed = 0, invented = 0;
+  for (std::int64_t i = 0; i < p.numel(); ++i) {
+    const auto found = p.flatten()[i].item<int>(), truth = t.flatten()[i].item<int>();
+    if (found > 0 && found == truth) ++right;
+    if (found == 0 && truth > 0) ++missed;
+    if (found > 0 && found != truth) ++invented;
+  }
+  return fmt::format("{} pixels right (yellow), {} missed (blue), {} invented (red)", right, missed, invented);
+}
+
+TEST_CASE("The words under an overlay of several classes count its colours", "[programs]") {
+  SKIP_WITHOUT_PROGRAM();
+  TempDir folder;
+  make_folder(folder, 4, /*pictures=*/true);
+  // case3 is case0 once more, but the lower half of its box is of class 2, which no network could know.
+  const auto box = (read_label_image(folder / "labels" / "case0.png") == 3).to(torch::kByte);
+  auto truth = box.clone();
+  truth.narrow(0, 10, 30).mul_(2);
+  std::filesystem::copy_file(folder / "images" / "case0.png", folder / "images" / "case3.png",
+                             std::filesystem::copy_options::overwrite_existing);
+  write_label_image(folder / "labels" / "case3.png", truth);
+  for (int i = 0; i < 3; ++i) {
+    auto labels = (read_label_image(folder / "labels" / fmt::format("case{}.png", i)) == 3).to(torch::kByte);
+    labels[0].fill_(2);  // class 2 is learnt elsewhere
+    write_label_image(folder / "labels" / fmt::format("case{}.png", i), labels);
+  }
+  std::ofstream(folder / "split.json") << R"({"train": ["case0", "case1", "case2"], "test": ["case3"]})";
+  const auto outcome =
+      run(arguments_for(folder, {"--label-values", "1=1,2=2", "--net", "unet", "--split",
+                                 (folder / "split.json").string(), "--epochs", "60", "--lr", "0.02", "--width", "8",
+                                 "--loss", "dice_bce", "--schedule", "constant", "--flip", "false"}));
+  INFO(outcome.err);
+  REQUIRE(outcome.code == 0);
+  const auto predicted = read_label_image(folder / "run" / "unet" / "predictions" / "case3.png");
+  REQUIRE((predicted == 1).logical_and(truth == 2).any().item<bool>());  // found, but as the other class
+  const auto html = test::text_of(folder / "run" / "report.html");
+  CHECK_THAT(html, Catch::Contains(colours_in_words(predicted, truth)));
+  CHECK_THAT(html, Catch::Contains("Dice of the foreground"));
+}
+
+#if __has_include(<pty.h>)
+TEST_CASE("On a terminal an error has a line of its own", "[programs]") {
+  SKIP_WITHOUT_PROGRAM();
+  TempDir folder;
+  int terminal = -1, end = -1;
+  if (openpty(&terminal, &end, nullptr, nullptr, nullptr) != 0) PAM_SKIP("no pseudo-terminal can be opened");
+  test::ProgramRun refused(test::program_named("train_folder"), arguments_for(folder, {"--epochs", "0"}), {},
+                           [&] { dup2(end, STDERR_FILENO); });
+  REQUIRE(refused.wait().code == 2);
+  char text[512];
+  const auto length = read(terminal, text, sizeof text);
+  close(terminal);
+  close(end);
+  REQUIRE(length > 0);
+  REQUIRE(std::string(text, static_cast<std::size_t>(length)).rfind("\r\033[Kerror: --epochs", 0) == 0);
+}
+#endif
 
 TEST_CASE("What takes no part is told: cases in no list, classes that never occur", "[programs]") {
   SKIP_WITHOUT_PROGRAM();
@@ -254,13 +459,16 @@ TEST_CASE("Ctrl-C saves and ends with 130, and the resumed run has the weights o
 TEST_CASE("--print-config gives every option, and --config of it is the same run", "[programs]") {
   SKIP_WITHOUT_PROGRAM();
   TempDir folder;
-  auto arguments = arguments_for(folder, {"--lr", "0.01", "--set", "optimizer.beta1=0.8", "--print-config"});
+  const std::vector<std::string> arguments{
+      "--width", "4", "--lr", "0.01", "--set", "optimizer.beta1=0.8", "label_values=5", "title=T1", "--print-config"};
   const auto first = run(arguments);
   REQUIRE(first.code == 0);
   const auto config = nlohmann::json::parse(first.out);
   REQUIRE(config["optimizer"]["learning_rate"] == 0.01);
   REQUIRE(config["optimizer"]["beta1"] == 0.8);
   REQUIRE(config["width"] == 4);
+  REQUIRE(config["label_values"] == "5");  // text, because the option is text
+  REQUIRE(config["title"] == "T1");
   std::ofstream(folder / "config.json") << first.out;
   const auto second = run({"--config", (folder / "config.json").string(), "--print-config"});
   REQUIRE(second.out == first.out);
@@ -298,7 +506,9 @@ TEST_CASE("Bad input ends with code 2, one sentence, and nothing written", "[pro
     INFO(outcome.err);
     REQUIRE(outcome.code == 2);
     for (const auto& word : words) REQUIRE_THAT(outcome.err, Catch::Contains(word));
-    REQUIRE(std::count(outcome.err.begin(), outcome.err.end(), '\n') == 1);
+    const auto error = outcome.err.rfind("error: ");  // notices may come before it
+    REQUIRE(error != std::string::npos);
+    REQUIRE(std::count(outcome.err.begin() + static_cast<std::ptrdiff_t>(error), outcome.err.end(), '\n') == 1);
     REQUIRE_FALSE(std::filesystem::exists(folder / "run"));
   };
   refuses({"--net", "wunt"}, {"no network \"wunt\"", "wunet"});
@@ -306,6 +516,26 @@ TEST_CASE("Bad input ends with code 2, one sentence, and nothing written", "[pro
   refuses({"--epohcs", "3"}, {"--epohcs", "did you mean --epochs?"});
   refuses({"--epochs", "0"}, {"--epochs", "at least 1"});
   refuses({"--device", "cuda:99"}, {"cuda:99"});
+  refuses({"--clip", "-1"}, {"--clip", "at least 0"});
+  refuses({"--set", "accumulate=0"}, {"accumulate", "at least 1"});
+  refuses({"--set", "validate_every=0"}, {"validate_every", "at least 1"});
+  refuses({"--set", "patience=-1"}, {"patience", "at least 0"});
+  refuses({"--set", "patience=3"}, {"patience 3", "--validation-share"});
+  refuses({"--lr", "0"}, {"learning_rate must be positive"});
+  refuses({"--set", "optimizer.beta1=1"}, {"beta1", "below 1"});
+  refuses({"--set", "schedule.gamma=0"}, {"gamma must be above 0"});
+  refuses({"--set", "schedule.warm_up=9"}, {"warm_up must be between 0 and the run's 2 steps, got 9"});
+  refuses({"--set", "loss_options.smooth=0"}, {"smooth must be positive"});
+  refuses({"--channels", "7"}, {"case", "channels must be 0 (as stored), 1 or 3, got 7"});
+  const auto grey = test::text_of(folder / "images" / "case1.png");
+  write_image(folder / "images" / "case1.png", torch::zeros({3, 40, 48}, torch::kByte));
+  std::ofstream(folder / "split.json") << R"({"train": ["case0", "case1"], "test": ["case2"]})";
+  refuses({"--split", (folder / "split.json").string()},
+          {"case1: has 3 channels, but the case case0 has 1", "ask for one number of channels"});
+  std::ofstream(folder / "images" / "case1.png", std::ios::binary) << grey;
+  std::filesystem::create_directories(folder / "empty" / "images");
+  std::filesystem::create_directories(folder / "empty" / "labels");
+  refuses({"--data", (folder / "empty").string()}, {"empty/images", "holds no NIfTI files"});
   refuses({"--split", "case"}, {"--split case", "cases"});
   refuses({"--folds", "3", "--fold", "-1"}, {"--fold -1", "0 to 2"});
   refuses({"--folds", "4"}, {"there are 3 cases", "--folds 4"});

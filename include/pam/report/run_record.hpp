@@ -84,16 +84,29 @@ inline std::string compiler_name() {
 
 }  // namespace detail
 
-/// 16 hexadecimal digits that change when a file is added, removed, renamed, resized, or changed in its first or last
-/// 64 KiB (so that hundreds of volumes take a moment, not minutes). The order of `files` does not matter; only file
-/// names enter, not their folders, so a copied data set keeps its fingerprint. Throws `Error` for unreadable files.
-[[nodiscard]] inline std::string data_fingerprint(std::vector<std::filesystem::path> files) {
-  std::vector<std::pair<std::string, std::uint64_t>> parts;
+/// A file of the data, and a number that changes when it is resized, or changed in its first or last 64 KiB.
+struct FileFingerprint {
+  std::filesystem::path path;
+  std::uint64_t hash = 0;
+};
+
+/// Of each of `files`, in their order. Throws `Error` for unreadable files.
+[[nodiscard]] inline std::vector<FileFingerprint> file_fingerprints(const std::vector<std::filesystem::path>& files) {
+  std::vector<FileFingerprint> fingerprints;
   for (const auto& file : files) {
     detail::Fnv1a hash;
     detail::add_file(hash, file);
-    parts.emplace_back(file.filename().string(), hash.value());
+    fingerprints.push_back({file, hash.value()});
   }
+  return fingerprints;
+}
+
+/// 16 hexadecimal digits that change when a file is added, removed, renamed, resized, or changed in its first or last
+/// 64 KiB (so that hundreds of volumes take a moment, not minutes). The order of `files` does not matter; only file
+/// names enter, not their folders, so a copied data set keeps its fingerprint.
+[[nodiscard]] inline std::string data_fingerprint(const std::vector<FileFingerprint>& files) {
+  std::vector<std::pair<std::string, std::uint64_t>> parts;
+  for (const auto& file : files) parts.emplace_back(file.path.filename().string(), file.hash);
   std::sort(parts.begin(), parts.end());
   detail::Fnv1a all;
   for (const auto& [name, hash] : parts) {
@@ -101,6 +114,10 @@ inline std::string compiler_name() {
     all.add(&hash, sizeof hash);
   }
   return fmt::format("{:016x}", all.value());
+}
+
+[[nodiscard]] inline std::string data_fingerprint(const std::vector<std::filesystem::path>& files) {
+  return data_fingerprint(file_fingerprints(files));
 }
 
 /// "2026-11-23T18:55:02Z": a moment in UTC.
@@ -146,11 +163,14 @@ class RunRecord {
   }
 
   /// Fingerprint, number and folder of what the run reads.
-  RunRecord& data(const std::vector<std::filesystem::path>& files, const std::string& description) {
+  RunRecord& data(const std::vector<FileFingerprint>& files, const std::string& description) {
     json_["data"] = {{"description", description},
                      {"files", static_cast<std::int64_t>(files.size())},
                      {"fingerprint", data_fingerprint(files)}};
     return *this;
+  }
+  RunRecord& data(const std::vector<std::filesystem::path>& files, const std::string& description) {
+    return data(file_fingerprints(files), description);
   }
   /// Adds or replaces any other entry.
   RunRecord& set(const std::string& key, nlohmann::json value) {
