@@ -67,7 +67,8 @@ TEST_CASE("every whole number of a net's options has a bound", "[nets]") {
   // What a hostile file could set without one. The net fills in the others (kFilledIn).
   const auto unbounded = [](const auto& options) {
     std::vector<std::string> names;
-    for (const auto& item : options_to_json(options).items()) {
+    const auto json = options_to_json(options);  // items() refers to it
+    for (const auto& item : json.items()) {
       if (!item.value().is_number()) continue;
       const auto of_item = [&](const auto& bound) { return item.key() == bound.option; };
       const auto& bounds = pam::detail::kBounds;

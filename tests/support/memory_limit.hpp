@@ -23,8 +23,9 @@
 
 namespace pam::test {
 
+constexpr bool kAddressSanitizer = PAM_ADDRESS_SANITIZER != 0;
 /// False under the address sanitizer, whose shadow memory leaves no room for a limit; the scope then limits nothing.
-constexpr bool kMemoryIsLimited = PAM_ADDRESS_SANITIZER == 0;
+constexpr bool kMemoryIsLimited = !kAddressSanitizer;
 
 class MemoryLimit {
  public:
