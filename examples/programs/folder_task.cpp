@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <regex>
 #include <set>
 #include <utility>
 
@@ -102,11 +103,30 @@ void tell_unlisted(const std::vector<CaseFiles>& cases, const Split& split, cons
                                  file, fmt::join(left, ", "))});
 }
 
+/// Says where pictures look like slices or frames of one patient or film (p1_s001.png, p1_s002.png), which a split by
+/// file tears apart.
+void tell_slices(const std::vector<CaseFiles>& cases, Task& task) {
+  static const std::regex slice("(.+)[_-](?:s|sl|slice|z|f|frame)[_-]?[0-9]+", std::regex::icase);
+  std::set<std::string> wholes;
+  for (const auto& each : cases) {
+    std::smatch parts;
+    if (is_nifti_name(each.images.front()) || !std::regex_match(each.name, parts, slice)) continue;
+    if (wholes.insert(parts[1].str()).second) continue;
+    add_notices(task,
+                {fmt::format("The names {0}_… look like slices or frames of one case, but are split file by file, "
+                             "so that the test may hold what the training saw; keep them together with a split "
+                             "file (--split FILE.json).",
+                             parts[1].str())});
+    return;
+  }
+}
+
 /// The parts; hemispheres replace the cases by their halves.
 Split make_split(const FolderData& options, std::vector<CaseFiles>& cases, std::int64_t seed, Task& task) {
   const auto kind = split_kind(options, cases);
   if (kind == "hemispheres") return split_hemispheres(cases);
   if (kind == "cases") {
+    tell_slices(cases, task);
     return split_cases(names_of(cases), options.folds, options.fold, options.test_share, options.validation_share, seed,
                        "give more cases, or try --split hemispheres for one brain");
   }

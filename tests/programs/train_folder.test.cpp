@@ -418,6 +418,20 @@ TEST_CASE("On a terminal an error has a line of its own", "[programs]") {
 }
 #endif
 
+TEST_CASE("Pictures that look like slices of one case are not split without a word", "[programs]") {
+  SKIP_WITHOUT_PROGRAM();
+  TempDir folder;
+  make_folder(folder, 3, /*pictures=*/true);
+  for (const char* kind : {"images", "labels"}) {
+    std::filesystem::rename(folder / kind / "case0.png", folder / kind / "p1_s01.png");
+    std::filesystem::rename(folder / kind / "case1.png", folder / kind / "p1_s02.png");
+  }
+  const auto outcome = run(arguments_for(folder, {"--net", "unet", "--epochs", "1"}));
+  INFO(outcome.err);
+  REQUIRE(outcome.code == 0);
+  CHECK_THAT(outcome.err, Catch::Contains("The names p1_… look like slices") && Catch::Contains("--split FILE.json"));
+}
+
 TEST_CASE("What takes no part is told: cases in no list, classes that never occur", "[programs]") {
   SKIP_WITHOUT_PROGRAM();
   TempDir folder;

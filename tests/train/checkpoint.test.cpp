@@ -41,8 +41,10 @@ struct Outcome {
 };
 
 /// Trains a new net; `at_step(step)` is called after each step and may raise `stop`.
-Outcome train(FitOptions options, const std::function<void(std::int64_t)>& at_step = {}, std::uint64_t net_seed = 1) {
+Outcome train(FitOptions options, const std::function<void(std::int64_t)>& at_step = {}, std::uint64_t net_seed = 1,
+              bool drops = true) {
   auto net = fake_net(net_seed);
+  if (!drops) net->drop->options.p(0);
   FakeLoader loader(5);
   auto optimizer = make_adamw(net);
   options.validate = [&](std::int64_t) {
@@ -335,15 +337,19 @@ TEST_CASE("what a killed process left half-written is removed, and nobody else's
 
 TEST_CASE("a run goes on in another layout, which changes rounding alone", "[train]") {
   TempDir folder;
-  const auto unbroken = train(full_options(folder / "unbroken"));
+  // Without dropout, which LibTorch 2.15 draws in the order of the memory.
+  const auto train_plainly = [](const FitOptions& how, const std::function<void(std::int64_t)>& at_step = {}) {
+    return train(how, at_step, 1, /*drops=*/false);
+  };
+  const auto unbroken = train_plainly(full_options(folder / "unbroken"));
   std::atomic<bool> stop{false};
   auto options = full_options(folder / "broken");
   options.stop = &stop;
   options.channels_last = true;
-  train(options, [&](std::int64_t step) { stop = step == 4; });
+  train_plainly(options, [&](std::int64_t step) { stop = step == 4; });
   stop = false;
   options.channels_last = false;
-  const auto resumed = train(options);
+  const auto resumed = train_plainly(options);
   REQUIRE(resumed.result.resumed);
   // Some hundred float32 operations in another order, nine steps of 1e-3. A bias before a norm has no gradient but
   // rounding, of which AdamW makes whole steps.
