@@ -57,8 +57,8 @@ int main(int argc, char** argv) {
   app.add_option("--nsd-tolerance", score.nsd_tolerance, "of the normalised surface Dice, mm or pixels (default 1)");
   return run_program(app, argc, argv, [&] {
     tune_process(0);
-    for (const auto& file : {json, csv}) {
-      if (!file.empty()) check_writable(std::filesystem::absolute(file).parent_path());
+    for (const auto& [option, file] : {std::pair{"--json", json}, {"--csv", csv}}) {
+      if (!file.empty()) check_writable(option, std::filesystem::absolute(file).parent_path());
     }
     MaskReader prediction_reader(predicted_values.empty() ? values : predicted_values), truth_reader(values);
     score.classes = std::max(prediction_reader.classes(), truth_reader.classes());

@@ -151,8 +151,7 @@ AnyLoader make_loader(const std::shared_ptr<const SliceDataset>& slices, const L
 /// Every file of the cases that take part, each once; one that could not be read has no fingerprint either.
 std::vector<std::filesystem::path> files_of(const std::vector<CaseFiles>& cases, const Split& split,
                                             const std::vector<SkippedCase>& skipped) {
-  std::set<std::string> parts;
-  for (const auto* part : {&split.train, &split.validation, &split.test}) parts.insert(part->begin(), part->end());
+  auto parts = names_in(split);
   for (const auto& each : skipped) parts.erase(each.name);
   std::vector<std::filesystem::path> files;
   std::set<std::filesystem::path> seen;

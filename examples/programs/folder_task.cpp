@@ -92,8 +92,7 @@ Split split_folders(const std::vector<CaseFiles>& cases, Task& task) {
 
 /// Says which cases are in no part of a split file.
 void tell_unlisted(const std::vector<CaseFiles>& cases, const Split& split, const std::string& file, Task& task) {
-  std::set<std::string> listed;
-  for (const auto* part : {&split.train, &split.validation, &split.test}) listed.insert(part->begin(), part->end());
+  const auto listed = names_in(split);
   std::vector<std::string> left;
   for (const auto& each : cases) {
     if (listed.count(each.name) == 0) left.push_back(each.name);

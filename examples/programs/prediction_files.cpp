@@ -107,7 +107,7 @@ std::vector<CaseFiles> find_inputs(const std::vector<std::string>& inputs, const
 
 void check_results(const std::vector<CaseFiles>& cases, std::int64_t probabilities, const fs::path& out,
                    bool overwrite) {
-  check_writable(out);
+  check_writable("--out", out);
   std::set<std::string> names;
   std::map<fs::path, std::string> case_of;
   for (const auto& each : cases) {

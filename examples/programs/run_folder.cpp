@@ -77,18 +77,18 @@ std::vector<std::pair<std::string, std::string>> named_fingerprints(const std::v
 
 }  // namespace
 
-void check_writable(const std::filesystem::path& folder) {
+void check_writable(const std::string& option, const std::filesystem::path& folder) {
   auto existing = std::filesystem::absolute(folder);
   std::error_code ignored;
   while (!std::filesystem::exists(existing, ignored) && existing.has_relative_path()) existing = existing.parent_path();
-  check(std::filesystem::is_directory(existing, ignored), "--out {}: {} is a file, not a folder; choose another place",
-        folder.string(), existing.string());
-  check(::access(existing.c_str(), W_OK | X_OK) == 0, "--out {}: {} cannot be written to: {}; choose another place",
-        folder.string(), existing.string(), std::strerror(errno));
+  check(std::filesystem::is_directory(existing, ignored), "{} {}: {} is a file, not a folder; choose another place",
+        option, folder.string(), existing.string());
+  check(::access(existing.c_str(), W_OK | X_OK) == 0, "{} {}: {} cannot be written to: {}; choose another place",
+        option, folder.string(), existing.string(), std::strerror(errno));
 }
 
 void check_run_folder(const RunFolder& run) {
-  check_writable(run.out);
+  check_writable("--out", run.out);
   if (!std::filesystem::exists(config_path(run.out)) || run.overwrite) return;
   check(run.resume, "--out {}: holds a {} already; --resume goes on with it, --overwrite begins afresh",
         run.out.string(), run.what);

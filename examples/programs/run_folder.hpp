@@ -22,8 +22,8 @@ struct RunFolder {
   std::vector<std::string> free_options;  ///< beside those of the machine, what a continuation may change
 };
 
-/// Throws `Error` where files cannot be made in `folder`, which need not exist yet. Writes nothing.
-void check_writable(const std::filesystem::path& folder);
+/// Throws `Error` where files cannot be made in `folder`, which need not exist yet; `option` named it. Writes nothing.
+void check_writable(const std::string& option, const std::filesystem::path& folder);
 
 /// Throws `Error` where the folder cannot be written to, holds a run that must not be touched, or the same with other
 /// options. Writes nothing.

@@ -89,7 +89,7 @@ TEST_CASE("What predict writes is scored as it is, and results have a place befo
   CHECK(iou(folder) == Approx(1.0));
   const auto refused = evaluate(folder, {"--csv", (folder / "scores.json/scores.csv").string()});
   CHECK(refused.code == 2);
-  CHECK_THAT(refused.err, Contains("is a file, not a folder"));
+  CHECK_THAT(refused.err, Contains("--csv ") && Contains("is a file, not a folder"));
   CHECK(refused.out.empty());
 }
 

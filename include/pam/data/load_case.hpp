@@ -258,18 +258,16 @@ inline Case load_case_files(const CaseFiles& files, const CaseOptions& options) 
 /// Throws `Error` that names the case and the file: unreadable or damaged files, files of one case that differ in size
 /// (unless `resample`), unknown labels, NaN, a picture beside a volume, more than the memory holds.
 inline Case load_case(const CaseFiles& files, const CaseOptions& options = {}) {
-  const auto refuse = [&files](const char* why) { fail("case {}: {}", files.name, why); };
   try {
     return detail::load_case_files(files, options);
   } catch (const Error& error) {
-    refuse(error.what());
+    fail("case {}: {}", files.name, error.what());
   } catch (const std::exception& error) {  // a file that promises more than the memory holds, say
-    const auto first = files.images.empty() ? std::string() : files.images.front().string();
     const auto* from_torch = dynamic_cast<const c10::Error*>(&error);
-    const std::string text = from_torch != nullptr ? from_torch->what_without_backtrace() : error.what();
-    refuse((first + ": cannot be prepared: " + text + "; is it damaged, or too large for this memory?").c_str());
+    fail("case {}: {}: cannot be prepared: {}; is it damaged, or too large for this memory?", files.name,
+         files.images.empty() ? "" : files.images.front().string(),
+         from_torch != nullptr ? from_torch->what_without_backtrace() : error.what());
   }
-  return {};
 }
 
 }  // namespace pam

@@ -110,6 +110,13 @@ inline Split split_by_fold(const std::vector<std::string>& names, std::int64_t f
   return split;
 }
 
+/// The names in any part of `split`.
+inline std::set<std::string> names_in(const Split& split) {
+  std::set<std::string> names;
+  for (const auto* part : {&split.train, &split.validation, &split.test}) names.insert(part->begin(), part->end());
+  return names;
+}
+
 /// Checks explicit lists: every name is a case, none is in two parts, and there is something to train or test on.
 inline Split split_by_lists(const std::vector<std::string>& names, Split lists) {
   const std::set<std::string> known(names.begin(), names.end());
