@@ -34,11 +34,11 @@ sanitize: ## run the tests under AddressSanitizer and UndefinedBehaviorSanitizer
 	tools/run_tests.sh build/sanitize $(JOBS)
 
 install: ## install the headers and the CMake package into PREFIX (default /usr/local)
-	cmake -S . -B build/install -DPAM_BUILD_TESTS=OFF -DPAM_BUILD_EXAMPLES=OFF -DPAM_BUILD_BENCHMARKS=OFF
+	cmake -S . -B build/install -DPAM_BUILD_TESTS=OFF -DPAM_BUILD_EXAMPLES=OFF -DPAM_BUILD_APPS=OFF -DPAM_BUILD_BENCHMARKS=OFF
 	cmake --install build/install --prefix $(PREFIX)
 
 package: ## write the Debian package, headers and CMake package, into build/package
-	cmake -S . -B build/install -DPAM_BUILD_TESTS=OFF -DPAM_BUILD_EXAMPLES=OFF -DPAM_BUILD_BENCHMARKS=OFF
+	cmake -S . -B build/install -DPAM_BUILD_TESTS=OFF -DPAM_BUILD_EXAMPLES=OFF -DPAM_BUILD_APPS=OFF -DPAM_BUILD_BENCHMARKS=OFF
 	cpack --config build/install/CPackConfig.cmake -B build/package
 
 docs: ## build the documentation site into build/docs, refusing broken links

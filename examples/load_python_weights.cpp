@@ -7,8 +7,8 @@
 /// SAVED: where the weights go, .safetensors or .pt. LOGITS: where the network's answer goes, .safetensors.
 /// OPTIONS: the network as JSON, {"name": "fpa", "in_channels": 4}, where WEIGHTS does not say. REVERSED: true or
 /// false, where WEIGHTS does not say whether an RFNA was trained on reversed labels.
-#include <pam/io/weights.hpp>
 #include <pam/nets/zoo.hpp>
+#include <pam/weights/weights.hpp>
 
 #include <iostream>
 #include <string>

@@ -31,7 +31,7 @@ fi
 root=$(torch_root)
 
 # Examples, programs and the checks of the source tree need no second LibTorch; the tests do.
-cmake --preset dev -B "$build" -DCMAKE_PREFIX_PATH="$root" -DPAM_UNITY=ON -DPAM_BUILD_EXAMPLES=OFF \
+cmake --preset dev -B "$build" -DCMAKE_PREFIX_PATH="$root" -DPAM_UNITY=ON -DPAM_BUILD_EXAMPLES=OFF -DPAM_BUILD_APPS=OFF \
   -DPAM_BUILD_BENCHMARKS=OFF -DPAM_BUILD_CHECKS=OFF
 cmake --build "$build" --parallel "$jobs"
 echo "Testing with torch $("$venv/bin/pip" show torch 2>/dev/null | sed -n 's/^Version: //p')"

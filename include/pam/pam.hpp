@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /// Everything for building, training and scoring networks: the model side and the trainer, LibTorch alone.
 /// What needs a component is included by name: <pam/io/...>, <pam/data/...>, <pam/report/...>; so are the zoo
-/// (<pam/nets/zoo.hpp> instantiates every network) and training over several processes (<pam/train/process_group.hpp>).
+/// (<pam/nets/zoo.hpp> instantiates every network) and training over several processes (<pam/train/distributed/process_group.hpp>).
 /// A test (tests/headers/check_umbrella.cmake) keeps this list complete.
 #pragma once
 
@@ -12,15 +12,15 @@
 #include <pam/attention/false_positive_attention.hpp>
 #include <pam/attention/gather_excite.hpp>
 #include <pam/attention/global_context.hpp>
-#include <pam/attention/reduction.hpp>
 #include <pam/attention/reverse_false_negative_attention.hpp>
 #include <pam/attention/spatial_channel_squeeze_excite.hpp>
 #include <pam/attention/squeeze_excite.hpp>
 #include <pam/core/allocation.hpp>
+#include <pam/core/atomic_file.hpp>
 #include <pam/core/autocast.hpp>
 #include <pam/core/clone.hpp>
+#include <pam/core/config.hpp>
 #include <pam/core/cuda_graph.hpp>
-#include <pam/core/each_once.hpp>
 #include <pam/core/error.hpp>
 #include <pam/core/inspect.hpp>
 #include <pam/core/memory_format.hpp>
@@ -30,14 +30,25 @@
 #include <pam/core/precision.hpp>
 #include <pam/core/prediction.hpp>
 #include <pam/core/seed.hpp>
+#include <pam/core/stopwatch.hpp>
 #include <pam/core/torch.hpp>
 #include <pam/core/traits.hpp>
+#include <pam/core/unique_parameters.hpp>
 #include <pam/core/version.hpp>
-#include <pam/kernels/autograd.hpp>
+#include <pam/data/augment.hpp>
+#include <pam/data/case_files.hpp>
+#include <pam/data/dataset.hpp>
+#include <pam/data/loader.hpp>
+#include <pam/data/normalise.hpp>
+#include <pam/data/ordered_workers.hpp>
+#include <pam/data/plane_size.hpp>
+#include <pam/data/sample.hpp>
+#include <pam/data/split.hpp>
+#include <pam/inference/largest_component.hpp>
+#include <pam/inference/predict_planes.hpp>
 #include <pam/kernels/backend.hpp>
 #include <pam/kernels/dice.hpp>
 #include <pam/kernels/dilated_branch.hpp>
-#include <pam/kernels/dispatch.hpp>
 #include <pam/kernels/gate.hpp>
 #include <pam/kernels/instance_norm.hpp>
 #include <pam/kernels/pointwise.hpp>
@@ -49,7 +60,6 @@
 #include <pam/losses/dice_bce_loss.hpp>
 #include <pam/losses/dice_loss.hpp>
 #include <pam/losses/focal_loss.hpp>
-#include <pam/losses/loss_target.hpp>
 #include <pam/losses/segmentation_loss.hpp>
 #include <pam/losses/tversky_loss.hpp>
 #include <pam/metrics/case_scores.hpp>
@@ -65,32 +75,29 @@
 #include <pam/nets/graphed_inference.hpp>
 #include <pam/nets/network.hpp>
 #include <pam/nets/network_json.hpp>
-#include <pam/nets/predict.hpp>
 #include <pam/nets/receptive_field.hpp>
 #include <pam/nets/unet.hpp>
+#include <pam/report/network_result.hpp>
+#include <pam/report/overlay.hpp>
+#include <pam/report/table.hpp>
 #include <pam/train/checkpoint.hpp>
-#include <pam/train/checkpointer.hpp>
-#include <pam/train/communicator.hpp>
 #include <pam/train/events.hpp>
 #include <pam/train/fgsm.hpp>
 #include <pam/train/fit.hpp>
 #include <pam/train/fit_options.hpp>
-#include <pam/train/fit_run.hpp>
 #include <pam/train/fused_adamw.hpp>
-#include <pam/train/gradient_buckets.hpp>
 #include <pam/train/graphed_step.hpp>
 #include <pam/train/interrupt.hpp>
 #include <pam/train/log.hpp>
-#include <pam/train/loss_reader.hpp>
 #include <pam/train/loss_scaler.hpp>
 #include <pam/train/optimizer.hpp>
-#include <pam/train/optimizer_state.hpp>
-#include <pam/train/process_environment.hpp>
 #include <pam/train/progress.hpp>
-#include <pam/train/resume.hpp>
 #include <pam/train/reversed_labels.hpp>
 #include <pam/train/schedule.hpp>
-#include <pam/train/socket.hpp>
-#include <pam/train/stopwatch.hpp>
 #include <pam/train/tensorboard.hpp>
+#include <pam/weights/load_report.hpp>
+#include <pam/weights/safetensors.hpp>
+#include <pam/weights/state_dict.hpp>
+#include <pam/weights/torch_zip.hpp>
+#include <pam/weights/weights.hpp>
 // IWYU pragma: end_exports

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include <pam/attention/reduction.hpp>
+#include <pam/attention/detail/reduction.hpp>
 
 #include "support/catch.hpp"
 

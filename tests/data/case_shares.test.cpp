@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include <pam/data/case_shares.hpp>
+#include <pam/data/detail/case_shares.hpp>
 #include <pam/data/loader.hpp>
 
 #include "support/catch.hpp"

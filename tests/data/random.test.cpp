@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <pam/data/augment.hpp>
-#include <pam/data/random.hpp>
+#include <pam/data/detail/random.hpp>
 
 #include "support/catch.hpp"
 

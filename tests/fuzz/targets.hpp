@@ -3,9 +3,9 @@
 /// pam::Error. Anything else (another exception, a signal, a sanitizer's report, endless memory) is a bug.
 #pragma once
 
-#include <pam/io/nifti.hpp>
-#include <pam/io/safetensors.hpp>
-#include <pam/io/torch_zip.hpp>
+#include <pam/images/nifti.hpp>
+#include <pam/weights/safetensors.hpp>
+#include <pam/weights/torch_zip.hpp>
 
 #include <array>
 #include <cstdint>

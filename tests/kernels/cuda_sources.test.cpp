@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 // The CUDA kernels without a GPU: NVRTC compiles them (it needs none), and the host runs them.
 #include <pam/core/seed.hpp>
-#include <pam/kernels/cuda/code_cache.hpp>
-#include <pam/kernels/cuda/dice.hpp>
-#include <pam/kernels/cuda/dilated_branch.hpp>
-#include <pam/kernels/cuda/instance_norm.hpp>
-#include <pam/kernels/cuda/nvrtc.hpp>
-#include <pam/kernels/cuda/upsample.hpp>
+#include <pam/kernels/detail/cuda/code_cache.hpp>
+#include <pam/kernels/detail/cuda/dice.hpp>
+#include <pam/kernels/detail/cuda/dilated_branch.hpp>
+#include <pam/kernels/detail/cuda/instance_norm.hpp>
+#include <pam/kernels/detail/cuda/nvrtc.hpp>
+#include <pam/kernels/detail/cuda/upsample.hpp>
 #include <pam/kernels/dice.hpp>
 #include <pam/kernels/dilated_branch.hpp>
 #include <pam/kernels/instance_norm.hpp>

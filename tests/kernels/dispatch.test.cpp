@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
+#include <pam/kernels/detail/dispatch.hpp>
 #include <pam/kernels/dice.hpp>
 #include <pam/kernels/dilated_branch.hpp>
-#include <pam/kernels/dispatch.hpp>
 #include <pam/kernels/pointwise.hpp>
 #include <pam/kernels/upsample.hpp>
 

@@ -5,7 +5,7 @@
 #pragma once
 
 #include <pam/core/error.hpp>
-#include <pam/kernels/cuda/launcher.hpp>
+#include <pam/kernels/detail/cuda/launcher.hpp>
 
 #include "support/files.hpp"
 

@@ -2,7 +2,7 @@
 /// What the kernels' tests share: shapes that break loops, layouts, and the comparison with float64.
 #pragma once
 
-#include <pam/kernels/dispatch.hpp>
+#include <pam/kernels/detail/dispatch.hpp>
 
 #include "support/catch.hpp"
 #include "support/tensor_matchers.hpp"

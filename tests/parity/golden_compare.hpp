@@ -4,7 +4,7 @@
 #pragma once
 
 #include <pam/core/seed.hpp>
-#include <pam/io/weights.hpp>
+#include <pam/weights/weights.hpp>
 
 #include "parity/golden_module.hpp"
 #include "parity/key_map.hpp"

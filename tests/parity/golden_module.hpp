@@ -4,8 +4,8 @@
 
 #include <pam/attention/gather_excite.hpp>
 #include <pam/attention/squeeze_excite.hpp>
-#include <pam/io/safetensors.hpp>
 #include <pam/nets/zoo.hpp>
+#include <pam/weights/safetensors.hpp>
 
 #include "parity/released_nets.hpp"
 

@@ -4,7 +4,7 @@
 /// is followed by an attention or not, one convolution or two), the module's own names decide.
 #pragma once
 
-#include <pam/io/state_dict.hpp>
+#include <pam/weights/state_dict.hpp>
 
 #include <regex>
 #include <set>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /// Overlays: every pixel's colour by hand, windows, tiles, and the choice of slices.
-#include <pam/report/html_style.hpp>
+#include "report/html_style.hpp"
 #include <pam/report/overlay.hpp>
 
 #include "support/catch.hpp"

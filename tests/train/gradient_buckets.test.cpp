@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include <pam/train/gradient_buckets.hpp>
+#include <pam/train/distributed/detail/gradient_buckets.hpp>
 
 #include "support/catch.hpp"
 #include "support/tensor_matchers.hpp"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include <pam/train/process_environment.hpp>
+#include <pam/train/distributed/process_environment.hpp>
 
 #include "support/catch.hpp"
 

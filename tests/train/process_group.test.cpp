@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /// Two processes on loopback. Each test runs in a process of its own, which forks the ranks (train/forks.hpp).
-#include <pam/train/process_group.hpp>
+#include <pam/train/distributed/process_group.hpp>
 
 #include <pam/data/loader.hpp>
 #include <pam/losses/segmentation_loss.hpp>

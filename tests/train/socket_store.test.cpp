@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include <pam/train/process_group.hpp>
+#include <pam/train/distributed/process_group.hpp>
 
 #include "support/catch.hpp"
 #include "train/forks.hpp"

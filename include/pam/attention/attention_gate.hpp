@@ -12,7 +12,7 @@
 /// phi is linear and 1x1, so it commutes with the bilinear upsampling of g; it is computed first, on fewer pixels.
 #pragma once
 
-#include <pam/attention/reduction.hpp>
+#include <pam/attention/detail/reduction.hpp>
 #include <pam/core/inspect.hpp>
 #include <pam/core/options.hpp>
 #include <pam/kernels/upsample.hpp>

@@ -11,7 +11,7 @@
 ///         Y
 #pragma once
 
-#include <pam/attention/reduction.hpp>
+#include <pam/attention/detail/reduction.hpp>
 #include <pam/core/inspect.hpp>
 #include <pam/core/memory_format.hpp>
 #include <pam/core/options.hpp>

@@ -9,7 +9,7 @@
 ///         +-------------------------------------------------------------------(*)--(+ X)--> Y      (extent 4: two G)
 #pragma once
 
-#include <pam/attention/reduction.hpp>
+#include <pam/attention/detail/reduction.hpp>
 #include <pam/core/inspect.hpp>
 #include <pam/core/options.hpp>
 #include <pam/kernels/gate.hpp>

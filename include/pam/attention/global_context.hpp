@@ -12,7 +12,7 @@
 /// (Python's PyTorch refuses it); so `paper()` has the original's layer norm there and is theirs otherwise.
 #pragma once
 
-#include <pam/attention/reduction.hpp>
+#include <pam/attention/detail/reduction.hpp>
 #include <pam/core/inspect.hpp>
 #include <pam/core/options.hpp>
 

@@ -9,7 +9,7 @@
 ///         +--> 1x1 to 1 ---------------------------------> sigmoid --(* X)--+
 #pragma once
 
-#include <pam/attention/reduction.hpp>
+#include <pam/attention/detail/reduction.hpp>
 #include <pam/core/inspect.hpp>
 #include <pam/core/options.hpp>
 

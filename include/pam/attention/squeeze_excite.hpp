@@ -8,7 +8,7 @@
 ///         +-----------------------------------------------------------------(*)--(+ X)--> Y
 #pragma once
 
-#include <pam/attention/reduction.hpp>
+#include <pam/attention/detail/reduction.hpp>
 #include <pam/core/inspect.hpp>
 #include <pam/core/options.hpp>
 #include <pam/kernels/gate.hpp>

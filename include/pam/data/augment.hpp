@@ -3,7 +3,7 @@
 #pragma once
 
 #include <pam/core/error.hpp>
-#include <pam/data/random.hpp>
+#include <pam/data/detail/random.hpp>
 #include <pam/data/sample.hpp>
 
 #include <algorithm>

@@ -2,17 +2,16 @@
 /// `DataLoader`: batches of a `Dataset`, made ahead of time on worker threads.
 /// Order, shuffling and augmentation are pure functions of (seed, epoch, sample index): the batches of an epoch are the
 /// same for any number of threads, and a resumed run needs nothing but the epoch's number.
-/// With several processes each draws from its own share of the cases (data/case_shares.hpp).
+/// With several processes each draws from its own share of the cases (data/detail/case_shares.hpp).
 #pragma once
 
 #include <pam/core/error.hpp>
 #include <pam/data/augment.hpp>
-#include <pam/data/case.hpp>
-#include <pam/data/case_shares.hpp>
-#include <pam/data/crop.hpp>
 #include <pam/data/dataset.hpp>
+#include <pam/data/detail/case_shares.hpp>
+#include <pam/data/detail/random.hpp>
 #include <pam/data/ordered_workers.hpp>
-#include <pam/data/random.hpp>
+#include <pam/data/plane_size.hpp>
 
 #include <algorithm>
 #include <cstdint>
@@ -75,7 +74,7 @@ class DataLoader {
     }
     if (options_.shuffle) SampleRandom(options_.seed, epoch_, kShuffleStream).shuffle(order_);
     if (shares_) order_ = shares_->filled(std::move(order_));
-    workers_ = std::make_unique<detail::OrderedWorkers<Batch>>(
+    workers_ = std::make_unique<OrderedWorkers<Batch>>(
         batches(), options_.workers, options_.ahead, [this](std::int64_t index) { return make_batch(index); });
   }
 
@@ -198,7 +197,7 @@ class DataLoader {
   std::optional<CaseShares> shares_;  ///< with several processes
   std::uint64_t epoch_ = 0;
   std::vector<std::int64_t> order_;
-  std::unique_ptr<detail::OrderedWorkers<Batch>> workers_;
+  std::unique_ptr<OrderedWorkers<Batch>> workers_;
 };
 
 }  // namespace pam

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// Internals of the data loader and of the slice data set: threads that make item 0, 1, 2, … ahead of time; the
+/// `OrderedWorkers`: threads that make item 0, 1, 2, … ahead of time, for data loaders and data sets; the
 /// consumer gets them in order, however many threads there are, and gets the exceptions too.
 #pragma once
 
@@ -18,7 +18,7 @@
 #include <utility>
 #include <vector>
 
-namespace pam::detail {
+namespace pam {
 
 /// Makes `count` items with `make(index)` on `workers` threads, at most `ahead` items before the consumer
 /// (0 workers: on the consumer's thread). Destroying it stops the threads after the item that each is busy with.
@@ -113,4 +113,4 @@ class OrderedWorkers {
   std::vector<std::thread> threads_;
 };
 
-}  // namespace pam::detail
+}  // namespace pam

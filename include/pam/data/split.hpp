@@ -4,8 +4,8 @@
 #pragma once
 
 #include <pam/core/error.hpp>
-#include <pam/data/case.hpp>
-#include <pam/data/random.hpp>
+#include <pam/data/case_files.hpp>
+#include <pam/data/detail/random.hpp>
 
 #include <nlohmann/json.hpp>
 

@@ -2,11 +2,11 @@
 /// Sigmoid and the sums of the soft Dice loss in one pass.
 #pragma once
 
-#include <pam/kernels/cpu/dice.hpp>
-#include <pam/kernels/dispatch.hpp>
+#include <pam/kernels/detail/cpu/dice.hpp>
+#include <pam/kernels/detail/dispatch.hpp>
 
 #ifdef PAM_WITH_CUDA
-#include <pam/kernels/cuda/dice.hpp>
+#include <pam/kernels/detail/cuda/dice.hpp>
 #endif
 
 namespace pam::kernels {

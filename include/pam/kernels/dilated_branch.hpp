@@ -4,11 +4,11 @@
 /// fusion).
 #pragma once
 
-#include <pam/kernels/cpu/dilated_branch.hpp>
+#include <pam/kernels/detail/cpu/dilated_branch.hpp>
 #include <pam/kernels/instance_norm.hpp>
 
 #ifdef PAM_WITH_CUDA
-#include <pam/kernels/cuda/dilated_branch.hpp>
+#include <pam/kernels/detail/cuda/dilated_branch.hpp>
 #endif
 
 namespace pam::kernels {

@@ -2,12 +2,12 @@
 /// Instance normalisation (affine, no running statistics) with what follows it: ReLU, and the attention gate.
 #pragma once
 
-#include <pam/kernels/cpu/instance_norm.hpp>
-#include <pam/kernels/dispatch.hpp>
+#include <pam/kernels/detail/cpu/instance_norm.hpp>
+#include <pam/kernels/detail/dispatch.hpp>
 #include <pam/kernels/gate.hpp>
 
 #ifdef PAM_WITH_CUDA
-#include <pam/kernels/cuda/instance_norm.hpp>
+#include <pam/kernels/detail/cuda/instance_norm.hpp>
 #endif
 
 namespace pam::kernels {

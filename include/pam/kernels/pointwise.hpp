@@ -5,7 +5,7 @@
 #pragma once
 
 #include <pam/core/autocast.hpp>
-#include <pam/kernels/dispatch.hpp>
+#include <pam/kernels/detail/dispatch.hpp>
 
 #include <cstring>
 

@@ -2,12 +2,12 @@
 /// Bilinear upsampling (align_corners) with what follows it: the concatenation with a skip, and RFNA's gate.
 #pragma once
 
-#include <pam/kernels/cpu/upsample.hpp>
-#include <pam/kernels/dispatch.hpp>
+#include <pam/kernels/detail/cpu/upsample.hpp>
+#include <pam/kernels/detail/dispatch.hpp>
 #include <pam/kernels/gate.hpp>
 
 #ifdef PAM_WITH_CUDA
-#include <pam/kernels/cuda/upsample.hpp>
+#include <pam/kernels/detail/cuda/upsample.hpp>
 #endif
 
 namespace pam::kernels {

@@ -2,7 +2,7 @@
 /// Cross-entropy from logits: binary for one channel, over the softmax for more. The mean over the pixels that count.
 #pragma once
 
-#include <pam/losses/loss_target.hpp>
+#include <pam/losses/detail/loss_target.hpp>
 
 namespace pam {
 

@@ -6,7 +6,7 @@
 #pragma once
 
 #include <pam/kernels/dice.hpp>
-#include <pam/losses/loss_target.hpp>
+#include <pam/losses/detail/loss_target.hpp>
 
 namespace pam {
 

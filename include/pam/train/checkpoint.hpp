@@ -13,8 +13,8 @@
 
 #include <pam/core/error.hpp>
 #include <pam/core/options_json.hpp>
-#include <pam/io/safetensors.hpp>
-#include <pam/train/optimizer_state.hpp>
+#include <pam/train/detail/optimizer_state.hpp>
+#include <pam/weights/safetensors.hpp>
 
 #include <cstdint>
 #include <filesystem>

@@ -7,13 +7,13 @@
 ///                 next() blocked since start_epoch; skip(n) where it can do better than n times next(). What it gives
 ///                 is a function of the epoch alone. Batch: images, labels, case_names, slices
 ///   Loss          loss(logits, labels) -> scalar
-///   Communicator  see train/communicator.hpp
+///   Communicator  see train/distributed/communicator.hpp
 #pragma once
 
 #include <pam/core/seed.hpp>
-#include <pam/train/communicator.hpp>
+#include <pam/train/detail/fit_run.hpp>
+#include <pam/train/distributed/communicator.hpp>
 #include <pam/train/fit_options.hpp>
-#include <pam/train/fit_run.hpp>
 
 #include <memory>
 #include <type_traits>

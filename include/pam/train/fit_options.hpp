@@ -3,9 +3,9 @@
 #pragma once
 
 #include <pam/core/precision.hpp>
-#include <pam/io/state_dict.hpp>
 #include <pam/train/events.hpp>
 #include <pam/train/schedule.hpp>
+#include <pam/weights/state_dict.hpp>
 
 #include <atomic>
 #include <cmath>

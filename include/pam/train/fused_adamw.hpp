@@ -3,7 +3,7 @@
 /// launches of the plain one take longer than a small network's convolutions.
 #pragma once
 
-#include <pam/train/optimizer_state.hpp>
+#include <pam/train/detail/optimizer_state.hpp>
 
 #include <map>
 #include <memory>

@@ -4,8 +4,8 @@
 #pragma once
 
 #include <pam/core/cuda_graph.hpp>
-#include <pam/core/each_once.hpp>
 #include <pam/core/precision.hpp>
+#include <pam/core/unique_parameters.hpp>
 
 #include <algorithm>
 #include <limits>
@@ -63,7 +63,7 @@ class GraphedTrainingStep {
           describe_tensor(images), describe_tensor(labels));
     check_precision(precision, images.device());
     images_ = images.detach().clone(), labels_ = labels.detach().clone();
-    parameters_ = each_once(model_->parameters());
+    parameters_ = unique_parameters(model_->parameters());
     record();
   }
   GraphedTrainingStep(const GraphedTrainingStep&) = delete;

@@ -2,8 +2,8 @@
 /// Metrics of a training on disk: one row an epoch in metrics.jsonl (JSON lines) and metrics.csv.
 #pragma once
 
+#include <pam/core/atomic_file.hpp>
 #include <pam/core/error.hpp>
-#include <pam/io/atomic_file.hpp>
 #include <pam/train/events.hpp>
 
 #include <nlohmann/json.hpp>

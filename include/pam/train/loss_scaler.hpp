@@ -4,8 +4,8 @@
 /// Constants as in PyTorch's GradScaler (Micikevicius et al. 2018, https://arxiv.org/abs/1710.03740, section 3.2).
 #pragma once
 
-#include <pam/core/each_once.hpp>
 #include <pam/core/error.hpp>
+#include <pam/core/unique_parameters.hpp>
 
 #include <cmath>
 #include <cstdint>
@@ -42,7 +42,7 @@ class LossScaler {
   [[nodiscard]] bool unscale(const std::vector<torch::Tensor>& parameters) const {
     torch::NoGradGuard no_grad;
     std::vector<torch::Tensor> gradients;
-    for (const auto& parameter : each_once(parameters)) {
+    for (const auto& parameter : unique_parameters(parameters)) {
       if (parameter.grad().defined()) gradients.push_back(parameter.grad());
     }
     if (gradients.empty()) return true;

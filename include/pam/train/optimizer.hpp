@@ -3,9 +3,9 @@
 /// `fit` takes any of LibTorch's AdamW, Adam and SGD; this is the recipe's default.
 #pragma once
 
-#include <pam/core/each_once.hpp>
 #include <pam/core/error.hpp>
 #include <pam/core/options_json.hpp>
+#include <pam/core/unique_parameters.hpp>
 #include <pam/train/fused_adamw.hpp>
 
 #include <cmath>
@@ -53,7 +53,7 @@ template <typename Model>
 FusedAdamW make_adamw(const Model& model, const OptimizerOptions& options = {}) {
   check_optimizer(options);
   std::vector<torch::Tensor> trained;
-  for (const auto& parameter : each_once(model->parameters())) {
+  for (const auto& parameter : unique_parameters(model->parameters())) {
     if (parameter.requires_grad()) trained.push_back(parameter);
   }
   check(!trained.empty(), "optimizer: the model has no parameter that requires a gradient; is all of it frozen?");

@@ -2,7 +2,7 @@
 /// Training metrics as TensorBoard scalars: one point an epoch for every number that metrics.jsonl has.
 #pragma once
 
-#include <pam/io/event_file.hpp>
+#include <pam/train/detail/event_file.hpp>
 #include <pam/train/events.hpp>
 
 #include <cmath>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <pam/core/version.hpp>
-#include <pam/io/image.hpp>
-#include <pam/io/nifti.hpp>
+#include <pam/images/image.hpp>
+#include <pam/images/nifti.hpp>
 
 #include <iostream>
 

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: MIT
+#include "cli/option_reader.hpp"
+
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <iterator>
+
+namespace pam::apps {
+
+std::filesystem::path config_path(const std::filesystem::path& out) { return out / "config.json"; }
+
+nlohmann::json options_of_run(const std::string& out) {
+  const auto path = config_path(out);
+  if (out.empty() || !std::filesystem::exists(path)) return nullptr;
+  auto json = nlohmann::json::parse(std::ifstream(path), nullptr, /*allow_exceptions=*/false);
+  check(json.is_object(),
+        "{}: is not the configuration of a run; put the whole file back, or delete it and begin afresh with "
+        "--overwrite, without --resume",
+        path.string());
+  return json;
+}
+
+nlohmann::json nested_option(const std::string& key, nlohmann::json value) {
+  const auto dot = key.find('.');
+  if (dot == std::string::npos) return {{key, std::move(value)}};
+  return {{key.substr(0, dot), nested_option(key.substr(dot + 1), std::move(value))}};
+}
+
+std::pair<std::string, std::string> split_assignment(const std::string& text) {
+  const auto equals = text.find('=');
+  check(equals != std::string::npos && equals > 0,
+        "--set {}: must be KEY=VALUE, such as --set optimizer.weight_decay=1e-4", text);
+  return {text.substr(0, equals), text.substr(equals + 1)};
+}
+
+nlohmann::json typed_words(const nlohmann::json& words, const nlohmann::json& before) {
+  if (words.is_string()) {
+    auto value = nlohmann::json::parse(words.get<std::string>(), nullptr, /*allow_exceptions=*/false);
+    return value.is_discarded() || (before.is_string() && !value.is_string()) ? words : value;
+  }
+  auto typed = words;
+  for (auto& item : typed.items()) {
+    item.value() =
+        typed_words(item.value(), before.is_object() ? before.value(item.key(), nlohmann::json()) : nlohmann::json());
+  }
+  return typed;
+}
+
+nlohmann::json load_options_file(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  check(in.is_open(), "{}: cannot be opened: {}; --config names a JSON file", path, std::strerror(errno));
+  const std::string text{std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
+  try {
+    return nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/true, /*ignore_comments=*/true);
+  } catch (const nlohmann::json::parse_error& error) {
+    fail("{}: is not JSON: {}; --print-config shows what a configuration looks like", path, error.what());
+  }
+}
+
+OptionReader::OptionReader(CLI::App& app) : app_(&app) {
+  app.add_option("--config", config_, "JSON file with any of the options (--print-config shows all)");
+  app.add_option_function<std::vector<std::string>>(
+         "--set",
+         [this](const std::vector<std::string>& assignments) {
+           for (const auto& text : assignments) {
+             const auto [key, value] = split_assignment(text);
+             take(key, value, "--set", /*words=*/true);
+           }
+         },
+         "KEY=VALUE: any option of --print-config, such as --set optimizer.weight_decay=1e-4")
+      ->take_all();
+  app.add_flag("--print-config", print_, "print all options as JSON and end");
+}
+
+CLI::Option* OptionReader::add_switch(const std::string& flag, const std::string& key, const std::string& help) {
+  return app_->add_flag_function(
+      flag, [this, key, flag](std::int64_t) { take(key, true, flag); }, help);
+}
+
+void OptionReader::take(const std::string& key, nlohmann::json value, const std::string& where, bool words) {
+  given_.push_back({where, nested_option(key, std::move(value)), words});
+}
+
+}  // namespace pam::apps

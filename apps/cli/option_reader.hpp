@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: MIT
+/// `OptionReader`: a program's options from defaults, `--config FILE`, `--set KEY=VALUE` and its own flags, in this
+/// order, the later ones winning. All of them are the fields of one options struct (core/options.hpp), so that what
+/// `--print-config` writes is everything the program knows, and `--config` of it gives the same run.
+#pragma once
+
+#include <pam/core/options_json.hpp>
+
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+
+#include <filesystem>
+#include <iostream>
+#include <memory>
+#include <string>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+namespace pam::apps {
+
+/// The options of the run in folder `out`: what its config.json says; null where there is no run.
+nlohmann::json options_of_run(const std::string& out);
+/// out/config.json
+std::filesystem::path config_path(const std::filesystem::path& out);
+
+/// {"a": {"b": value}} from "a.b".
+nlohmann::json nested_option(const std::string& key, nlohmann::json value);
+/// KEY and VALUE of `--set KEY=VALUE`; throws `Error` where there is no "=".
+std::pair<std::string, std::string> split_assignment(const std::string& text);
+/// Options from one place: a file, or a flag.
+struct Given {
+  std::string where;
+  nlohmann::json options;
+  bool words = false;  ///< the values are words of the command line, whose type is that of the option
+};
+/// The values that words of the command line mean: text where the option in `before` is text ("--set label_values=1"),
+/// else JSON; a word that is none, such as dice, is itself.
+nlohmann::json typed_words(const nlohmann::json& words, const nlohmann::json& before);
+/// The JSON of `--config FILE`, comments allowed. Throws `Error` naming the file.
+nlohmann::json load_options_file(const std::string& path);
+
+class OptionReader {
+ public:
+  /// Adds `--config`, `--set` and `--print-config` to `app`, which must live as long as the reader.
+  explicit OptionReader(CLI::App& app);
+
+  /// A flag with a value for the field `key`, nested fields as "optimizer.learning_rate".
+  template <typename T>
+  CLI::Option* add(const std::string& flag, const std::string& key, const std::string& help) {
+    auto* option = app_->add_option_function<T>(
+        flag, [this, key, flag](const T& value) { take(key, value, flag); }, help);
+    // A flag given twice: the later one counts, as in most programs. Lists take all the words they are given.
+    if constexpr (!pam::detail::is_vector<T>::value) option->take_last();
+    return option;
+  }
+  /// A flag without a value that sets `key` to true.
+  CLI::Option* add_switch(const std::string& flag, const std::string& key, const std::string& help);
+
+  /// Sets the fields of `options` from everything that was given; where `--resume` is among it, the options of the run
+  /// in `out` come first, so that `--out DIR --resume` says enough. Throws `Error` on an unknown key, naming the
+  /// nearest.
+  template <typename Options>
+  void read(Options& options) const {
+    auto wanted = options;
+    apply(wanted);
+    if (const auto before = options_of_run(wanted.resume ? wanted.out : std::string()); !before.is_null()) {
+      options_from_json(before, options, config_path(wanted.out).string());
+      options.resume = options.overwrite = options.allow_changes = false;
+    }
+    apply(options);
+  }
+
+  /// True where `--print-config` was given; then `options` have been printed and the program is to end.
+  template <typename Options>
+  [[nodiscard]] bool printed(const Options& options) const {
+    if (print_) std::cout << options_to_json(options).dump(2) << "\n";
+    return print_;
+  }
+
+ private:
+  template <typename Options>
+  void apply(Options& options) const {
+    if (!config_.empty()) options_from_json(load_options_file(config_), options, config_);
+    for (const auto& [where, value, words] : given_) {
+      options_from_json(words ? typed_words(value, options_to_json(options)) : value, options, where);
+    }
+  }
+  void take(const std::string& key, nlohmann::json value, const std::string& where, bool words = false);
+
+  CLI::App* app_;
+  std::string config_;
+  bool print_ = false;
+  std::vector<Given> given_;  ///< in the order of the command line
+};
+
+}  // namespace pam::apps

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: MIT
+#include "cli/program.hpp"
+
+#include <pam/core/allocation.hpp>
+#include <pam/core/error.hpp>
+#include <pam/core/nearest.hpp>
+#include <pam/train/distributed/process_environment.hpp>
+
+#include <cstdio>
+#include <exception>
+#include <filesystem>
+#include <iostream>
+#include <new>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <unistd.h>
+
+namespace pam::apps {
+namespace {
+
+int complain(const std::string& sentence) {
+  std::cout.flush();
+  std::cerr << fresh_line() << "error: " << sentence << "\n";
+  return kBadInput;
+}
+
+/// Every option name of `app`, as users type it.
+std::vector<std::string> option_names(const CLI::App& app) {
+  std::vector<std::string> names;
+  for (const auto* option : app.get_options()) {
+    for (const auto& name : option->get_lnames()) names.push_back("--" + name);
+  }
+  return names;
+}
+
+/// CLI11's message, and for an unknown option the nearest known one.
+std::string explain(const CLI::App& app, const CLI::ParseError& error) {
+  std::string text = error.what();
+  if (dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr) {
+    for (const auto& extra : app.remaining()) {
+      if (extra.rfind("--", 0) != 0) continue;
+      const auto nearest = nearest_names(extra.substr(0, extra.find('=')), option_names(app), 1);
+      if (!nearest.empty()) text += fmt::format("; did you mean {}?", nearest.front());
+      break;
+    }
+  }
+  return text + "; see " + app.get_name() + " --help";
+}
+
+}  // namespace
+
+const char* fresh_line() {
+  static const bool terminal = ::isatty(STDERR_FILENO) == 1;
+  return terminal ? "\r\033[K" : "";
+}
+
+int run_program(CLI::App& app, int argc, char** argv, const std::function<int()>& body) {
+  try {
+    app.parse(argc, argv);
+    return body();
+  } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
+    return complain(explain(app, error));
+  } catch (const Interrupted& error) {
+    std::cout.flush();
+    std::cerr << fresh_line() << error.what() << "\n";
+    return kInterrupted;
+  } catch (const c10::Error& error) {
+    return complain(error.what_without_backtrace());
+  } catch (const std::filesystem::filesystem_error& error) {
+    return complain(fmt::format("{}: {}; check that the path exists and may be read and written",
+                                error.path1().string(), error.code().message()));
+  } catch (const std::bad_alloc&) {
+    return complain("not enough memory; use a smaller --batch or --width");
+  } catch (const std::exception& error) {
+    return complain(error.what());
+  }
+}
+
+void tune_process(std::int64_t threads) {
+  check(threads >= 0 && threads <= 4096, "--threads must be between 0 (one a core) and 4096, got {}", threads);
+  const auto cores = static_cast<std::int64_t>(std::thread::hardware_concurrency());
+  const auto own_cores = std::max<std::int64_t>(1, cores / process_environment().local_world);
+  at::set_num_threads(static_cast<int>(threads > 0 ? threads : own_cores));
+  keep_freed_memory();
+}
+
+}  // namespace pam::apps

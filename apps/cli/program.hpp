@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: MIT
+/// What every program of pam does the same way: read its options, set up the process, and end with one sentence and
+/// exit code 2 on bad input.
+#pragma once
+
+#include <pam/core/error.hpp>
+
+#include <CLI/CLI.hpp>
+
+#include <cstdint>
+#include <functional>
+
+namespace pam::apps {
+
+/// Exit codes: done, bad input or a failure that a sentence explains, stopped by Ctrl-C (128 + SIGINT).
+constexpr int kDone = 0, kBadInput = 2, kInterrupted = 130;
+
+/// Ctrl-C ended the work at a place where there was nothing to save.
+class Interrupted : public Error {
+ public:
+  using Error::Error;
+};
+
+/// What a sentence on standard error begins with: on a terminal, what wipes a line that moves there (a progress bar);
+/// nothing elsewhere.
+const char* fresh_line();
+
+/// Parses the command line, runs `body`, and returns the exit code. `pam::Error`, errors of LibTorch (without their
+/// backtrace), of the file system and of the command line (with the nearest option's name) become one sentence on
+/// standard error and `kBadInput`, `Interrupted` one and `kInterrupted`; `--help` prints and returns 0.
+int run_program(CLI::App& app, int argc, char** argv, const std::function<int()>& body);
+
+/// Tells LibTorch to use `threads` threads (0: one a core, shared among the processes that train together) and glibc to
+/// keep large blocks: an activation that is unmapped after each use costs a page fault for each of its pages at the
+/// next.
+void tune_process(std::int64_t threads);
+
+}  // namespace pam::apps

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: MIT
+#include "comparison/comparison_options.hpp"
+#include "engine/run_folder.hpp"
+
+#include <filesystem>
+
+namespace pam::apps {
+
+void check_comparison_folder(const CompareSetup& setup) {
+  const std::filesystem::path out = setup.experiment.out;
+  if (std::filesystem::exists(config_path(out))) {
+    check(options_of_run(out.string()).contains("test_folds"),
+          "--out {}: holds the run of another program; choose another place", out.string());
+  }
+  check_run_folder({out,
+                    "comparison",
+                    setup.config(),
+                    setup.experiment.resume,
+                    setup.experiment.overwrite,
+                    /*allow_changes=*/false,
+                    {"test_folds", "repeats", "baseline", "paper", "paper_figures"}});
+}
+
+}  // namespace pam::apps

@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: MIT
+#include "comparison/comparison_options.hpp"
+
+#include "comparison/comparison.hpp"
+#include "comparison/paper_figures.hpp"
+#include "engine/networks.hpp"
+
+#include <pam/core/nearest.hpp>
+
+#include <algorithm>
+#include <array>
+
+namespace pam::apps {
+namespace {
+
+/// The networks of the paper's table 5.
+const std::vector<std::string> kPaperNets{"unet",    "d6unet",   "d9unet",  "wunet", "aunet",
+                                          "cscunet", "cbamunet", "gcnunet", "fpa",   "rfna"};
+
+std::vector<std::string> keys_of(const nlohmann::json& json) {
+  std::vector<std::string> keys;
+  for (const auto& item : json.items()) keys.push_back(item.key());
+  return keys;
+}
+
+nlohmann::json load_config(const std::string& path) {
+  auto json = load_options_file(path);
+  check(json.is_object(), "{}: is not a JSON object of options; --print-config shows what one looks like", path);
+  return json;
+}
+
+/// Objects are merged, everything else is replaced.
+void merge(nlohmann::json& into, const nlohmann::json& from) {
+  for (const auto& [key, value] : from.items()) {
+    auto& place = into[key];
+    if (place.is_object() && value.is_object()) {
+      merge(place, value);
+    } else {
+      place = value;
+    }
+  }
+}
+
+/// Sets what `from` names; throws on options that are not in `config`.
+void merge_known(nlohmann::json& config, const Given& given) {
+  for (const auto& item : given.options.items()) {
+    check(config.contains(item.key()), "{}: there is no option \"{}\"; did you mean {}?", given.where, item.key(),
+          fmt::join(nearest_names(item.key(), keys_of(config), 3), ", "));
+  }
+  merge(config, given.words ? typed_words(given.options, config) : given.options);
+}
+
+std::string text_of(const nlohmann::json& json, const char* key) {
+  const auto found = json.find(key);
+  return found != json.end() && found->is_string() ? found->get<std::string>() : std::string();
+}
+
+std::int64_t fold_count(const nlohmann::json& recipe_options) {
+  const auto folds = recipe_options.find("folds");
+  return folds != recipe_options.end() && folds->is_number_integer() ? folds->get<std::int64_t>() : 0;
+}
+
+void check_setup(const CompareSetup& setup) {
+  check_experiment(setup.experiment);
+  const auto& nets = setup.experiment.nets;
+  const auto& baseline = setup.options.baseline;
+  check(baseline == "best" || std::find(nets.begin(), nets.end(), baseline) != nets.end(),
+        "--baseline {}: is not among the networks compared ({}); name one of them, or best", baseline,
+        fmt::join(nets, ", "));
+  check(setup.options.repeats >= 1 && setup.options.repeats <= 1000, "--repeats: must be 1 to 1000, got {}",
+        setup.options.repeats);
+  const auto fold = setup.recipe_options.value("fold", nlohmann::json());
+  check(fold == setup.recipe.defaults.value("fold", nlohmann::json()),
+        "fold is {}: compare runs several; say which with --folds {}", fold.dump(), fold.dump());
+  if (!setup.options.paper_figures.empty()) {
+    static_cast<void>(read_paper_figures(setup.options.paper_figures, setup.options.task));
+  }
+}
+
+}  // namespace
+
+nlohmann::json CompareSetup::config() const {
+  auto all = recipe_options;
+  merge(all, options_to_json(options));
+  return all;
+}
+
+nlohmann::json CompareSetup::fold_options(std::int64_t fold) const {
+  auto all = recipe_options;
+  if (all.contains("fold")) all["fold"] = fold;
+  return all;
+}
+
+std::vector<std::int64_t> parse_folds(const std::string& test_folds, std::int64_t count) {
+  std::vector<std::int64_t> folds;
+  const auto last = std::max<std::int64_t>(count, 1) - 1;
+  if (test_folds == "all") {
+    for (std::int64_t fold = 0; fold <= last; ++fold) folds.push_back(fold);
+    return folds;
+  }
+  for (std::size_t at = 0; at <= test_folds.size();) {
+    const auto end = std::min(test_folds.find(',', at), test_folds.size());
+    const auto word = test_folds.substr(at, end - at);
+    const bool number = !word.empty() && word.size() < 10 && word.find_first_not_of("0123456789") == std::string::npos;
+    check(number, "--folds {}: must be all, or numbers such as 0,2", test_folds);
+    folds.push_back(std::stoll(word));
+    check(folds.back() <= last, "--folds {}: there is no fold {}; they are 0 to {}", test_folds, word, last);
+    check(std::count(folds.begin(), folds.end(), folds.back()) == 1, "--folds {}: {} is there twice", test_folds, word);
+    at = end + 1;
+  }
+  std::sort(folds.begin(), folds.end());
+  return folds;
+}
+
+CompareReader::CompareReader(CLI::App& app) : app_(&app) {
+  add("--task", "task", "cityscapes, brats, isles or folder");
+  add("--data", "data", "the task's folder, as downloaded");
+  app.add_option_function<std::vector<std::string>>(
+      "--nets,--net",
+      [this](const auto& nets) {
+        given_.push_back({"--nets", {{"nets", nets}}, false});
+      },
+      "networks by name (the ten of the paper's table 5); see --list-nets");
+  add("--folds", "test_folds", "all, or numbers from 0 such as 0,2");
+  add("--repeats", "repeats", "trainings of each network on each fold, with seeds seed, seed + 1, ... (3)");
+  add("--baseline", "baseline", "network that the tests are against, or best: the best of all but fpa and rfna");
+  add("--out", "out", "folder of the comparison");
+  for (const auto& [flag, key, help] : {std::array{"--epochs", "epochs", "passes over the training slices"},
+                                        {"--batch", "batch", "slices or pictures per step"},
+                                        {"--lr", "optimizer.learning_rate", "learning rate of AdamW"},
+                                        {"--width", "width", "channels of level 0 (0: the network's own, mostly 32)"},
+                                        {"--seed", "seed", "of the split, and of repeat 0"},
+                                        {"--precision", "precision", kPrecisionHelp},
+                                        {"--layout", "layout", kLayoutHelp},
+                                        {"--threads", "threads", "threads that compute (0: one a core)"}}) {
+    add(flag, key, help);
+  }
+  add("--device", "device", "auto, cpu, cuda or cuda:N");
+  add("--paper-figures", "paper_figures", "JSON file with the paper's scores, for --paper");
+  for (const auto& [flag, key, help] : {std::array{"--paper", "paper", "the paper's own figures as columns"},
+                                        {"--resume", "resume", "go on in --out; finished cells are not run again"},
+                                        {"--overwrite", "overwrite", "begin afresh although --out holds a run"}}) {
+    const std::string name = flag, option = key;
+    app.add_flag_function(
+        flag,
+        [this, name, option](std::int64_t) {
+          given_.push_back({name, {{option, true}}, false});
+        },
+        help);
+  }
+  app.add_option("--config", config_, "JSON file with any of the options (--print-config shows all)");
+  app.add_option_function<std::vector<std::string>>(
+         "--set",
+         [this](const std::vector<std::string>& assignments) {
+           for (const auto& text : assignments) {
+             const auto [key, value] = split_assignment(text);
+             take(key, value, "--set");
+           }
+         },
+         "KEY=VALUE: any option of the task or of compare")
+      ->take_all();
+  app.add_flag("--print-config", print_, "print all options as JSON and end");
+}
+
+void CompareReader::add(const std::string& flag, const std::string& key, const std::string& help) {
+  app_->add_option_function<std::string>(
+          flag, [this, flag, key](const std::string& value) { take(key, value, flag); }, help)
+      ->take_last();
+}
+
+void CompareReader::take(const std::string& key, const std::string& word, const std::string& where) {
+  given_.push_back({where, nested_option(key, word), /*words=*/true});
+}
+
+std::vector<Given> CompareReader::given() const {
+  std::vector<Given> all;
+  if (!config_.empty()) all.push_back({config_, load_config(config_), false});
+  all.insert(all.end(), given_.begin(), given_.end());
+  return all;
+}
+
+CompareSetup CompareReader::read() const {
+  auto all = given();
+  std::string out, task;
+  bool resume = false;
+  for (const auto& each : all) {
+    if (const auto word = text_of(each.options, "out"); !word.empty()) out = word;
+    resume = resume || each.options.value("resume", nlohmann::json()) == true;
+  }
+  if (auto before = resume ? options_of_run(out) : nlohmann::json(); !before.is_null()) {
+    for (const char* key : {"resume", "overwrite", "allow_changes"}) before.erase(key);
+    all.insert(all.begin(), {config_path(out).string(), std::move(before), false});
+  }
+  for (const auto& each : all) {
+    if (const auto word = text_of(each.options, "task"); !word.empty()) task = word;
+  }
+  check(!task.empty(), "--task: name one of {}", fmt::join(recipe_names(), ", "));
+
+  CompareSetup setup;
+  setup.recipe = find_recipe(task);
+  auto config = setup.recipe.defaults;
+  config["nets"] = kPaperNets;
+  merge(config, options_to_json(CompareOptions()));
+  for (const auto& each : all) merge_known(config, each);
+  auto own = nlohmann::json::object();
+  for (const auto& key : keys_of(options_to_json(CompareOptions()))) {
+    own[key] = config[key];
+    config.erase(key);
+  }
+  options_from_json(own, setup.options, "compare");
+  setup.experiment = setup.recipe.experiment(config);
+  setup.recipe_options = std::move(config);
+  setup.folds = parse_folds(setup.options.test_folds, fold_count(setup.recipe_options));
+  if (!print_) check_setup(setup);
+  return setup;
+}
+
+}  // namespace pam::apps

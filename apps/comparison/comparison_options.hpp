@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: MIT
+/// What `compare` can be told: its own few options and all of the recipe's, in one flat list, so that the config of a
+/// training program is one of `compare` too. Later ones win: the recipe's defaults, with `--resume` the run in `--out`,
+/// `--config`, then `--set` and flags.
+#pragma once
+
+#include "cli/option_reader.hpp"
+#include "engine/experiment_options.hpp"
+#include "tasks/recipe.hpp"
+
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace pam::apps {
+
+struct CompareOptions {
+  std::string task;                ///< "cityscapes", "brats", "isles" or "folder"
+  std::string test_folds = "all";  ///< "all", or numbers from 0 such as "0,2"
+  std::int64_t repeats = 3;        ///< with seeds seed, seed + 1, …; the paper's number
+  std::string baseline = "best";   ///< what the paired tests are against: a network's name, or the best baseline
+  bool paper = false;              ///< the paper's own figures beside the measured ones
+  std::string paper_figures;       ///< file with the paper's scores (paper_figures.hpp); empty: parameters alone
+
+  template <typename Self, typename Visitor>
+  static void visit(Self& self, Visitor&& field) {
+    field("task", self.task);
+    field("test_folds", self.test_folds);
+    field("repeats", self.repeats);
+    field("baseline", self.baseline);
+    field("paper", self.paper);
+    field("paper_figures", self.paper_figures);
+  }
+};
+
+/// Everything that was asked for, checked as far as it can be without the data.
+struct CompareSetup {
+  Recipe recipe;
+  CompareOptions options;
+  ExperimentOptions experiment;   ///< with all networks; its `seed` is that of the split and of repeat 0
+  nlohmann::json recipe_options;  ///< every option of the recipe
+  std::vector<std::int64_t> folds;
+
+  /// Every option, as `--config` takes them.
+  [[nodiscard]] nlohmann::json config() const;
+  /// The recipe's options for one fold.
+  [[nodiscard]] nlohmann::json fold_options(std::int64_t fold) const;
+};
+
+/// The folds that `test_folds` means where there are `count` (0 or 1: no cross-validation, and fold 0 alone). Throws
+/// `Error` on anything but "all" or different numbers below `count`.
+std::vector<std::int64_t> parse_folds(const std::string& test_folds, std::int64_t count);
+
+class CompareReader {
+ public:
+  /// Adds the options to `app`, which must live as long as the reader.
+  explicit CompareReader(CLI::App& app);
+  /// Throws `Error` on unknown tasks, options (with the nearest), networks, baselines and values out of range.
+  [[nodiscard]] CompareSetup read() const;
+  [[nodiscard]] bool print_config() const { return print_; }
+
+ private:
+  void add(const std::string& flag, const std::string& key, const std::string& help);
+  void take(const std::string& key, const std::string& word, const std::string& where);
+  [[nodiscard]] std::vector<Given> given() const;
+
+  CLI::App* app_;
+  std::string config_;
+  bool print_ = false;
+  std::vector<Given> given_;
+};
+
+/// Throws `Error` where the folder `--out` must not be touched: another program's run, one with other options, or any
+/// without `--resume` or `--overwrite`.
+void check_comparison_folder(const CompareSetup& setup);
+
+}  // namespace pam::apps

@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: MIT
+#include "comparison/comparison_run.hpp"
+
+#include "cli/option_reader.hpp"
+#include "cli/program.hpp"
+#include "comparison/comparison_report.hpp"
+#include "engine/cell.hpp"
+#include "engine/processes.hpp"
+#include "engine/run_folder.hpp"
+
+#include <pam/core/atomic_file.hpp>
+#include <pam/train/interrupt.hpp>
+
+#include <exception>
+#include <iostream>
+#include <map>
+#include <optional>
+#include <utility>
+
+namespace pam::apps {
+namespace {
+
+class ComparisonRun {
+ public:
+  ComparisonRun(const CompareSetup& setup, std::string command)
+      : setup_(setup),
+        command_(std::move(command)),
+        out_(setup.experiment.out),
+        record_(command_, setup.config(), static_cast<std::uint64_t>(setup.experiment.seed)) {
+    comparison_.nets = setup.experiment.nets;
+    comparison_.folds = setup.folds;
+    comparison_.repeats = setup.options.repeats;
+  }
+
+  int run() {
+    for (const auto fold : setup_.folds) {
+      if (!run_fold(fold)) {
+        std::cout << fmt::format("Stopped, and all is saved. Go on with: compare --out {} --resume", out_.string())
+                  << std::endl;
+        return kInterrupted;
+      }
+    }
+    write_comparison(setup_, comparison_, perturbed_, facts_, record_, command_);
+    return comparison_.failed.empty() ? kDone : kBadInput;
+  }
+
+ private:
+  /// False where Ctrl-C stopped it.
+  bool run_fold(std::int64_t fold) {
+    const auto read = read_fold(fold);
+    if (!read) return false;
+    const auto& task = *read;
+    take_facts(fold, task);
+    if (fold == setup_.folds.front()) begin(task);
+    note_data(fold, task);
+    for (std::int64_t repeat = 0; repeat < comparison_.repeats; ++repeat) {
+      for (const auto& net : comparison_.nets) {
+        if (interrupted() != 0 || !run_one(task, fold, repeat, net)) return false;
+      }
+    }
+    return true;
+  }
+
+  /// Nothing where Ctrl-C stopped it and there is a comparison to go on with.
+  std::optional<Task> read_fold(std::int64_t fold) const {
+    const bool begun = !facts_.empty() || (setup_.experiment.resume && std::filesystem::exists(config_path(out_)));
+    if (begun && interrupted() != 0) return std::nullopt;
+    try {
+      return setup_.recipe.make_task(setup_.fold_options(fold), setup_.experiment.seed);
+    } catch (const Interrupted&) {
+      if (!begun) throw;
+      return std::nullopt;
+    }
+  }
+
+  void note_data(std::int64_t fold, const Task& task) {
+    const auto& options = setup_.experiment;
+    const auto changed =
+        keep_data(out_ / fmt::format("fold_{}", fold), task.files, options.resume && !options.overwrite);
+    if (changed.empty()) return;
+    std::cerr << fresh_line() << "notice: " << changed << "\n";
+    facts_.front().caveats.push_back(changed);
+  }
+
+  void take_facts(std::int64_t fold, const Task& task) {
+    FoldFacts facts{fold, task.title, task.lead, task.data, task.unit, task.caveats, task.files, 0, 0};
+    const auto names = task.test->names();
+    facts.test_cases = static_cast<std::int64_t>(names.size());
+    facts.validation_cases = task.validation ? static_cast<std::int64_t>(task.validation->names().size()) : 0;
+    for (const auto& name : names) {
+      const auto [at, fresh] = fold_of_.emplace(name, fold);
+      check(fresh, "case {} is tested in fold {} and in fold {}; every case must be tested once a repeat", name,
+            at->second, fold);
+    }
+    comparison_.unit = task.unit;
+    facts_.push_back(std::move(facts));
+  }
+
+  /// All that could be refused was: the first thing that is written.
+  void begin(const Task& task) {
+    check_trainable(task, setup_.experiment);
+    std::filesystem::create_directories(out_);
+    if (setup_.experiment.overwrite) forget_run(out_);
+    write_atomically(config_path(out_), setup_.config().dump(2) + "\n");
+  }
+
+  /// False where Ctrl-C stopped it.
+  bool run_one(const Task& task, std::int64_t fold, std::int64_t repeat, const std::string& net) {
+    auto options = setup_.experiment;
+    const auto folder = cell_folder(out_, fold, repeat, net);
+    options.seed += repeat;
+    options.nets = {net};
+    options.out = folder.string();
+    const auto cells = setup_.folds.size() * static_cast<std::size_t>(comparison_.repeats) * comparison_.nets.size();
+    std::cout << fmt::format("[{}/{}] fold {}, repeat {}: ", ++number_, cells, fold, repeat) << std::flush;
+    try {
+      auto config = setup_.fold_options(fold);
+      config["seed"] = options.seed;
+      config["out"] = options.out;
+      auto result = run_cell(task, options, net, folder, config, command_);
+      if (!result.done) return false;
+      keep(net, fold, repeat, std::move(result));
+    } catch (const c10::Error& error) {
+      note_failure(net, fold, repeat, error.what_without_backtrace());
+    } catch (const std::exception& error) {
+      note_failure(net, fold, repeat, error.what());
+    }
+    return true;
+  }
+
+  void keep(const std::string& net, std::int64_t fold, std::int64_t repeat, CellResult result) {
+    for (auto& scored : result.robustness) {
+      auto& perturbed = perturbed_[scored.epsilon];
+      perturbed.nets = comparison_.nets;
+      perturbed.folds = comparison_.folds;
+      perturbed.repeats = comparison_.repeats;
+      perturbed.unit = comparison_.unit;
+      perturbed.cells.push_back({net, fold, repeat, result.network, result.reversed});
+      perturbed.cells.back().result.cases = std::move(scored.cases);
+    }
+    comparison_.cells.push_back({net, fold, repeat, std::move(result.network), result.reversed});
+  }
+
+  void note_failure(const std::string& net, std::int64_t fold, std::int64_t repeat, const std::string& reason) {
+    comparison_.failed.push_back({net, fold, repeat, reason});
+    std::cout.flush();
+    std::cerr << fresh_line()
+              << fmt::format(
+                     "error: {} in fold {}, repeat {} failed: {}; the other cells go on, and --resume tries it again",
+                     net, fold, repeat, reason)
+              << std::endl;
+  }
+
+  const CompareSetup& setup_;
+  std::string command_;
+  std::filesystem::path out_;
+  RunRecord record_;
+  Comparison comparison_;
+  std::map<double, Comparison> perturbed_;
+  std::vector<FoldFacts> facts_;
+  std::map<std::string, std::int64_t> fold_of_;
+  std::size_t number_ = 0;
+};
+
+}  // namespace
+
+std::filesystem::path cell_folder(const std::filesystem::path& out, std::int64_t fold, std::int64_t repeat,
+                                  const std::string& net) {
+  return out / fmt::format("fold_{}", fold) / fmt::format("repeat_{}", repeat) / net;
+}
+
+int run_comparison(const CompareSetup& setup, const std::string& command) {
+  const InterruptScope signals;
+  static_cast<void>(processes());  // refuses to be one of several: they would write over each other
+  check_comparison_folder(setup);
+  return ComparisonRun(setup, command).run();
+}
+
+}  // namespace pam::apps

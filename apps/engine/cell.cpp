@@ -1,0 +1,382 @@
+// SPDX-License-Identifier: MIT
+#include "engine/cell.hpp"
+
+#include "cli/option_reader.hpp"
+#include "engine/networks.hpp"
+#include "engine/predict_case.hpp"
+#include "engine/processes.hpp"
+#include "engine/robustness.hpp"
+#include "report/run_report.hpp"
+
+#include <pam/core/memory_format.hpp>
+#include <pam/images/picture.hpp>
+#include <pam/weights/weights.hpp>
+#include "report/run_record.hpp"
+#include <pam/train/fit.hpp>
+#include <pam/train/interrupt.hpp>
+#include <pam/train/log.hpp>
+#include <pam/train/progress.hpp>
+
+#include <fstream>
+#include <iostream>
+#include <utility>
+
+namespace pam::apps {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+/// The foreground as a whole: what a binary score of a task with several classes is of.
+torch::Tensor merged(const torch::Tensor& labels) { return labels.clamp_max(1); }
+
+/// Everything that happens in one cell's folder.
+class Cell {
+ public:
+  Cell(const Task& task, const ExperimentOptions& options, std::string net, std::filesystem::path folder,
+       const nlohmann::json& config, std::string command)
+      : task_(task),
+        options_(options),
+        folder_(std::move(folder)),
+        processes_(apps::processes()),
+        device_(processes_.device(options.device)),
+        how_{device_, options.precision, channels_last(options.layout, device_)},
+        net_(make_network(net, task.in_channels, task.classes, options.width, options.net_options, options.seed)),
+        config_(own_config(config, net)),
+        record_(std::move(command), config_, static_cast<std::uint64_t>(options.seed)) {
+    result_.network.name = std::move(net);
+    result_.network.parameters = parameter_count(net_);
+    result_.network.distance_unit = task.unit;
+    result_.reversed = net_.reversed();
+  }
+
+  CellResult run() {
+    // The first process looks at the files, so that all go the same way whatever it writes meanwhile.
+    const bool scored = from_first([&] { return options_.resume && exists("scores.json") && !lengthened(); });
+    const bool perturbed = from_first([&] { return scored && read_robustness(); });
+    if (processes_.first() && scored) read_scores();
+    if (perturbed) {
+      std::cout << result_.network.name << ": done already (" << (folder_ / "scores.json").string() << ")\n";
+      result_.done = true;
+      return result_;
+    }
+    if (processes_.first()) begin(scored);
+    if (!scored && (!train() || !score())) return result_;
+    if (!perturb()) return result_;
+    result_.done = true;
+    if (processes_.first()) finish();
+    return result_;
+  }
+
+ private:
+  [[nodiscard]] bool exists(const char* name) const { return std::filesystem::exists(folder_ / name); }
+
+  /// What `ask` answers in the first process.
+  template <typename Ask>
+  bool from_first(const Ask& ask) {
+    return processes_.any(processes_.first() && ask());
+  }
+
+  /// The folder before anything is computed; `scored`: the clean scores are there.
+  void begin(bool scored) {
+    std::filesystem::create_directories(folder_);
+    if (scored) return;
+    for (const char* name : {"scores.json", "robustness.json"}) std::filesystem::remove(folder_ / name);
+    write_atomically(config_path(folder_), config_.dump(2) + "\n");
+    std::cout << fmt::format("{}: {} parameters", result_.network.name, parameters_text()) << std::endl;
+  }
+
+  /// The options that make this cell alone.
+  static nlohmann::json own_config(nlohmann::json config, const std::string& net) {
+    config["nets"] = nlohmann::json::array({net});
+    for (const char* key : {"resume", "overwrite", "allow_changes"}) config[key] = false;
+    return config;
+  }
+
+  /// Whether the cell was scored after fewer epochs than it may have now.
+  [[nodiscard]] bool lengthened() const {
+    if (!options_.allow_changes) return false;
+    const auto before = options_of_run(folder_.string());
+    return before.is_object() && before.value("epochs", nlohmann::json()) < nlohmann::json(options_.epochs);
+  }
+
+  [[nodiscard]] std::string parameters_text() const {
+    Table table("", {{"parameters", 0, true}});
+    table.row({result_.network.parameters});
+    return table.formatted(0, 0);
+  }
+
+  [[nodiscard]] FitOptions fit_options() {
+    FitOptions fit;
+    fit.epochs = options_.epochs;
+    fit.schedule = options_.schedule;
+    fit.clip_norm = options_.clip_norm;
+    fit.accumulate = options_.accumulate;
+    fit.patience = options_.patience;
+    fit.validate_every = options_.validate_every;
+    fit.reversed = net_.reversed();
+    fit.precision = options_.precision;
+    fit.channels_last = how_.channels_last;
+    fit.seed = options_.seed;
+    fit.directory = folder_;
+    fit.resume = options_.resume;
+    fit.overwrite = options_.overwrite;
+    fit.allow_changes = options_.allow_changes;
+    fit.metadata["pam.net"] = net_.options().dump();
+    if (!task_.input.is_null()) fit.metadata["pam.input"] = task_.input.dump();
+    if (task_.validation) fit.validate = [this](std::int64_t) { return validate(); };
+    return fit;
+  }
+
+  /// False where Ctrl-C stopped it.
+  bool train() {
+    net_->to(device_);
+    if (how_.channels_last) to_memory_format(*net_, at::MemoryFormat::ChannelsLast);
+    auto loader = task_.make_loader({options_.batch, options_.seed, options_.workers, net_.min_size(), options_.flip,
+                                     options_.noise, processes_.rank(), processes_.world()});
+    check(loader.world() == processes_.world(),
+          "the task's loader shares the cases among {} processes, but there are {}; make it with loader_options",
+          loader.world(), processes_.world());
+    if (processes_.world() > 1) tell_shares(loader);
+    SegmentationLoss loss(options_.loss, options_.loss_options);
+    if (processes_.world() > 1) {
+      loss.options().reduce_sums = [this](const torch::Tensor& sums) { return processes_.sum(sums); };
+    }
+    auto optimizer = make_adamw(net_, options_.optimizer);
+    const auto outcome =
+        fit(net_, loader, loss, optimizer, fit_options(), combine({ProgressBar(), MetricsLog(folder_)}), processes_);
+    best_epoch_ = outcome.best_epoch;
+    return outcome.reason != StopReason::kInterrupted && outcome.reason != StopReason::kStopRequested;
+  }
+
+  void tell_shares(const AnyLoader& loader) {
+    const auto repeated =
+        fmt::format("{} samples an epoch are repeated, so that all processes have equally many", loader.repeated());
+    std::cout << fmt::format("{} processes train together, each on cases of its own; {}", processes_.world(), repeated)
+              << std::endl;
+    record_.set("processes", processes_.world()).set("repeated_samples", loader.repeated());
+  }
+
+  /// The mean Dice of the foreground over the validation cases that have some. Each process counts the pixels of its
+  /// share of the cases; all keep step, so that none waits longer than one case takes.
+  Validation validate() {
+    const auto count = static_cast<std::int64_t>(task_.validation->names().size());
+    auto counts = torch::zeros({count, 4}, torch::kLong);
+    for (std::int64_t i = 0; i < count; ++i) {
+      if (i % processes_.world() == processes_.rank()) count_pixels(static_cast<std::size_t>(i), counts[i]);
+      if ((i + 1) % processes_.world() == 0) processes_.barrier();
+    }
+    counts = processes_.sum(counts);
+    std::vector<CaseScores> cases;
+    for (std::int64_t i = 0; i < count; ++i) {
+      const auto* row = counts.data_ptr<std::int64_t>() + 4 * i;
+      CaseScores scores;
+      scores.confusion = {row[0], row[1], row[2], row[3]};
+      scores.dice = dice(scores.confusion);
+      scores.iou = iou(scores.confusion);
+      cases.push_back(std::move(scores));
+    }
+    const auto summary = summarise(cases);
+    const auto value = [&](const char* key) { return summary.of(key).mean.value_or(std::nan("")); };
+    return {value("dice"), {{"val_dice", value("dice")}, {"val_iou", value("iou")}}};
+  }
+
+  /// Pixels of validation case `index` into a row: right foreground, invented, missed, right background.
+  void count_pixels(std::size_t index, const torch::Tensor& row) {
+    const auto each = task_.validation->load_for_validation(index);
+    const auto found = confusion(merged(predict_case(net_, each.images, options_.batch, how_)), merged(each.labels));
+    row.copy_(torch::tensor({found.tp, found.fp, found.fn, found.tn}, torch::kLong));
+  }
+
+  [[nodiscard]] std::filesystem::path scored_weights() const {
+    const CheckpointPaths paths(folder_);
+    return task_.validation && std::filesystem::exists(paths.best) ? paths.best : paths.last;
+  }
+
+  /// What a reader of the scores must know of the weights that they are of.
+  void tell_lost_best() const {
+    if (best_epoch_ == 0 || scored_weights() == CheckpointPaths(folder_).best) return;
+    std::cerr << fmt::format(
+        "notice: {}: the weights of the best epoch, {}, are gone; scored are those of the last epoch. To score the "
+        "best, begin afresh with --overwrite.\n",
+        CheckpointPaths(folder_).best.string(), best_epoch_);
+  }
+
+  /// Predictions of an older scoring, of other cases perhaps, must not stand beside those of this one.
+  static void make_empty(const std::filesystem::path& folder) {
+    std::filesystem::create_directories(folder);
+    for (const auto& entry : std::filesystem::directory_iterator(folder)) std::filesystem::remove_all(entry.path());
+  }
+
+  /// Calls `act(case)` for every test case in the first process; the others keep step, so that they wait for one case
+  /// at most. False where Ctrl-C stopped it.
+  template <typename Act>
+  bool each_test_case(const Act& act) {
+    for (std::size_t i = 0; i < task_.test->names().size(); ++i) {
+      if (processes_.any(interrupted() != 0)) return false;
+      if (processes_.first()) act(task_.test->load(i));
+    }
+    return true;
+  }
+
+  [[nodiscard]] torch::Tensor predicted(const EvalCase& each, const torch::Tensor& images) const {
+    return each.to_input_grid(predict_case(net_, images, options_.batch, how_));
+  }
+  static CaseScores foreground_scores(const EvalCase& each, const torch::Tensor& labels) {
+    return score_case(merged(labels), merged(each.truth), each.spacing(), each.name);
+  }
+
+  /// Predicts and scores every test case. False where Ctrl-C stopped it.
+  bool score() {
+    if (processes_.first()) {
+      tell_lost_best();
+      load_weights(*net_, scored_weights());
+      for (const char* name : {"predictions", "overlays"}) make_empty(folder_ / name);
+    }
+    if (task_.classes > 1) result_.classes.resize(static_cast<std::size_t>(task_.classes) - 1);
+    return each_test_case([this](const EvalCase& each) {
+      const auto labels = predicted(each, each.images);
+      save_prediction(each, labels, folder_ / "predictions");
+      result_.network.cases.push_back(foreground_scores(each, labels));
+      for (std::size_t c = 0; c < result_.classes.size(); ++c) {
+        ScoreOptions one_class;
+        one_class.class_index = static_cast<std::int64_t>(c) + 1;
+        one_class.classes = task_.classes;
+        result_.classes[c].push_back(score_case(labels, each.truth, each.spacing(), each.name, one_class));
+      }
+      write_png(folder_ / "overlays" / (each.name + ".png"), overlay_sheet(each, {labels}));
+    });
+  }
+
+  /// Scores every test case again for each ε of `fgsm`, with FGSM's perturbation. False where Ctrl-C stopped it.
+  bool perturb() {
+    if (options_.fgsm.empty()) return true;
+    if (processes_.first()) load_weights(*net_, scored_weights());
+    const SegmentationLoss loss(options_.loss, options_.loss_options);
+    result_.robustness.clear();
+    for (const double epsilon : options_.fgsm) result_.robustness.push_back({epsilon, {}});
+    return each_test_case([&](const EvalCase& each) {
+      const auto direction = fgsm_direction_of_case(net_, loss, each.images, each.labels, options_.batch, device_);
+      for (auto& scored : result_.robustness) {
+        const auto labels = predicted(each, each.images + scored.epsilon * direction);
+        scored.cases.push_back(foreground_scores(each, labels));
+      }
+    });
+  }
+
+  /// False where robustness.json must be made, true where it is there for the same ε, or not asked for.
+  bool read_robustness() {
+    const auto path = folder_ / "robustness.json";
+    if (options_.fgsm.empty()) return true;
+    if (!exists("robustness.json")) return false;
+    result_.robustness =
+        robustness_from_json(Json::parse(std::ifstream(path), nullptr, /*allow_exceptions=*/false), path.string());
+    std::vector<double> epsilons;
+    for (const auto& each : result_.robustness) epsilons.push_back(each.epsilon);
+    return epsilons == options_.fgsm;
+  }
+
+  /// The records of a finished cell; scores.json is last and says that the cell is done.
+  void finish() {
+    auto& network = result_.network;
+    network.epochs = read_epochs(folder_);
+    draw_charts(folder_ / "curves.svg", curves({network}));
+    write_atomically(folder_ / "scores.csv", case_table({network}, "").csv());
+    record_.data(task_.files, task_.data).set("network", net_.options()).set("parameters", network.parameters);
+    record_.set("precision", to_string(options_.precision)).set("layout", how_.channels_last ? "nhwc" : "nchw");
+    record_.set("scored_weights", scored_weights().filename().string());
+    record_.write(folder_ / "run.json");
+    if (!result_.robustness.empty()) write_robustness({result_}, folder_);
+    write_report(task_, options_, {result_}, {folder_}, folder_ / "report.html", record_.json());
+    write_atomically(folder_ / "scores.json", scores_json().dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
+  }
+
+  [[nodiscard]] Json scores_json() const {
+    auto json = scores_to_json(result_.network.cases, /*counts=*/true);
+    json["net"] = result_.network.name;
+    json["parameters"] = result_.network.parameters;
+    json["distance_unit"] = result_.network.distance_unit;
+    json["weights"] = scored_weights().filename().string();
+    for (std::size_t c = 0; c < result_.classes.size(); ++c) {
+      json["classes"][std::to_string(c + 1)] = scores_to_json(result_.classes[c], /*counts=*/true);
+    }
+    return json;
+  }
+
+  void read_scores() {
+    const auto path = folder_ / "scores.json";
+    const auto where = path.string();
+    const auto json = Json::parse(std::ifstream(path), nullptr, /*allow_exceptions=*/false);
+    const auto read = [&](const Json& part) {
+      check(part.is_object() && part.contains("cases") && part["cases"].is_array(),
+            "{}: does not hold scores; delete it to score again", where);
+      std::vector<CaseScores> cases;
+      for (const auto& each : part["cases"]) cases.push_back(case_scores_from_json(each, where));
+      return cases;
+    };
+    result_.network.cases = read(json);
+    for (std::int64_t c = 1; c < task_.classes; ++c) {
+      check(json.contains("classes"), "{}: does not hold the scores of each class; delete it to score again", where);
+      result_.classes.push_back(read(json["classes"].value(std::to_string(c), Json())));
+    }
+    result_.network.epochs = read_epochs(folder_);
+  }
+
+  const Task& task_;
+  const ExperimentOptions& options_;
+  std::filesystem::path folder_;
+  Processes& processes_;
+  torch::Device device_;
+  Computation how_;
+  Network net_;
+  nlohmann::json config_;  ///< every option of this cell
+  RunRecord record_;
+  CellResult result_;
+  std::int64_t best_epoch_ = 0;  ///< 0: none, or not trained in this session
+};
+
+}  // namespace
+
+std::vector<EpochPoint> read_epochs(const std::filesystem::path& folder) {
+  std::vector<EpochPoint> epochs;
+  std::ifstream in(folder / "metrics.jsonl");
+  for (std::string line; std::getline(in, line);) {
+    const auto row = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
+    if (!row.is_object() || !row.contains("epoch") || !row["epoch"].is_number_integer()) continue;
+    const auto number = [&](const char* key) {
+      const auto found = row.find(key);
+      return found != row.end() && found->is_number() ? found->get<double>() : std::nan("");
+    };
+    EpochPoint point;
+    point.epoch = row["epoch"].get<std::int64_t>();
+    point.loss = number("loss");
+    point.learning_rate = number("learning_rate");
+    point.seconds = number("seconds");
+    point.data_wait_share = number("data_wait_share");
+    if (const double score = number("score"); std::isfinite(score)) point.validation = score;
+    epochs.push_back(point);
+  }
+  return epochs;
+}
+
+void check_trainable(const Task& task, const ExperimentOptions& options) {
+  for (const auto& net : options.nets) {
+    static_cast<void>(make_network(net, task.in_channels, task.classes, options.width, options.net_options, 0));
+  }
+  check(options.patience == 0 || task.validation,
+        "patience {}: the early stop watches the score of validation cases, and there are none; give some with "
+        "--validation-share 0.2 (Cityscapes: --val-city), or set patience=0",
+        options.patience);
+  if (options.schedule.warm_up == 0) return;
+  const auto& together = processes();
+  const auto batches = task.make_loader({options.batch, options.seed, options.workers, 1, options.flip, options.noise,
+                                         together.rank(), together.world()})
+                           .batches();
+  check_schedule(options.schedule, options.epochs * ((batches + options.accumulate - 1) / options.accumulate));
+}
+
+CellResult run_cell(const Task& task, const ExperimentOptions& options, const std::string& net,
+                    const std::filesystem::path& folder, const nlohmann::json& config, const std::string& command) {
+  return Cell(task, options, net, folder, config, command).run();
+}
+
+}  // namespace pam::apps

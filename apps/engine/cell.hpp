@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: MIT
+/// One cell of an experiment: one network trained and scored on one task, in one folder, which can be left at any
+/// moment and gone on with. What is in the folder:
+///   config.json                        the options that made it
+///   metrics.jsonl, metrics.csv         one row an epoch
+///   last.safetensors, last.state…, best.safetensors   checkpoints (train/checkpoint.hpp)
+///   predictions/CASE.nii.gz or .png    on the grid of the input, with its affine
+///   overlays/CASE.png                  image beside prediction against truth
+///   robustness.json, .csv, .md         the same under FGSM perturbations, where asked for (robustness.hpp)
+///   scores.json, scores.csv            every case, and the aggregate; written last: it is there where the cell is done
+///   curves.svg, run.json, report.html
+/// Several processes (processes.hpp) train one network together, each on batches of its own cases. All of them must see
+/// the folder; the first one writes it, scores and prints.
+#pragma once
+
+#include "engine/experiment_options.hpp"
+#include "tasks/task.hpp"
+
+#include <pam/metrics/case_scores.hpp>
+#include <pam/report/network_result.hpp>
+
+#include <nlohmann/json.hpp>
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace pam::apps {
+
+/// The scores under FGSM's perturbation of size ε, in units of the normalised input.
+struct PerturbedScores {
+  double epsilon = 0;
+  std::vector<CaseScores> cases;
+};
+
+/// A cell's scores, and those of each class where there is more than one.
+struct CellResult {
+  NetworkResult network;
+  std::vector<std::vector<CaseScores>> classes;  ///< [class - 1][case]; empty for binary tasks
+  std::vector<PerturbedScores> robustness;       ///< one for each ε of the options
+  bool reversed = false;                         ///< trained on 1 - label: its training loss is that of the background
+  bool done = false;                             ///< false: stopped by Ctrl-C; all that was learnt is saved
+};
+
+/// Throws `Error` for what no network of `options` could do with the task: networks that do not fit it, early stop
+/// without validation, a warm-up longer than the run. Writes nothing.
+void check_trainable(const Task& task, const ExperimentOptions& options);
+
+/// Trains and scores `net` in `folder`, or reads the result where the cell is done and `options.resume` is set.
+/// `config` is every option of the program, as `--config` takes them, and `command` the command line, for the records.
+/// With several processes all call it, and the others than the first
+/// learn only whether the cell is done.
+CellResult run_cell(const Task& task, const ExperimentOptions& options, const std::string& net,
+                    const std::filesystem::path& folder, const nlohmann::json& config, const std::string& command);
+
+/// Epochs from a folder's metrics.jsonl; lines that are not whole are left out.
+std::vector<EpochPoint> read_epochs(const std::filesystem::path& folder);
+
+}  // namespace pam::apps

@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: MIT
+#include "engine/mask_pairs.hpp"
+
+#include <pam/core/error.hpp>
+#include <pam/datasets/find_cases.hpp>
+#include <pam/images/image_labels.hpp>
+#include <pam/images/labels.hpp>
+#include <pam/images/nifti.hpp>
+#include <pam/images/resample.hpp>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <map>
+
+namespace pam::apps {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// The name that a case goes by: no extension, no suffix that tools append to masks.
+std::string case_name(const fs::path& path) {
+  static const std::array<const char*, 2> kSuffixes{"_pred", "_prediction"};
+  return detail::bare_label_stem(detail::without_suffix(detail::stem_of(path), kSuffixes));
+}
+
+/// Takes out of `files` the probabilities that `predict` writes beside its masks: NAME_probability, or one file a
+/// class, NAME_probability_1, where NAME is there too.
+void leave_out_probabilities(std::vector<fs::path>& files) {
+  std::set<std::string> stems;
+  for (const auto& path : files) stems.insert(detail::stem_of(path));
+  const auto is_probability = [&](const fs::path& path) {
+    const auto stem = detail::stem_of(path);
+    const auto at = stem.rfind("_probability");
+    return at != std::string::npos && stems.count(stem.substr(0, at)) > 0;
+  };
+  files.erase(std::remove_if(files.begin(), files.end(), is_probability), files.end());
+}
+
+std::map<std::string, fs::path> masks_in(const fs::path& place, const char* option) {
+  check(fs::exists(place), "{} {}: there is no such file or folder; check the path", option, place.string());
+  auto files = fs::is_directory(place) ? detail::data_files(place) : std::vector<fs::path>{place};
+  leave_out_probabilities(files);
+  check(!files.empty(), "{} {}: the folder holds no mask (.nii, .nii.gz, .png, .tif)", option, place.string());
+  std::map<std::string, fs::path> masks;
+  for (const auto& path : files) {
+    const auto [other, fresh] = masks.emplace(case_name(path), path);
+    check(fresh, "{} and {}: both would be case \"{}\"; keep one", other->second.string(), path.string(), other->first);
+  }
+  return masks;
+}
+
+std::string size_text(const torch::Tensor& labels) {
+  std::vector<std::int64_t> sizes(labels.sizes().rbegin(), labels.sizes().rend());  // x first, as files have it
+  return fmt::format("{}", fmt::join(sizes, " x "));
+}
+
+/// Raw values as labels, and for NIfTI the spacing and the grid.
+Mask read_raw(const fs::path& path) {
+  if (!is_nifti_name(path)) return {read_label_image(path), {}, {}};
+  auto image = read_nifti(path);
+  check(image.voxels.dim() == 3, "{}: a mask is one volume, this file holds {}", path.string(),
+        shape_string(image.voxels));
+  return {image.voxels, {image.spacing.begin(), image.spacing.end()}, image};
+}
+
+/// The values that occur, rounded: the label map refuses fractions.
+std::set<std::int64_t> values_in(const torch::Tensor& raw) {
+  constexpr std::int64_t kPiece = 1 << 16;
+  std::set<std::int64_t> values;
+  const auto flat = raw.reshape(-1);
+  double last = 0;  // neighbours are mostly equal
+  bool is_first = true;
+  for (std::int64_t start = 0; start < flat.numel(); start += kPiece) {
+    const auto piece = flat.narrow(0, start, std::min(kPiece, flat.numel() - start)).to(torch::kDouble);
+    const auto* data = piece.data_ptr<double>();
+    for (std::int64_t i = 0; i < piece.numel(); ++i) {
+      if (!is_first && data[i] == last) continue;
+      last = data[i], is_first = false;
+      values.insert(std::llround(last));
+    }
+  }
+  return values;
+}
+
+/// Where masks of one size lie in space. Those whose headers do not say are taken to lie together.
+void check_places(const MaskPair& pair, const Mask& prediction, const Mask& truth, bool ignore_affine,
+                  std::vector<std::string>& notices) {
+  if (!prediction.geometry.is_placed() || !truth.geometry.is_placed()) return;
+  const auto& size = truth.labels.sizes();
+  if (same_grid(prediction.geometry, truth.geometry, {size[0], size[1], size[2]})) return;
+  const auto axes = orientation(prediction.geometry.affine), expected = orientation(truth.geometry.affine);
+  check(axes == expected || ignore_affine,
+        "{}: its voxel axes run {}, those of its truth {} run {}: their voxels do not pair; reorient one of them, or "
+        "score voxel by voxel all the same (--ignore-affine)",
+        pair.prediction.string(), axes, pair.truth.string(), expected);
+  notices.push_back(
+      fmt::format("{}: lies elsewhere in space than its truth (their affines differ); scored voxel by "
+                  "voxel",
+                  pair.prediction.string()));
+}
+
+}  // namespace
+
+std::vector<MaskPair> pair_masks(const fs::path& predictions, const fs::path& truths, bool predicted_only,
+                                 std::vector<std::string>* left_out) {
+  const auto predicted = masks_in(predictions, "--pred"), expected = masks_in(truths, "--truth");
+  std::vector<MaskPair> pairs;
+  // Two single files need no common name: the user has paired them.
+  if (!fs::is_directory(predictions) && !fs::is_directory(truths)) {
+    return {{expected.begin()->first, predicted.begin()->second, expected.begin()->second}};
+  }
+  std::vector<std::string> unpaired;
+  for (const auto& [name, path] : expected) {
+    const auto found = predicted.find(name);
+    if (found != predicted.end()) {
+      pairs.push_back({name, found->second, path});
+    } else if (predicted_only) {
+      if (left_out != nullptr) left_out->push_back(name);
+    } else {
+      unpaired.push_back(path.string() + " (no prediction)");
+    }
+  }
+  for (const auto& [name, path] : predicted) {
+    if (expected.count(name) == 0) unpaired.push_back(path.string() + " (no truth)");
+  }
+  check(
+      unpaired.empty(),
+      "{} file(s) have no partner of the same name: {}; a case without a partner cannot be scored, so add the missing "
+      "file or take this one away (truths that were not to be predicted: --predicted-only)",
+      unpaired.size(), fmt::join(unpaired, ", "));
+  return pairs;
+}
+
+std::int64_t MaskReader::classes() const {
+  return values_.empty() ? 2 : std::max<std::int64_t>(2, LabelMap::parse(values_).classes());
+}
+
+std::string MaskReader::settle(const std::vector<fs::path>& paths) {
+  std::set<std::int64_t> values;
+  for (const auto& path : paths) {
+    const auto found = values_in(read_raw(path).labels);
+    values.insert(found.begin(), found.end());
+  }
+  values.erase(0);
+  if (values.empty()) return {};
+  const auto map = LabelMap::parse(values_);
+  const auto class_of = [&](std::int64_t value) { return map.class_of(value, "the predictions"); };
+  const bool named = std::any_of(values.begin(), values.end(), [&](auto value) { return class_of(value) != 0; }),
+             numbers = *values.begin() > 0 && *values.rbegin() < classes(),
+             alike = std::all_of(
+                 values.begin(), values.end(), [&](auto value) { return class_of(value) == value; });
+  check(!named || !numbers || alike,
+        "the predictions hold the values {}, which could be values of --label-values {} or class numbers, as pam's "
+        "programs write them, and mean different classes; say which: --pred-label-values {} or --pred-label-values "
+        "identity",
+        fmt::join(values, ", "), values_, values_);
+  if (named) return {};
+  const bool one_value = classes() == 2 && values.size() == 1;
+  check(one_value || numbers,
+        "the predictions hold the values {}, none of which --label-values {} names; say with --pred-label-values what "
+        "they mean",
+        fmt::join(values, ", "), values_);
+  auto notice = fmt::format("the predictions hold {} and nothing of --label-values {}: taken as {}",
+                            fmt::join(values, ", "), values_, one_value ? "foreground" : "class numbers");
+  values_ = one_value ? "nonzero" : "identity";
+  return notice;
+}
+
+Mask MaskReader::read(const fs::path& path) {
+  auto mask = read_raw(path);
+  const auto raw = mask.labels;
+  if (!values_.empty()) {
+    mask.labels = LabelMap::parse(values_).apply(raw, path.string());
+    return mask;
+  }
+  mask.labels = LabelMap::nonzero().apply(raw, path.string());
+  for (const auto value : values_in(raw)) {
+    if (value == 0) continue;
+    check(value > 0, "{}: holds the negative value {}; say with --label-values which values are foreground",
+          path.string(), value);
+    foreground_.insert(value);
+  }
+  check(foreground_.size() <= 1,
+        "{}: with it the masks hold the labels {}; say with --label-values which of them are foreground (e.g. "
+        "--label-values {})",
+        path.string(), fmt::join(foreground_, ", "), *foreground_.begin());
+  return mask;
+}
+
+std::pair<Mask, Mask> read_pair(const MaskPair& pair, MaskReader& predictions, MaskReader& truths, bool ignore_affine,
+                                std::vector<std::string>& notices) {
+  auto prediction = predictions.read(pair.prediction), truth = truths.read(pair.truth);
+  check(prediction.labels.sizes() == truth.labels.sizes(),
+        "{}: is {}, but its truth {} is {}; both masks must lie on one grid", pair.prediction.string(),
+        size_text(prediction.labels), pair.truth.string(), size_text(truth.labels));
+  for (std::size_t i = 0; i < std::min(prediction.spacing.size(), truth.spacing.size()); ++i) {
+    check(std::abs(prediction.spacing[i] - truth.spacing[i]) <= 1e-3 * truth.spacing[i],
+          "{}: has voxels of {:.4g} mm, its truth {} of {:.4g} mm; distances would be wrong: resample one of them",
+          pair.prediction.string(), prediction.spacing[i], pair.truth.string(), truth.spacing[i]);
+  }
+  if (const auto doubt = spacing_doubt(truth.geometry); !doubt.empty()) {
+    notices.push_back(pair.truth.string() + ": " + doubt);
+  }
+  check_places(pair, prediction, truth, ignore_affine, notices);
+  return {std::move(prediction), std::move(truth)};
+}
+
+}  // namespace pam::apps

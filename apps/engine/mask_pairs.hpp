@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: MIT
+/// Predicted and true masks on disk, paired by name and read for scoring.
+#pragma once
+
+#include <pam/core/torch.hpp>
+#include <pam/images/nifti_geometry.hpp>
+
+#include <cstdint>
+#include <filesystem>
+#include <set>
+#include <string>
+#include <vector>
+
+namespace pam::apps {
+
+/// Two files of one case.
+struct MaskPair {
+  std::string name;
+  std::filesystem::path prediction, truth;
+};
+
+/// Pairs the NIfTI files and pictures of two folders (or two files) by their names without extension; a suffix such as
+/// _seg or _pred may differ, and the probabilities that `predict` writes are no masks. Throws naming every file that
+/// has no partner, and where a folder is empty. With `predicted_only`, truths without a prediction (those of training
+/// cases) are put into `left_out` instead.
+std::vector<MaskPair> pair_masks(const std::filesystem::path& predictions, const std::filesystem::path& truths,
+                                 bool predicted_only = false, std::vector<std::string>* left_out = nullptr);
+
+/// A mask as classes: (H, W), or (Z, Y, X).
+struct Mask {
+  torch::Tensor labels;         ///< int64: 0 = background, 1 … classes - 1, -1 = ignored
+  std::vector<double> spacing;  ///< tensor order, mm; empty for pictures (pixels)
+  NiftiGeometry geometry;       ///< of NIfTI
+};
+
+/// Reads the masks of one side. With a label map in `values` that decides; without one, masks may hold 0 and one other
+/// value, whatever it is (1, 255, 4), the same in all files of the side; more than that is refused.
+class MaskReader {
+ public:
+  explicit MaskReader(std::string values) : values_(std::move(values)) {}
+  Mask read(const std::filesystem::path& path);
+  /// For predictions that were given no label map of their own, only the truth's: where none of their values is named
+  /// by that map, they are taken as the class numbers that pam's programs write (or as the one value of a binary mask).
+  /// Returns a notice of that, or nothing; throws where their values are neither, or both with different meanings.
+  std::string settle(const std::vector<std::filesystem::path>& paths);
+  /// Classes with the background: 2 without a label map.
+  [[nodiscard]] std::int64_t classes() const;
+
+ private:
+  std::string values_;
+  std::set<std::int64_t> foreground_;
+};
+
+/// Reads both masks of a pair, which are scored voxel by voxel; throws where their sizes or voxel sizes differ, naming
+/// both files, and, unless `ignore_affine`, where their axes run to other sides (LPS and RAS): the voxels do not pair.
+/// Affines that differ otherwise, and those that are ignored, are a line of `notices`.
+std::pair<Mask, Mask> read_pair(const MaskPair& pair, MaskReader& predictions, MaskReader& truths, bool ignore_affine,
+                                std::vector<std::string>& notices);
+
+}  // namespace pam::apps

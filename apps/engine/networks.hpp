@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: MIT
+/// The zoo for programs: one translation unit instantiates every network, so a program compiles in seconds.
+#pragma once
+
+#include <pam/nets/network.hpp>
+
+#include <nlohmann/json.hpp>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace pam::apps {
+
+/// Every name of the zoo.
+std::vector<std::string> all_network_names();
+/// `--list-nets`: prints them, a line each.
+void print_network_names();
+
+/// Throws `Error`, with the nearest names, unless the zoo has `name`.
+void check_network_name(const std::string& name);
+
+/// A net of the zoo with weights from `seed`. `width` 0 is the net's own; `options` are further ones (nets/zoo.hpp).
+/// `classes`: 1 = binary. Throws `Error` as `network_from_json` does, and for reversed nets with several classes.
+Network make_network(const std::string& name, std::int64_t in_channels, std::int64_t classes, std::int64_t width,
+                     const nlohmann::json& options, std::int64_t seed);
+
+/// Weights on disk, and what their file may leave unsaid.
+struct WeightsSource {
+  std::string path;                                   ///< .safetensors, .pt or .pth
+  std::string net;                                    ///< zoo name; needed where the file has no "pam.net"
+  nlohmann::json options = nlohmann::json::object();  ///< further options of `net`
+  std::optional<bool> reversed;  ///< whether they learnt reversed labels, where the file does not say
+};
+
+/// The net of `source` with its weights, in eval mode. What the file says about itself counts; channels, classes and
+/// width that nobody says are read off its stem and head. Throws `Error` where net or reversal are unknown, or
+/// contradict the file.
+struct LoadedNetwork {
+  Network net;
+  nlohmann::json input;  ///< the file's "pam.input": how images are prepared; null where it does not say
+};
+LoadedNetwork load_network(const WeightsSource& source);
+
+/// The number of values that training changes.
+std::int64_t parameter_count(const Network& net);
+
+}  // namespace pam::apps

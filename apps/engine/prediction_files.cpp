@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: MIT
+#include "engine/prediction_files.hpp"
+
+#include "engine/run_folder.hpp"
+
+#include <pam/datasets/find_cases.hpp>
+#include <pam/images/image_labels.hpp>
+#include <pam/train/progress.hpp>
+
+#include <algorithm>
+#include <iostream>
+#include <map>
+#include <set>
+#include <utility>
+
+#include <unistd.h>
+
+namespace pam::apps {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// ".nii.gz" or ".nii" as the input, ".tif" for TIFF, else ".png": JPEG would change labels.
+std::string result_extension(const CaseFiles& files) {
+  const auto name = files.images.front().filename().string();
+  if (is_nifti_name(name)) return name.size() > 3 && name.substr(name.size() - 3) == ".gz" ? ".nii.gz" : ".nii";
+  const auto extension = pam::detail::lower(files.images.front().extension().string());
+  return extension == ".tif" || extension == ".tiff" ? ".tif" : ".png";
+}
+
+CaseFiles one_case(const std::string& name, std::vector<fs::path> images) {
+  CaseFiles files;
+  files.name = name;
+  files.images = std::move(images);
+  return files;
+}
+
+/// NAME_0000 … as the channels of one case, where all names have as many as the net takes; else nothing. Numbered files
+/// that are whole inputs (frames, 4-D volumes) stay cases of their own.
+std::vector<CaseFiles> channel_cases(const std::vector<fs::path>& files, std::int64_t channels) {
+  const auto groups = pam::detail::channel_groups(files);
+  const bool fits = std::all_of(groups.begin(), groups.end(), [&](const auto& group) {
+    return static_cast<std::int64_t>(group.second.size()) == channels &&
+           pam::detail::stem_of(group.second.front()) == group.first + "_0000";
+  });
+  const bool colour = channels == 3 && is_image_name(files.front());
+  std::vector<CaseFiles> cases;
+  if (channels == 1 || colour || groups.empty() || !fits) return cases;
+  pam::detail::check_channels(groups);
+  for (const auto& [name, images] : groups) cases.push_back(one_case(name, images));
+  return cases;
+}
+
+std::vector<CaseFiles> cases_in(const fs::path& folder, const std::vector<std::string>& modalities,
+                                std::int64_t channels) {
+  FolderOptions where;
+  where.need_labels = false;
+  const auto files = pam::detail::data_files(folder);
+  if (files.empty() && modalities.empty()) {
+    for (const char* images : {"images", "imagesTs", "imagesTr"}) {
+      if (fs::is_directory(folder / images)) return cases_in(folder / images, modalities, channels);
+    }
+  }
+  if (files.empty() || !modalities.empty()) {
+    where.root = folder;
+    where.modalities = modalities;
+    auto cases = find_cases(where);
+    for (auto& each : cases) each.labels.clear();  // not read: neither damage nor another grid of theirs matters
+    return cases;
+  }
+  auto grouped = channel_cases(files, channels);
+  if (!grouped.empty()) return grouped;
+  where.images = folder;
+  return find_cases(where);
+}
+
+/// Every file that `write_results` makes of a case.
+std::vector<fs::path> result_files(const CaseFiles& files, bool is_volume, std::int64_t probabilities,
+                                   const fs::path& out) {
+  const auto extension = result_extension(files);
+  std::vector<fs::path> results{out / (files.name + extension)};
+  const auto maps = is_volume ? std::min<std::int64_t>(probabilities, 1) : probabilities;
+  for (std::int64_t k = 0; k < maps; ++k) {
+    const auto which = maps == 1 ? std::string() : fmt::format("_{}", k);
+    results.push_back(out / fmt::format("{}_probability{}{}", files.name, which, extension));
+  }
+  return results;
+}
+
+}  // namespace
+
+std::vector<CaseFiles> find_inputs(const std::vector<std::string>& inputs, const std::vector<std::string>& modalities,
+                                   std::int64_t channels) {
+  for (const auto& input : inputs) check(fs::exists(input), "--input {}: no such file or folder", input);
+  const bool folder =
+      std::any_of(inputs.begin(), inputs.end(), [](const auto& path) { return fs::is_directory(path); });
+  check(!folder || inputs.size() == 1, "--input: give one folder, or files; got {} paths with a folder among them",
+        inputs.size());
+  if (folder) return cases_in(inputs.front(), modalities, channels);
+  std::vector<fs::path> files(inputs.begin(), inputs.end());
+  const bool modalities_of_one = files.size() > 1 && channels > 1 && is_nifti_name(files.front());
+  if (modalities_of_one) return {one_case(pam::detail::stem_of(files.front()), files)};
+  std::vector<CaseFiles> cases;
+  for (const auto& file : files) cases.push_back(one_case(pam::detail::stem_of(file), {file}));
+  return cases;
+}
+
+void check_results(const std::vector<CaseFiles>& cases, std::int64_t probabilities, const fs::path& out,
+                   bool overwrite) {
+  check_writable("--out", out);
+  std::set<std::string> names;
+  std::map<fs::path, std::string> case_of;
+  for (const auto& each : cases) {
+    check(names.insert(each.name).second,
+          "two inputs have the name \"{}\", so their results would be one file; rename one", each.name);
+    for (const auto& result : result_files(each, is_nifti_name(each.images.front()), probabilities, out)) {
+      const auto [other, fresh] = case_of.emplace(result, each.name);
+      check(fresh, "{}: the results of \"{}\" and of \"{}\" would be this one file; rename an input", result.string(),
+            other->second, each.name);
+      if (!fs::exists(result)) continue;
+      for (const auto& input : cases) {
+        for (const auto& image : input.images) {
+          std::error_code ignored;
+          check(!fs::equivalent(result, image, ignored),
+                "--out {}: {} would be overwritten by the result of \"{}\"; choose another folder", out.string(),
+                image.string(), each.name);
+        }
+      }
+      check(overwrite, "--out {}: {} is there already; choose another folder, or --overwrite replaces it", out.string(),
+            result.string());
+    }
+  }
+}
+
+Case load_input(const CaseFiles& files, const CaseOptions& options, std::int64_t channels) {
+  auto how = options;
+  if (how.channels == 0 && is_image_name(files.images.front()))
+    how.channels = channels == 1 || channels == 3 ? channels : 0;
+  auto source = load_case(files, how);
+  check(source.image.size(0) == channels,
+        "case {}: has {} channels ({}), the network takes {}; give its modalities in channel order, or --modalities",
+        files.name, source.image.size(0), files.images.front().string(), channels);
+  return source;
+}
+
+std::vector<fs::path> write_results(const Case& source, const torch::Tensor& labels, const torch::Tensor& probabilities,
+                                    const fs::path& out) {
+  fs::create_directories(out);
+  const auto maps = probabilities.defined() ? probabilities.size(0) : 0;
+  auto written = result_files(source.files, source.is_volume, maps, out);
+  if (source.is_volume) {
+    write_nifti(written.front(), labels.to(labels.max().item<std::int64_t>() < 256 ? torch::kByte : torch::kShort),
+                source.geometry);
+    if (maps > 0) write_nifti(written.back(), maps == 1 ? probabilities[0] : probabilities, source.geometry);
+    return written;
+  }
+  write_label_image(written.front(), labels[0]);
+  for (std::int64_t k = 0; k < maps; ++k) {
+    write_image(written[static_cast<std::size_t>(k) + 1], (probabilities[k][0] * 65535).round().to(torch::kInt));
+  }
+  return written;
+}
+
+ProgressLine::ProgressLine(std::size_t cases) : cases_(cases), terminal_(::isatty(STDERR_FILENO) == 1) {}
+
+void ProgressLine::show(const std::string& name, std::int64_t done, std::int64_t total) {
+  const double now = watch_.seconds();
+  if (!terminal_ || (done < total && now - shown_ < 0.1)) return;
+  shown_ = now;
+  const double share = (static_cast<double>(finished_) + static_cast<double>(done) / static_cast<double>(total)) /
+                       static_cast<double>(cases_);
+  std::cerr << fmt::format("\r\033[K{}  {}/{}  case {} of {}  left {}", name, done, total, finished_ + 1, cases_,
+                           pam::detail::duration_string(now / share - now))
+            << std::flush;
+}
+
+void ProgressLine::finish(const std::string& text) {
+  ++finished_;
+  const double now = watch_.seconds();
+  const double left = now / static_cast<double>(finished_) * static_cast<double>(cases_ - finished_);
+  if (terminal_) std::cerr << "\r\033[K" << std::flush;
+  std::cout << text
+            << (finished_ < cases_ ? "  left " + pam::detail::duration_string(left)
+                                   : "  took " + pam::detail::duration_string(now))
+            << std::endl;
+}
+
+}  // namespace pam::apps

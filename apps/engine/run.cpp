@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: MIT
+#include "engine/run.hpp"
+
+#include "cli/option_reader.hpp"
+#include "cli/program.hpp"
+#include "engine/cell.hpp"
+#include "engine/processes.hpp"
+#include "engine/robustness.hpp"
+#include "engine/run_folder.hpp"
+#include "report/run_report.hpp"
+#include "tasks/case_task.hpp"
+
+#include <pam/core/atomic_file.hpp>
+#include "report/run_record.hpp"
+#include <pam/train/interrupt.hpp>
+
+#include <algorithm>
+#include <fstream>
+#include <iostream>
+#include <utility>
+
+namespace pam::apps {
+namespace {
+
+/// One cell a network, in order. Stops after the first that Ctrl-C stopped.
+std::vector<CellResult> run_cells(const Task& task, const ExperimentOptions& options, const nlohmann::json& config,
+                                  const std::string& command, std::vector<std::filesystem::path>& folders) {
+  std::vector<CellResult> cells;
+  for (const auto& net : options.nets) {
+    folders.push_back(std::filesystem::path(options.out) / net);
+    cells.push_back(run_cell(task, options, net, folders.back(), config, command));
+    if (!cells.back().done) break;
+  }
+  return cells;
+}
+
+}  // namespace
+
+std::string command_line(int argc, char** argv) {
+  std::string line = argc > 0 ? std::filesystem::path(argv[0]).filename().string() : std::string();
+  for (int i = 1; i < argc; ++i) {
+    const std::string word = argv[i];
+    const bool plain = !word.empty() && word.find_first_not_of(
+                                            "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                                            "-_./,=:+@%") == std::string::npos;
+    std::string quoted = "'";
+    for (const char c : word) quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
+    line += " " + (plain ? word : quoted + "'");
+  }
+  return line;
+}
+
+int run_experiment(const ExperimentOptions& options, const nlohmann::json& config, const std::string& command,
+                   const std::function<Task()>& make_task) {
+  const InterruptScope signals;
+  check_experiment(options);
+  const ProcessScope together(options.timeout);
+  check_run_folder({options.out, "run", config, options.resume, options.overwrite, options.allow_changes, {}});
+  RunRecord record(command, config, static_cast<std::uint64_t>(options.seed));
+  auto task = make_task();
+  check_trainable(task, options);
+  const std::filesystem::path out = options.out;
+  processes().barrier();  // nothing is written before every process has looked at the folder
+  if (processes().first()) {
+    if (options.overwrite) forget_run(out);
+    std::filesystem::create_directories(out);
+    write_atomically(config_path(out), config.dump(2) + "\n");
+    const auto changed = keep_data(out, task.files, options.resume && !options.overwrite);
+    if (!changed.empty()) add_notices(task, {changed});
+  }
+
+  if (processes().first() && !task.lead.empty()) std::cout << task.lead << std::endl;
+  std::vector<std::filesystem::path> folders;
+  const auto cells = run_cells(task, options, config, command, folders);
+  if (cells.empty() || !cells.back().done) {
+    std::cout << fmt::format("Stopped, and all is saved. Go on with: --out {} --resume", options.out) << std::endl;
+    return kInterrupted;
+  }
+  if (!processes().first()) return kDone;
+  std::vector<NetworkResult> networks;
+  for (const auto& cell : cells) networks.push_back(cell.network);
+  auto table = network_table(networks, task.title);
+  for (const auto& caveat : task.caveats) table.note(caveat);
+  write_atomically(out / "table.md", table.markdown());
+  write_atomically(out / "table.csv", table.csv());
+  const auto robustness = write_robustness(cells, out);
+  const bool charts = draw_charts(out / "curves.svg", curves(networks));
+  record.data(task.files, task.data);
+  record.write(out / "run.json");
+  write_report(task, options, cells, folders, out / "report.html", record.json());
+
+  std::cout << "\n" << table.text() << "\n";
+  for (const auto& each : class_tables(cells)) std::cout << each.text() << "\n";
+  if (robustness) std::cout << robustness->text() << "\n";
+  if (!have_gnuplot()) std::cout << kNoGnuplot << "\n";
+  for (const auto& folder : folders) {
+    std::cout << fmt::format("{0}/: predictions/ overlays/ last.safetensors metrics.csv scores.json scores.csv\n",
+                             folder.string());
+  }
+  std::cout << fmt::format("{0}/: table.md table.csv {2}{1}run.json config.json\nreport: {0}/report.html\n",
+                           options.out, charts ? "curves.svg " : "", robustness ? "robustness.md robustness.csv " : "");
+  return kDone;
+}
+
+}  // namespace pam::apps

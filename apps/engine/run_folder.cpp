@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: MIT
+#include "engine/run_folder.hpp"
+
+#include "cli/option_reader.hpp"
+
+#include <pam/core/atomic_file.hpp>
+#include <pam/core/error.hpp>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <functional>
+#include <iterator>
+#include <set>
+#include <utility>
+
+#include <unistd.h>
+
+namespace pam::apps {
+namespace {
+
+/// What may differ between any run and its continuation: none of it changes what is learnt, but for the rounding of
+/// another device or number of threads.
+constexpr std::array kMachineOptions{"resume",  "overwrite", "allow_changes", "out",  "device",  "threads",
+                                     "workers", "worst",     "layout",        "nets", "timeout", "fgsm"};
+/// What `fit` lets differ on request.
+constexpr std::array kChangeable{"epochs", "schedule", "optimizer", "clip_norm", "patience", "precision"};
+/// What one that begins afresh removes of the older run (or comparison) and of its networks.
+constexpr std::array kResults{"scores.json",  "scores.csv",    "run.json",        "data.json",       "report.html",
+                              "table.md",     "table.csv",     "robustness.json", "robustness.csv",  "robustness.md",
+                              "curves.svg",   "comparison.md", "comparison.csv",  "comparison.json", "cases.csv",
+                              "ablation.svg", "ablation.png",  "predictions",     "overlays"};
+
+std::vector<std::filesystem::path> folders_in(const std::filesystem::path& folder) {
+  std::vector<std::filesystem::path> folders;
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+    if (entry.is_directory() && entry.path().filename().string().front() != '.') folders.push_back(entry.path());
+  }
+  std::sort(folders.begin(), folders.end());
+  return folders;
+}
+
+/// The folders of the networks of the run or comparison in `out`, and no folder of another run below it: a run keeps
+/// them beside its config.json, a comparison two folders further down (`cell_folder`).
+std::vector<std::filesystem::path> cells_in(const std::filesystem::path& out) {
+  auto cells = folders_in(out);
+  for (const auto& fold : folders_in(out)) {
+    if (fold.filename().string().rfind("fold_", 0) != 0) continue;
+    for (const auto& repeat : folders_in(fold)) {
+      if (repeat.filename().string().rfind("repeat_", 0) != 0) continue;
+      const auto nets = folders_in(repeat);
+      cells.insert(cells.end(), nets.begin(), nets.end());
+    }
+  }
+  const auto is_cell = [](const auto& folder) {  // its config.json names it, as the cell's own begin writes it
+    const auto config = nlohmann::json::parse(std::ifstream(config_path(folder)), nullptr, /*allow_exceptions=*/false);
+    return config.is_object() &&
+           config.value("nets", nlohmann::json()) == nlohmann::json::array({folder.filename().string()});
+  };
+  cells.erase(std::remove_if(cells.begin(), cells.end(), std::not_fn(is_cell)), cells.end());
+  return cells;
+}
+
+template <typename Keys>
+bool among(const Keys& keys, const std::string& key) {
+  return std::find(keys.begin(), keys.end(), key) != keys.end();
+}
+
+bool is_free(const RunFolder& run, const std::string& key) {
+  return among(kMachineOptions, key) || among(run.free_options, key) || (run.allow_changes && among(kChangeable, key));
+}
+
+/// (folder/name, fingerprint) of each file, in order: a copied data set has the same.
+std::vector<std::pair<std::string, std::string>> named_fingerprints(const std::vector<FileFingerprint>& files) {
+  std::vector<std::pair<std::string, std::string>> named;
+  for (const auto& file : files) {
+    const auto name = file.path.parent_path().filename() / file.path.filename();
+    named.emplace_back(name.string(), fmt::format("{:016x}", file.hash));
+  }
+  std::sort(named.begin(), named.end());
+  return named;
+}
+
+}  // namespace
+
+void check_writable(const std::string& option, const std::filesystem::path& folder) {
+  auto existing = std::filesystem::absolute(folder);
+  std::error_code ignored;
+  while (!std::filesystem::exists(existing, ignored) && existing.has_relative_path()) existing = existing.parent_path();
+  check(std::filesystem::is_directory(existing, ignored), "{} {}: {} is a file, not a folder; choose another place",
+        option, folder.string(), existing.string());
+  check(::access(existing.c_str(), W_OK | X_OK) == 0, "{} {}: {} cannot be written to: {}; choose another place",
+        option, folder.string(), existing.string(), std::strerror(errno));
+}
+
+void check_run_folder(const RunFolder& run) {
+  check_writable("--out", run.out);
+  if (!std::filesystem::exists(config_path(run.out)) || run.overwrite) return;
+  check(run.resume, "--out {}: holds a {} already; --resume goes on with it, --overwrite begins afresh",
+        run.out.string(), run.what);
+  const auto before = options_of_run(run.out.string());
+  for (const auto& [key, value] : run.config.items()) {
+    const auto old = before.find(key);
+    check(is_free(run, key) || old == before.end() || *old == value,
+          "--resume: {} is {} in {}, and {} now; a {} goes on as it began: take the option back, {}or choose another "
+          "--out",
+          key, old == before.end() ? "" : old->dump(), config_path(run.out).string(), value.dump(), run.what,
+          run.what == "run" && among(kChangeable, key) ? "allow the change with --allow-changes, " : "");
+  }
+}
+
+void forget_run(const std::filesystem::path& out) {
+  if (!std::filesystem::exists(config_path(out))) return;  // no run of its own: what lies below is of others
+  for (const auto& cell : cells_in(out)) {
+    for (const auto* name : kResults) std::filesystem::remove_all(cell / name);
+    for (const auto& file : std::filesystem::directory_iterator(cell)) {
+      const auto name = file.path().filename().string();
+      const auto starts = [&](const char* word) { return name.rfind(word, 0) == 0; };
+      if (starts("last.") || starts("best.") || starts("metrics.")) std::filesystem::remove(file.path());
+    }
+  }
+  for (const auto* name : kResults) {
+    if (!std::filesystem::is_directory(out / name)) std::filesystem::remove(out / name);
+  }
+}
+
+std::string keep_data(const std::filesystem::path& folder, const std::vector<FileFingerprint>& files, bool resume) {
+  const auto path = folder / "data.json";
+  const auto text =
+      nlohmann::json(named_fingerprints(files)).dump(1, ' ', false, nlohmann::json::error_handler_t::replace);
+  const auto now = nlohmann::json::parse(text);  // with the names as they come back from the file
+  auto before = nlohmann::json(nullptr);
+  if (resume) before = nlohmann::json::parse(std::ifstream(path), nullptr, /*allow_exceptions=*/false);
+  if (!before.is_array()) {  // a run that begins, or one of a pam that kept none
+    std::filesystem::create_directories(folder);
+    write_atomically(path, text + "\n");
+    return {};
+  }
+  std::set<std::string> differ;
+  const auto compare = [&](const nlohmann::json& some, const nlohmann::json& others) {
+    const std::set<nlohmann::json> known(others.begin(), others.end());
+    for (const auto& each : some) {
+      if (known.count(each) == 0) differ.insert(each.is_array() && !each.empty() ? each[0].dump() : each.dump());
+    }
+  };
+  compare(before, now);
+  compare(now, before);
+  if (differ.empty()) return {};
+  constexpr std::size_t kNamed = 5;
+  const std::vector<std::string> names(differ.begin(), std::next(differ.begin(), std::min(kNamed, differ.size())));
+  return fmt::format(
+      "The data differ from those that the run was begun with ({} keeps their fingerprints), in {} file{}: {}{}; the "
+      "results are of both. To be of these alone, begin afresh with --overwrite.",
+      path.string(), differ.size(), differ.size() == 1 ? "" : "s", fmt::join(names, ", "),
+      differ.size() > kNamed ? ", …" : "");
+}
+
+}  // namespace pam::apps

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: MIT
+/// Scores predicted masks against true ones, case by case.
+///   evaluate --pred predictions/ --truth labels/ --json scores.json --csv scores.csv
+#include "cli/program.hpp"
+#include "engine/mask_pairs.hpp"
+#include "engine/run_folder.hpp"
+
+#include <pam/core/atomic_file.hpp>
+#include <pam/report/network_result.hpp>
+
+#include <iostream>
+
+namespace {
+
+using namespace pam;
+using namespace pam::apps;
+
+/// The aggregate as a table: every score with its mean, deviation, number of cases, and the pooled value.
+Table summary_table(const ScoreSummary& summary) {
+  Table table(fmt::format("{} cases", summary.cases), {"score", {"mean", 4}, {"std", 4}, {"cases", 0}, {"pooled", 4}});
+  for (const auto& metric : case_metrics()) {
+    const auto& of = summary.of(metric.key);
+    table.row({metric.key, of.mean, of.std, of.cases, summary.pooled.*metric.value});
+  }
+  const auto name = [&](const std::vector<std::string>& cases, const char* what) {
+    if (!cases.empty()) table.note(fmt::format("{} ({}): {}", what, cases.size(), fmt::join(cases, ", ")));
+  };
+  name(summary.missed, "missed, nothing of the foreground found");
+  name(summary.false_alarms, "false alarms, foreground where there is none");
+  name(summary.empty, "empty, no foreground in truth and prediction");
+  table.note(
+      "iou and dice are of the foreground; miou and mdice are means over foreground and background, what the paper's "
+      "table "
+      "5 must print as \"IoU\" (66 % beside 58 % false negatives cannot be of the foreground alone).");
+  return table;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app{"Scores predicted masks against true ones: NIfTI (distances in mm) or pictures (pixels).", "evaluate"};
+  std::string predictions, truths, json, csv, values, predicted_values;
+  bool predicted_only = false, ignore_affine = false;
+  ScoreOptions score;
+  app.add_option("--pred", predictions, "folder (or file) of predicted masks")->required();
+  app.add_option("--truth", truths, "folder (or file) of true masks, paired by name")->required();
+  app.add_option("--json", json, "write per-case and aggregate scores to this file");
+  app.add_option("--csv", csv, "write per-case scores to this file");
+  app.add_option("--label-values", values,
+                 "which values are foreground: 71-78, or classes: 1=1,2=2,255=ignore; default: the one value beside 0");
+  app.add_option("--pred-label-values", predicted_values,
+                 "the same for the predictions; default: as --label-values, or class numbers where "
+                 "they hold nothing of that");
+  app.add_flag("--predicted-only", predicted_only, "leave out truths without a prediction, such as training cases");
+  app.add_flag("--ignore-affine", ignore_affine, "score voxel by voxel also where the masks' axes run to other sides");
+  app.add_option("--class", score.class_index, "the class that is scored; all others are background (default 1)");
+  app.add_option("--nsd-tolerance", score.nsd_tolerance, "of the normalised surface Dice, mm or pixels (default 1)");
+  return run_program(app, argc, argv, [&] {
+    tune_process(0);
+    for (const auto& [option, file] : {std::pair{"--json", json}, {"--csv", csv}}) {
+      if (!file.empty()) check_writable(option, std::filesystem::absolute(file).parent_path());
+    }
+    MaskReader prediction_reader(predicted_values.empty() ? values : predicted_values), truth_reader(values);
+    score.classes = std::max(prediction_reader.classes(), truth_reader.classes());
+    std::vector<CaseScores> cases;
+    NetworkResult result;
+    std::vector<std::string> left_out;
+    const auto pairs = pair_masks(predictions, truths, predicted_only, &left_out);
+    if (!left_out.empty()) {
+      std::cerr << fmt::format("notice: {} truth(s) have no prediction and are left out: {}\n", left_out.size(),
+                               fmt::join(left_out, ", "));
+    }
+    if (predicted_values.empty() && !values.empty()) {
+      std::vector<std::filesystem::path> files;
+      for (const auto& pair : pairs) files.push_back(pair.prediction);
+      const auto notice = prediction_reader.settle(files);
+      if (!notice.empty()) std::cerr << "notice: " << notice << "\n";
+    }
+    std::vector<std::string> notices;
+    for (const auto& pair : pairs) {
+      const auto [prediction, truth] = read_pair(pair, prediction_reader, truth_reader, ignore_affine, notices);
+      cases.push_back(score_case(prediction.labels, truth.labels, truth.spacing, pair.name, score));
+    }
+    for (const auto& notice : notices) std::cerr << "notice: " << notice << "\n";
+    result.name = "predictions";
+    result.cases = cases;
+    const auto table = case_table({result}, "Scores of each case");
+    std::cout << table.text() << "\n" << summary_table(summarise(cases)).text() << std::flush;
+    // Names of files may be of any bytes; JSON takes UTF-8 alone.
+    constexpr auto kReplace = nlohmann::ordered_json::error_handler_t::replace;
+    if (!json.empty()) write_atomically(json, scores_to_json(cases).dump(2, ' ', false, kReplace) + "\n");
+    if (!csv.empty()) write_atomically(csv, table.csv());
+    return kDone;
+  });
+}

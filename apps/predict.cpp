@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: MIT
+/// Masks and probabilities of new images from trained weights.
+///   predict --weights runs/mine/fpa/last.safetensors --input scans/ --out masks/
+///   predict --weights fpa.pt --net fpa --input t1.nii.gz t1ce.nii.gz t2.nii.gz flair.nii.gz --out masks/
+#include "cli/program.hpp"
+#include "engine/experiment_options.hpp"
+#include "engine/networks.hpp"
+#include "engine/predict_case.hpp"
+#include "engine/prediction_files.hpp"
+#include "engine/preparation.hpp"
+
+#include <pam/core/memory_format.hpp>
+#include <pam/inference/largest_component.hpp>
+#include <pam/inference/predict_planes.hpp>
+#include <pam/train/interrupt.hpp>
+
+#include <iostream>
+
+namespace {
+
+using namespace pam;
+using namespace pam::apps;
+
+struct Arguments {
+  WeightsSource weights;
+  std::vector<std::string> inputs, modalities;
+  std::string out;
+  std::string normalise, crop, resize;  // empty: as the weights say, else as training does by default
+  bool resample = false, ignore_affine = false, zero_non_finite = false;
+  PredictOptions how;
+  std::string reversed, device = "auto", precision = "float32", layout = "auto";
+  std::int64_t threads = 0;
+  double threshold = 0.5;
+  bool largest = false, no_probability = false, overwrite = false;
+};
+
+void add_flags(CLI::App& app, Arguments& a) {
+  app.add_option("--weights", a.weights.path, ".safetensors, .pt or .pth")->required();
+  app.add_option("--input", a.inputs,
+                 "a folder, or files: the modalities of one case in channel order (nets of one channel: a case each)")
+      ->required();
+  app.add_option("--out", a.out, "folder of the results: NAME and NAME_probability, on the input's grid")->required();
+  app.add_option("--net", a.weights.net, "the network's name, where the weights do not say");
+  app.add_option("--reversed", a.reversed, "whether the weights learnt reversed labels, where they do not say")
+      ->check(CLI::IsMember({"yes", "no"}));
+  app.add_option("--modalities", a.modalities, "for one folder a case: words that name its images, such as t1 flair");
+  app.add_option("--normalise", a.normalise, "auto, zscore, unit or none (default: as the weights were trained)");
+  app.add_option("--crop", a.crop, "centre crop or pad to HEIGHTxWIDTH; outside is background");
+  app.add_option("--resize", a.resize, "resize pictures to HEIGHTxWIDTH; results have the input's size");
+  app.add_flag("--resample", a.resample, "bring modalities of another grid to that of the first");
+  app.add_flag("--ignore-affine", a.ignore_affine,
+               "pair modalities voxel by voxel also where their axes run to other sides");
+  app.add_flag("--zero-non-finite", a.zero_non_finite, "take NaN and infinity in images as 0");
+  app.add_option("--threshold", a.threshold, "foreground where its probability is above (binary nets; default 0.5)")
+      ->check(CLI::Range(0.0, 1.0));
+  app.add_flag("--largest-component", a.largest, "keep only the largest connected part of each class");
+  app.add_flag("--overwrite", a.overwrite, "replace results that are in --out already");
+  app.add_flag("--no-probability", a.no_probability, "write masks alone");
+  app.add_flag("--flip", a.how.flip, "mean over the image and its three mirror images");
+  app.add_option("--window", a.how.window,
+                 "side of sliding windows (default: whole slices up to 1024 x 1024, else 512)")
+      ->check(CLI::Range(8, 65536));
+  app.add_option("--overlap", a.how.overlap, "of the windows, as a share (default 0.5)")->check(CLI::Range(0.0, 0.95));
+  app.add_option("--batch", a.how.batch, "slices or windows at once (default 4)")->check(CLI::Range(1, 4096));
+  app.add_option("--device", a.device, "auto, cpu, cuda, cuda:1");
+  app.add_option("--precision", a.precision, kPrecisionHelp)->check(CLI::IsMember({"float32", "bfloat16", "float16"}));
+  app.add_option("--layout", a.layout, kLayoutHelp)->check(CLI::IsMember({"auto", "nchw", "nhwc"}));
+  app.add_option("--threads", a.threads, "CPU threads; 0: one a core");
+}
+
+Computation computation_of(const Arguments& a) {
+  Computation computation;
+  computation.device = a.how.device;
+  from_string(a.precision, computation.precision);
+  check_precision(computation.precision, a.how.device);
+  computation.channels_last = channels_last(a.layout, a.how.device);
+  return computation;
+}
+
+/// Probabilities (D, K, H, W) of a prepared case, with a progress line.
+torch::Tensor predict_one(const Network& net, const Computation& computation, const Case& source, const Arguments& a,
+                          ProgressLine& line) {
+  const auto images = source.image.transpose(0, 1).contiguous();
+  return predict_planes(probabilities_of(net, computation), images, a.how, [&](std::int64_t done, std::int64_t total) {
+    if (interrupted() != 0) throw Interrupted("Stopped; finished cases are in " + a.out + ".");
+    line.show(source.name, done, total);
+  });
+}
+
+/// How images are prepared: as the weights say, and over that as the flags say.
+CaseOptions preparation(const Arguments& a, const nlohmann::json& noted) {
+  CaseOptions options;
+  read_preparation(noted, options, a.weights.path);
+  if (!a.normalise.empty()) options.normalise = parse_normalise(a.normalise);
+  if (!a.crop.empty()) options.crop = parse_plane("--crop", a.crop);
+  if (!a.resize.empty()) options.resize = parse_plane("--resize", a.resize);
+  options.resample = options.resample || a.resample;
+  options.ignore_affine = options.ignore_affine || a.ignore_affine;
+  options.zero_non_finite = options.zero_non_finite || a.zero_non_finite;
+  return options;
+}
+
+std::string summary(const Case& source, const torch::Tensor& labels, const std::filesystem::path& file) {
+  const auto voxels = labels.gt(0).sum().item<std::int64_t>();
+  return fmt::format("{}: {} of {} {} are foreground -> {}", source.name, voxels, labels.numel(),
+                     source.is_volume ? "voxels" : "pixels", file.string());
+}
+
+int predict(Arguments& a) {
+  tune_process(a.threads);
+  const InterruptScope signals;
+  if (!a.reversed.empty()) a.weights.reversed = a.reversed == "yes";
+  const auto loaded = load_network(a.weights);
+  const auto& net = loaded.net;
+  const auto options = preparation(a, loaded.input);
+  const auto cases = find_inputs(a.inputs, a.modalities, net.in_channels());
+  check_results(cases, a.no_probability ? 0 : net.classes(), a.out, a.overwrite);
+  a.how.device = find_device(a.device);
+  a.how.min_size = net.min_size();
+  net->to(a.how.device);
+  const auto computation = computation_of(a);
+  if (computation.channels_last) to_memory_format(*net, at::MemoryFormat::ChannelsLast);
+  std::cout << fmt::format("{}: {} channels in, {} to predict", net.name(), net.in_channels(),
+                           cases.size() == 1 ? "1 case" : fmt::format("{} cases", cases.size()))
+            << std::endl;
+  ProgressLine line(cases.size());
+  for (const auto& files : cases) {
+    const auto source = load_input(files, options, net.in_channels());
+    for (const auto& notice : source.notices) std::cerr << "notice: " << notice << "\n";
+    const auto planes = predict_one(net, computation, source, a, line);
+    const auto probabilities = to_input_grid(planes.transpose(0, 1).contiguous(), source);  // (K, D, H, W)
+    auto labels = labels_of(probabilities.transpose(0, 1), a.threshold);
+    if (a.largest) labels = largest_component(labels);
+    const auto written = write_results(source, labels, a.no_probability ? torch::Tensor() : probabilities, a.out);
+    line.finish(summary(source, labels, written.front()));
+  }
+  return kDone;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app{"Masks and probabilities from trained weights: NIfTI with the input's affine, or pictures.", "predict"};
+  Arguments arguments;
+  add_flags(app, arguments);
+  return run_program(app, argc, argv, [&] { return predict(arguments); });
+}

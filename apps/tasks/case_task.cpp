@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: MIT
+#include "tasks/case_task.hpp"
+
+#include "cli/program.hpp"
+#include "engine/file_cases.hpp"
+
+#include <pam/data/loader.hpp>
+#include <pam/data/ordered_workers.hpp>
+#include <pam/train/interrupt.hpp>
+
+#include <algorithm>
+#include <iostream>
+#include <memory>
+#include <set>
+#include <utility>
+
+#include <unistd.h>
+
+namespace pam::apps {
+namespace {
+
+constexpr std::int64_t kReaders = 2;        ///< threads that read cases
+constexpr std::size_t kNoticesInFull = 10;  ///< of a kind; 250 resampled cases need not be 250 lines
+
+std::string counted(std::size_t n, const std::string& noun) {
+  return fmt::format("{} {}{}", n, noun, n == 1 ? "" : "s");
+}
+
+/// Called after every case: "reading: 12 of 210 cases" on a terminal, and the end on Ctrl-C.
+void after_case(std::int64_t done, std::int64_t total, const std::string& /*name*/) {
+  static const bool terminal = ::isatty(STDERR_FILENO) == 1;
+  if (terminal) {
+    std::cerr << fmt::format("\rreading: {} of {} cases", done, total) << (done == total ? fresh_line() : "")
+              << std::flush;
+  }
+  if (interrupted() != 0) throw Interrupted("Stopped while the data were read; nothing was changed.");
+}
+
+/// What was seen while the cases were read.
+struct Reading {
+  std::vector<std::string> notices;
+  std::vector<SkippedCase> skipped;
+};
+
+/// The foreground classes that occur; looks no further once all `classes` - 1 are found.
+std::set<std::int64_t> classes_in(const SliceDataset& slices, std::int64_t classes) {
+  std::set<std::int64_t> seen;
+  for (std::int64_t i = 0; i < slices.size() && static_cast<std::int64_t>(seen.size()) < classes - 1; ++i) {
+    const auto labels = slices.get(i).labels;
+    const auto* data = labels.data_ptr<std::int64_t>();
+    for (std::int64_t p = 0; p < labels.numel(); ++p) {
+      if (data[p] > 0) seen.insert(data[p]);
+    }
+  }
+  return seen;
+}
+
+/// The training slices, in memory.
+std::shared_ptr<const SliceDataset> training_slices(const std::vector<CaseFiles>& cases, const CaseTaskOptions& how,
+                                                    Reading& reading) {
+  SliceOptions options;
+  options.slices = how.slices;
+  options.skip_bad = how.skip_bad;
+  options.threads = kReaders;
+  options.progress = after_case;
+  auto slices = std::make_shared<SliceDataset>(cases, how.cases, options);
+  const auto seen = classes_in(*slices, how.cases.labels.classes());
+  check(!seen.empty(), "none of the {} training slices has foreground; check --label-values {} against the label files",
+        slices->size(), how.cases.labels.text());
+  for (std::int64_t c = 1; c < how.cases.labels.classes(); ++c) {
+    if (seen.count(c) > 0) continue;
+    reading.notices.push_back(fmt::format(
+        "class {} of --label-values {} occurs in no training slice, so it cannot be learnt; do the label files hold "
+        "other values?",
+        c, how.cases.labels.text()));
+  }
+  for (const auto& each : slices->cases()) {
+    reading.notices.insert(reading.notices.end(), each.notices.begin(), each.notices.end());
+    if (each.used > 0) continue;
+    reading.notices.push_back(fmt::format("case {}: none of its {} slices is taken (--slices), so it trains nothing",
+                                          each.name, each.slices));
+  }
+  reading.skipped.insert(reading.skipped.end(), slices->skipped().begin(), slices->skipped().end());
+  return slices;
+}
+
+/// Those of `cases` that can be read, each of the training cases' kind and as wide.
+std::vector<CaseFiles> readable_cases(const std::vector<CaseFiles>& cases, std::int64_t channels, bool volumes,
+                                      const CaseTaskOptions& how, Reading& reading) {
+  const auto total = static_cast<std::int64_t>(cases.size());
+  OrderedWorkers<Case> workers(total, kReaders, kReaders, [&](std::int64_t i) {
+    return load_case(cases[static_cast<std::size_t>(i)], how.cases);
+  });
+  std::vector<CaseFiles> good;
+  for (std::int64_t i = 0; i < total; ++i) {
+    const auto& files = cases[static_cast<std::size_t>(i)];
+    try {
+      const auto each = *workers.next();
+      check(each.image.size(0) == channels, "case {}: has {} channels, the training cases have {}", each.name,
+            each.image.size(0), channels);
+      check(each.is_volume == volumes, "case {}: is a {}, the training cases are {}; train and test on one kind",
+            each.name, each.is_volume ? "volume" : "picture", volumes ? "volumes" : "pictures");
+      reading.notices.insert(reading.notices.end(), each.notices.begin(), each.notices.end());
+      good.push_back(files);
+    } catch (const Error& error) {
+      if (!how.skip_bad) throw;
+      reading.skipped.push_back({files.name, error.what()});
+    }
+    after_case(i + 1, total, files.name);
+  }
+  return good;
+}
+
+/// Says what was seen, on standard error and in the task.
+void tell(const Reading& reading, Task& task) {
+  for (std::size_t i = 0; i < std::min(kNoticesInFull, reading.notices.size()); ++i) {
+    std::cerr << "notice: " << reading.notices[i] << "\n";
+  }
+  if (reading.notices.size() > kNoticesInFull) {
+    std::cerr << fmt::format("notice: … and {} more of these\n", reading.notices.size() - kNoticesInFull);
+  }
+  if (!reading.notices.empty()) {
+    task.caveats.push_back(fmt::format("{} from reading the files; the first: {}.",
+                                       counted(reading.notices.size(), "notice"), reading.notices.front()));
+  }
+  std::vector<std::string> names;
+  for (const auto& each : reading.skipped) {
+    std::cerr << "skipped: " << each.reason << "\n";
+    names.push_back(each.name);
+  }
+  if (names.empty()) return;
+  task.caveats.push_back(
+      fmt::format("Left out, because they cannot be read (--skip-bad): {}.", fmt::join(names, ", ")));
+}
+
+/// The range of the slices that train.
+SliceRange range_of(const SliceDataset& slices) {
+  SliceRange range;
+  range = {range.last, 0};
+  for (std::int64_t i = 0; i < slices.size(); ++i) {
+    const auto z = slices.get(i).slice;
+    range = {std::min(range.first, z), std::max(range.last, z)};
+  }
+  return range;
+}
+
+AnyLoader make_loader(const std::shared_ptr<const SliceDataset>& slices, const LoaderRequest& request) {
+  return AnyLoader(std::make_unique<DataLoader>(slices, loader_options(request, slices->largest_plane())));
+}
+
+/// Every file of the cases that take part, each once; one that could not be read has no fingerprint either.
+std::vector<std::filesystem::path> files_of(const std::vector<CaseFiles>& cases, const Split& split,
+                                            const std::vector<SkippedCase>& skipped) {
+  auto parts = names_in(split);
+  for (const auto& each : skipped) parts.erase(each.name);
+  std::vector<std::filesystem::path> files;
+  std::set<std::filesystem::path> seen;
+  const auto add = [&](const std::filesystem::path& path) {
+    if (seen.insert(path).second) files.push_back(path);
+  };
+  for (const auto& each : cases) {
+    if (parts.count(each.name) == 0) continue;
+    for (const auto& image : each.images) add(image);
+    add(each.labels);
+  }
+  return files;
+}
+
+}  // namespace
+
+Task case_task(Task about, const std::vector<CaseFiles>& cases, const Split& split, const CaseTaskOptions& how) {
+  auto task = std::move(about);
+  const auto classes = how.cases.labels.classes();
+  check(classes >= 2, "--label-values {}: does not say how many classes there are; name them, such as 1=1,2=2",
+        how.cases.labels.text());
+  check(!split.train.empty() && !split.test.empty(), "the split has {} to train and {} to test; both are needed",
+        counted(split.train.size(), "case"), counted(split.test.size(), "case"));
+  Reading reading;
+  const auto slices = training_slices(select_cases(cases, split.train), how, reading);
+  const bool volumes = slices->volumes();
+  const auto readable = [&](const std::vector<std::string>& names) {
+    return readable_cases(select_cases(cases, names), slices->channels(), volumes, how, reading);
+  };
+  const auto validation = readable(split.validation), test = readable(split.test);
+  tell(reading, task);
+  check(!test.empty(), "none of the {} test cases can be read; the last: {}", split.test.size(),
+        reading.skipped.empty() ? "" : reading.skipped.back().reason);
+
+  const auto scored = how.trained_range ? range_of(*slices) : SliceRange();
+  if (how.trained_range) {
+    task.caveats.push_back(
+        fmt::format("Scored are slices {} to {}, the range in which the training half has foreground; the networks saw "
+                    "no others.",
+                    scored.first, scored.last));
+  }
+  if (test.size() == 1) task.caveats.push_back(how.lone_caveat);
+  const auto trained = volumes ? " with " + counted(static_cast<std::size_t>(slices->size()), "slice") : std::string();
+  task.lead = fmt::format(
+      "{}{} to train, {}{} to test; foreground is {}.", counted(slices->cases().size(), how.train_noun), trained,
+      validation.empty() ? "" : counted(validation.size(), how.train_noun) + " to choose the epoch, ",
+      counted(test.size(), how.test_noun), how.foreground);
+  task.in_channels = slices->channels();
+  task.classes = classes == 2 ? 1 : classes;
+  task.unit = volumes ? "mm" : "pixels";
+  task.make_loader = [slices](const LoaderRequest& request) { return make_loader(slices, request); };
+  auto prepared = how.cases;  // as padded as the loader pads training slices
+  prepared.at_least = slices->largest_plane();
+  if (!validation.empty()) {
+    task.validation = std::make_shared<FileCases>(validation, prepared, how.show_channel, SliceRange(), how.full_size);
+  }
+  task.test = std::make_shared<FileCases>(test, prepared, how.show_channel, scored, how.full_size);
+  task.files = file_fingerprints(files_of(cases, split, reading.skipped));
+  task.input = preparation_json(prepared);
+  return task;
+}
+
+void add_volume_flags(OptionReader& reader) {
+  reader.add<std::string>("--crop", "crop", "centre crop or pad to HEIGHTxWIDTH");
+  reader.add<std::int64_t>("--fold", "fold", "which fold is the test set, from 0 on");
+  reader.add<std::string>("--slices", "slices", "slices that train: foreground, brain or all; all are scored");
+  reader.add_switch("--skip-bad", "skip_bad", "leave out cases that cannot be read, saying which");
+  reader.add_switch("--zero-non-finite", "zero_non_finite", "take NaN and infinity in images as 0");
+}
+
+void add_notices(Task& task, const std::vector<std::string>& notices) {
+  for (const auto& notice : notices) {
+    std::cerr << "notice: " << notice << "\n";
+    task.caveats.push_back(notice);
+  }
+}
+
+void check_parts(std::int64_t folds, std::int64_t fold, double test_share, double validation_share) {
+  const auto share = [](double value) { return value >= 0 && value < 1; };
+  if (folds == 0) {
+    check(share(test_share) && share(validation_share) && test_share > 0 && test_share + validation_share < 1,
+          "--test-share {} and --validation-share {}: must leave a share to train with, and something to test on",
+          test_share, validation_share);
+    return;
+  }
+  check(folds >= 2, "--folds {}: cross-validation needs at least 2 folds", folds);
+  check(fold >= 0 && fold < folds, "--fold {}: folds are 0 to {} (--folds {})", fold, folds - 1, folds);
+  check(share(validation_share), "--validation-share {}: must be at least 0 and below 1", validation_share);
+}
+
+Split split_cases(const std::vector<std::string>& names, std::int64_t folds, std::int64_t fold, double test_share,
+                  double validation_share, std::int64_t seed, const std::string& advice) {
+  const auto needed = std::max<std::int64_t>(folds, validation_share > 0 ? 3 : 2);
+  check(static_cast<std::int64_t>(names.size()) >= needed,
+        "there {}; {} takes at least {}, because slices of one volume must not be both trained and tested on; {}",
+        names.size() == 1 ? "is one case, " + names.front() : fmt::format("are {} cases", names.size()),
+        folds > 0 ? fmt::format("--folds {}", folds)
+                  : std::string(validation_share > 0 ? "to train, choose the epoch and test" : "to train and test"),
+        needed, advice);
+  const auto random = static_cast<std::uint64_t>(seed);
+  if (folds > 0) return split_by_fold(names, folds, fold, random, validation_share);
+  return split_by_fraction(names, 1 - test_share - validation_share, validation_share, test_share, random);
+}
+
+}  // namespace pam::apps

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: MIT
+/// `case_task`: cases on disk and a split to a `Task`: what training on Cityscapes, BRATS, ISLES and anybody's folder
+/// have in common once the cases are found.
+#pragma once
+
+#include "cli/option_reader.hpp"
+#include "engine/preparation.hpp"
+#include "tasks/task.hpp"
+
+#include <pam/data/split.hpp>
+#include <pam/images/load_case.hpp>
+#include <pam/images/slice_dataset.hpp>
+
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace pam::apps {
+
+/// How cases become a task.
+struct CaseTaskOptions {
+  CaseOptions cases;
+  SliceChoice slices = SliceChoice::Foreground;  ///< of volumes, that train; scored is every slice
+  bool skip_bad = false;          ///< leave out cases that cannot be read, saying which, instead of throwing
+  bool trained_range = false;     ///< score only the range of slices that train (two halves of one volume)
+  bool full_size = true;          ///< score resized pictures at the size of their files, not at what the network sees
+  std::int64_t show_channel = 0;  ///< the modality under the overlays
+  std::string train_noun = "case", test_noun = "case";  ///< for texts; the plural has an s
+  std::string foreground;                               ///< what is segmented, for texts: "enhancing tumour (label 4)"
+  std::string lone_caveat =
+      "There is one test case, so nothing is known of the spread between cases.";  ///< said where there is one
+};
+
+/// The options of a set of volumes: foreground, crop, slices, bad and non-finite input and show_channel as `data` says,
+/// z-score.
+template <typename Data>
+CaseTaskOptions volume_options(const Data& data, std::string foreground) {
+  CaseTaskOptions how;
+  how.cases.labels = LabelMap::parse(data.label_values);
+  how.cases.normalise = Normalise::ZScore;
+  how.cases.crop = parse_plane("--crop", data.crop);
+  how.slices = parse_slice_choice(data.slices);
+  how.skip_bad = data.skip_bad;
+  how.cases.zero_non_finite = data.zero_non_finite;
+  how.show_channel = data.show_channel;
+  how.foreground = std::move(foreground);
+  return how;
+}
+
+/// The flags that sets of volumes share: --crop, --fold, --slices, --skip-bad, --zero-non-finite.
+void add_volume_flags(OptionReader& reader);
+
+/// The task of training on `split.train`, choosing the epoch by `split.validation` where there are such cases, and
+/// scoring `split.test`. `about` has the title, the data's place and what is to be said of them; the rest is filled in.
+/// Every case is read before it returns, so that a bad file is found now and not after hours of training; the training
+/// slices stay in memory. Notices go to standard error. Throws `Error`: no cases to train or to test on, a case that
+/// cannot be read (unless `skip_bad`), no foreground, other channels in one case than in another.
+Task case_task(Task about, const std::vector<CaseFiles>& cases, const Split& split, const CaseTaskOptions& how);
+
+/// Says a finder's notices on standard error, and adds them to what the reader of the numbers must know.
+void add_notices(Task& task, const std::vector<std::string>& notices);
+
+/// Throws `Error` for folds or shares that leave nothing to train or to test on. With `folds` (0: none) `test_share` is
+/// not looked at, and `validation_share` is of the training cases.
+void check_parts(std::int64_t folds, std::int64_t fold, double test_share, double validation_share);
+
+/// The folds of `names`, or without folds the shares. Throws `Error` where there are fewer cases than parts; `advice`
+/// ends that sentence.
+Split split_cases(const std::vector<std::string>& names, std::int64_t folds, std::int64_t fold, double test_share,
+                  double validation_share, std::int64_t seed, const std::string& advice = "give more cases");
+
+}  // namespace pam::apps

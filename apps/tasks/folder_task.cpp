@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: MIT
+#include "tasks/folder_task.hpp"
+
+#include "engine/preparation.hpp"
+#include "tasks/case_task.hpp"
+
+#include <pam/core/nearest.hpp>
+#include <pam/datasets/find_cases.hpp>
+#include <pam/images/hemispheres.hpp>
+
+#include <algorithm>
+#include <filesystem>
+#include <regex>
+#include <set>
+#include <utility>
+
+namespace pam::apps {
+namespace {
+
+constexpr const char* kHemisphereCaveat =
+    "One subject's two hemispheres are a smoke test, not a study: they show that the whole way works, not which "
+    "network is better.";
+
+CaseOptions case_options(const FolderData& options) {
+  CaseOptions cases;
+  cases.labels = LabelMap::parse(options.label_values, options.strict_labels);
+  cases.normalise = parse_normalise(options.normalise);
+  cases.channels = options.channels;
+  cases.crop = parse_plane("--crop", options.crop);
+  cases.resize = parse_plane("--resize", options.resize);
+  cases.resample = options.resample;
+  cases.ignore_affine = options.ignore_affine;
+  cases.zero_non_finite = options.zero_non_finite;
+  return cases;
+}
+
+CaseTaskOptions task_options(const FolderData& options) {
+  CaseTaskOptions how;
+  how.cases = case_options(options);
+  how.slices = parse_slice_choice(options.slices);
+  how.skip_bad = options.skip_bad;
+  how.trained_range = options.score == "trained";
+  how.show_channel = options.show_channel;
+  how.foreground = "\"" + options.label_values + "\" of the labels";
+  return how;
+}
+
+std::vector<CaseFiles> found_cases(const FolderData& options) {
+  FolderOptions where;
+  where.root = options.data;
+  where.images = options.images;
+  where.labels = options.labels;
+  where.modalities = options.modalities;
+  where.label_name = options.label_name;
+  return find_cases(where);
+}
+
+bool has_folder_split(const std::vector<CaseFiles>& cases) {
+  return std::all_of(cases.begin(), cases.end(), [](const auto& each) { return !each.split.empty(); });
+}
+
+/// The way to split that `--split auto` means for these cases.
+std::string split_kind(const FolderData& options, const std::vector<CaseFiles>& cases) {
+  if (options.split != "auto") return options.split;
+  return has_folder_split(cases) ? "folders" : "cases";
+}
+
+/// Left hemispheres train, right ones test; the halves replace the cases.
+Split split_hemispheres(std::vector<CaseFiles>& cases) {
+  std::vector<CaseFiles> halves;
+  Split split;
+  for (const auto& whole : cases) {
+    const auto both = hemisphere_cases(whole);
+    split.train.push_back(both[0].name);
+    split.test.push_back(both[1].name);
+    halves.insert(halves.end(), both.begin(), both.end());
+  }
+  cases = std::move(halves);
+  return split;
+}
+
+/// train/, val/ and test/; where there is no test/, val/ is what is tested, and the task says so.
+Split split_folders(const std::vector<CaseFiles>& cases, Task& task) {
+  auto split = split_by_folder(cases);
+  if (!split.test.empty() || split.validation.empty()) return split;
+  split.test = std::move(split.validation);
+  split.validation.clear();
+  task.caveats.emplace_back(
+      "There is no test folder: val/ is what is tested, and so it chooses nothing: the last weights are scored.");
+  return split;
+}
+
+/// Says which cases are in no part of a split file.
+void tell_unlisted(const std::vector<CaseFiles>& cases, const Split& split, const std::string& file, Task& task) {
+  const auto listed = names_in(split);
+  std::vector<std::string> left;
+  for (const auto& each : cases) {
+    if (listed.count(each.name) == 0) left.push_back(each.name);
+  }
+  if (left.empty()) return;
+  add_notices(task, {fmt::format("{} of {} cases are in no part of {} and take no part: {}.", left.size(), cases.size(),
+                                 file, fmt::join(left, ", "))});
+}
+
+/// Says where pictures look like slices or frames of one patient or film (p1_s001.png, p1_s002.png), which a split by
+/// file tears apart.
+void tell_slices(const std::vector<CaseFiles>& cases, Task& task) {
+  static const std::regex slice("(.+)[_-](?:s|sl|slice|z|f|frame)[_-]?[0-9]+", std::regex::icase);
+  std::set<std::string> wholes;
+  for (const auto& each : cases) {
+    std::smatch parts;
+    if (is_nifti_name(each.images.front()) || !std::regex_match(each.name, parts, slice)) continue;
+    if (wholes.insert(parts[1].str()).second) continue;
+    add_notices(task,
+                {fmt::format("The names {0}_… look like slices or frames of one case, but are split file by file, "
+                             "so that the test may hold what the training saw; keep them together with a split "
+                             "file (--split FILE.json).",
+                             parts[1].str())});
+    return;
+  }
+}
+
+/// The parts; hemispheres replace the cases by their halves.
+Split make_split(const FolderData& options, std::vector<CaseFiles>& cases, std::int64_t seed, Task& task) {
+  const auto kind = split_kind(options, cases);
+  if (kind == "hemispheres") return split_hemispheres(cases);
+  if (kind == "cases") {
+    tell_slices(cases, task);
+    return split_cases(names_of(cases), options.folds, options.fold, options.test_share, options.validation_share, seed,
+                       "give more cases, or try --split hemispheres for one brain");
+  }
+  auto split = kind == "folders" ? split_folders(cases, task) : split_by_lists(names_of(cases), read_split(kind));
+  if (kind != "folders") tell_unlisted(cases, split, kind, task);
+  check(!split.train.empty() && !split.test.empty(),
+        "--split {}: needs cases to train and cases to test, got {} and {}", kind, split.train.size(),
+        split.test.size());
+  return split;
+}
+
+/// The title, where the data is, and how many of its cases are taken.
+Task about(const FolderData& options, std::vector<CaseFiles>& cases) {
+  const auto from = std::filesystem::path(options.data.empty() ? options.images : options.data);
+  const auto name = from.has_filename() ? from.filename().string() : from.parent_path().filename().string();
+  Task task;
+  task.title = options.title.empty() ? "Segmentation of " + name : options.title;
+  task.data = from.string();
+  const auto wanted = static_cast<std::size_t>(options.max_cases);
+  if (options.max_cases > 0 && wanted < cases.size()) {
+    task.caveats.push_back(
+        fmt::format("Of {} cases the first {} by name are taken (--max-cases).", cases.size(), wanted));
+    cases.resize(wanted);
+  }
+  return task;
+}
+
+}  // namespace
+
+void add_folder_flags(OptionReader& reader) {
+  reader.add<std::string>("--data", "data",
+                          "one folder: images/ + labels/, train/ + trainannot/ …, or one folder a case");
+  reader.add<std::string>("--images", "images", "image file, or folder of NIfTI or PNG");
+  reader.add<std::string>("--labels", "labels", "label file or folder; files are paired with images by name");
+  reader.add<std::vector<std::string>>("--modalities", "modalities",
+                                       "for one folder a case: words that name its images, such as t1 flair");
+  reader.add<std::string>("--label-name", "label_name", "for one folder a case: the word that names its label file");
+  reader.add<std::string>("--label-values", "label_values",
+                          "foreground: 71-78, or classes: 1=1,2=2,255=ignore, or nonzero");
+  reader.add<std::int64_t>("--max-cases", "max_cases", "take only so many cases, the first by name (0: all)");
+  reader.add<std::string>("--split", "split", "cases, hemispheres, folders, a .json file, or auto");
+  reader.add<double>("--test-share", "test_share", "share of the cases to test");
+  reader.add<double>("--validation-share", "validation_share",
+                     "share of the cases that choose the best epoch (0: the last is taken)");
+  reader.add<std::int64_t>("--folds", "folds", "cross-validation with so many folds instead of shares");
+  reader.add<std::int64_t>("--fold", "fold", "which fold is the test set, from 0 on");
+  reader.add<std::string>("--slices", "slices", "slices that train: foreground, brain or all");
+  reader.add<std::string>("--score", "score", "slices that are scored: all, or (hemispheres) the trained range");
+  reader.add<std::string>("--normalise", "normalise", "auto, zscore, unit or none");
+  reader.add<std::int64_t>("--channels", "channels", "of pictures: 1 = grey, 3 = RGB, 0 = as stored");
+  reader.add<std::string>("--crop", "crop", "centre crop or pad to HEIGHTxWIDTH");
+  reader.add<std::string>("--resize", "resize", "resize pictures to HEIGHTxWIDTH");
+  reader.add_switch("--resample", "resample", "bring images of another grid to the grid of the labels");
+  reader.add_switch("--ignore-affine", "ignore_affine",
+                    "pair images and labels voxel by voxel also where their axes run to other sides");
+  reader.add_switch("--strict-labels", "strict_labels",
+                    "refuse label values that --label-values does not name, instead of taking them as background");
+  reader.add_switch("--skip-bad", "skip_bad", "leave out cases that cannot be read, saying which");
+  reader.add_switch("--zero-non-finite", "zero_non_finite", "take NaN and infinity in images as 0");
+}
+
+void check_folder_options(const FolderData& options) {
+  check(options.data.empty() != options.images.empty(),
+        "give the data either as --data FOLDER or as --images and --labels; --demo needs neither");
+  check(options.images.empty() || !options.labels.empty(), "--images {}: --labels is missing", options.images);
+  static_cast<void>(task_options(options));
+  const std::vector<std::string> kinds{"auto", "cases", "hemispheres", "folders"};
+  const bool file = std::filesystem::path(options.split).extension() == ".json";
+  check(file || std::find(kinds.begin(), kinds.end(), options.split) != kinds.end(),
+        "--split {}: must be cases, hemispheres, folders, auto, or the name of a .json file; did you mean {}?",
+        options.split, nearest_names(options.split, kinds, 1).front());
+  check_parts(options.folds, options.fold, options.test_share, options.validation_share);
+  const FolderData untouched;
+  const bool splits_itself = options.split == "cases" || options.split == "auto";
+  check(splits_itself ||
+            (options.folds == untouched.folds && options.fold == untouched.fold &&
+             options.test_share == untouched.test_share && options.validation_share == untouched.validation_share),
+        "--split {}: says itself which cases train and test; --folds, --fold, --test-share and --validation-share go "
+        "with --split cases",
+        options.split);
+  check(options.score == "all" || (options.score == "trained" && options.split == "hemispheres"),
+        "--score {}: must be all, or, with --split hemispheres, trained", options.score);
+  check(options.show_channel >= 0, "show_channel: must not be negative, got {}", options.show_channel);
+  check(options.max_cases >= 0, "--max-cases: must not be negative, got {}", options.max_cases);
+}
+
+Task folder_task(const FolderData& options, std::int64_t seed) {
+  auto cases = found_cases(options);
+  auto task = about(options, cases);
+  const bool hemispheres = split_kind(options, cases) == "hemispheres";
+  const auto split = make_split(options, cases, seed, task);
+  auto how = task_options(options);
+  if (hemispheres) {
+    how.train_noun = "left hemisphere";
+    how.test_noun = "right hemisphere";
+    how.lone_caveat = kHemisphereCaveat;
+  }
+  return case_task(std::move(task), cases, split, how);
+}
+
+TrainingProgram<FolderData> folder_program() {
+  return {"folder",
+          "Trains networks on a folder of NIfTI or PNG with labels, and reports how well they do.",
+          {},
+          add_folder_flags,
+          check_folder_options,
+          folder_task};
+}
+
+}  // namespace pam::apps

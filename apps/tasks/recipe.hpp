@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: MIT
+/// `Recipe`: one of the training programs as data: the options that it takes, with its defaults, and how they become a
+/// task. `train_*` run a recipe once; `compare` runs it for every network, fold and repeat.
+#pragma once
+
+#include "engine/experiment_options.hpp"
+#include "tasks/task.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace pam::apps {
+
+struct Recipe {
+  std::string name;         ///< "cityscapes", "brats", "isles" or "folder"
+  nlohmann::json defaults;  ///< every option of the program, as `--print-config` writes them
+  /// The options that all recipes share. Fields that `options` lacks have their defaults; unknown ones throw `Error`.
+  std::function<ExperimentOptions(const nlohmann::json& options)> experiment;
+  /// The data. `options["fold"]` says which fold, where the recipe has folds; `split_seed` decides who is in which.
+  std::function<Task(const nlohmann::json& options, std::int64_t split_seed)> make_task;
+};
+
+/// Every recipe's name.
+std::vector<std::string> recipe_names();
+
+/// The recipe of that name; throws `Error`, with the nearest name, for any other.
+Recipe find_recipe(const std::string& name);
+
+}  // namespace pam::apps

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: MIT
+/// `Task`: what a training program gives the experiment engine (cell.hpp): batches to train on, cases to score, and how
+/// a prediction goes back to a file. The engine knows nothing of folders, modalities or splits.
+#pragma once
+
+#include <pam/data/loader.hpp>
+#include <pam/images/nifti_geometry.hpp>
+#include <pam/report/overlay.hpp>
+#include "report/run_record.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace pam::apps {
+
+/// Any `DataLoader`, as `fit` wants it.
+class AnyLoader {
+ public:
+  template <typename Loader>
+  explicit AnyLoader(std::unique_ptr<Loader> loader) : self_(std::make_unique<Wrapped<Loader>>(std::move(loader))) {}
+
+  void start_epoch(std::int64_t epoch) { self_->start_epoch(epoch); }
+  std::optional<Batch> next() { return self_->next(); }
+  [[nodiscard]] std::int64_t batches() const { return self_->batches(); }
+  [[nodiscard]] double wait_seconds() const { return self_->wait_seconds(); }
+  /// Among how many processes it shares the cases, and how many samples of an epoch it repeats for that.
+  [[nodiscard]] std::int64_t world() const { return self_->world(); }
+  [[nodiscard]] std::int64_t repeated() const { return self_->repeated(); }
+
+ private:
+  struct Interface {
+    Interface() = default;
+    Interface(const Interface&) = delete;
+    Interface& operator=(const Interface&) = delete;
+    virtual ~Interface() = default;
+    virtual void start_epoch(std::int64_t epoch) = 0;
+    virtual std::optional<Batch> next() = 0;
+    [[nodiscard]] virtual std::int64_t batches() const = 0;
+    [[nodiscard]] virtual double wait_seconds() const = 0;
+    [[nodiscard]] virtual std::int64_t world() const = 0;
+    [[nodiscard]] virtual std::int64_t repeated() const = 0;
+  };
+  template <typename Loader>
+  struct Wrapped final : Interface {
+    explicit Wrapped(std::unique_ptr<Loader> loader_) : loader(std::move(loader_)) {}
+    void start_epoch(std::int64_t epoch) override { loader->start_epoch(epoch); }
+    std::optional<Batch> next() override { return loader->next(); }
+    std::int64_t batches() const override { return loader->batches(); }
+    double wait_seconds() const override { return loader->wait_seconds(); }
+    std::int64_t world() const override { return loader->options().world; }
+    std::int64_t repeated() const override { return loader->repeated(); }
+    std::unique_ptr<Loader> loader;
+  };
+  std::unique_ptr<Interface> self_;
+};
+
+/// One volume (D slices) or picture (D = 1): what the network sees, and, on the grid of the input file, what is scored
+/// and shown.
+struct EvalCase {
+  std::string name;      ///< also the name of its files, so without slashes
+  torch::Tensor images;  ///< (D, C, h, w) float32, prepared as in training
+  torch::Tensor labels;  ///< (D, h, w) int64 on the grid of `images`
+  torch::Tensor truth;   ///< (D, H, W) int64 on the input's grid; `kIgnoreLabel` where nothing is to be scored
+  std::optional<NiftiGeometry> geometry;  ///< of the input's grid; none: a picture, whose distances are in pixels
+  torch::Tensor shown;                    ///< (D, H, W) or (D, 3, H, W): what pictures show under the colours
+  OverlayOptions view;                    ///< how
+  /// A prediction (D, h, w) on the input's grid: (D, H, W).
+  std::function<torch::Tensor(const torch::Tensor&)> to_input_grid;
+
+  /// (d, h, w) in mm; empty for pictures.
+  [[nodiscard]] std::vector<double> spacing() const;
+};
+
+/// Writes `labels` (D, H, W), a prediction on the input's grid, to NAME.nii.gz with the input's affine, or for a
+/// picture to NAME.png (class numbers as grey values), and returns the file.
+std::filesystem::path save_prediction(const EvalCase& each, const torch::Tensor& labels,
+                                      const std::filesystem::path& folder);
+/// What `save_prediction` wrote: (D, H, W) int64.
+torch::Tensor read_prediction(const EvalCase& each, const std::filesystem::path& folder);
+
+/// The cases of one split, prepared one at a time.
+class CaseSource {
+ public:
+  CaseSource() = default;
+  CaseSource(const CaseSource&) = delete;
+  CaseSource& operator=(const CaseSource&) = delete;
+  virtual ~CaseSource() = default;
+
+  [[nodiscard]] virtual std::vector<std::string> names() const = 0;
+  /// Everything of case `index`.
+  [[nodiscard]] virtual EvalCase load(std::size_t index) const = 0;
+  /// `name`, `images` and `labels` alone, for the validation after each epoch.
+  [[nodiscard]] virtual EvalCase load_for_validation(std::size_t index) const = 0;
+};
+
+/// How the engine wants its batches.
+struct LoaderRequest {
+  std::int64_t batch = 4, seed = 0, workers = 2;
+  std::int64_t min_size = 1;  ///< smallest side that the network takes; smaller slices are padded
+  bool flip = true;
+  double noise = 0;
+  std::int64_t rank = 0, world = 1;  ///< this process among those that train together; `batch` is of each
+};
+
+/// The `DataLoader`'s options for a request, where slices are at most `largest` and are padded to that.
+LoaderOptions loader_options(const LoaderRequest& request, PlaneSize largest);
+
+struct Task {
+  std::string title;                 ///< of the report: what is segmented where
+  std::string lead;                  ///< one sentence: what trains, what tests
+  std::vector<std::string> caveats;  ///< what readers of the numbers must know
+  std::string unit = "mm";           ///< of distances
+  std::int64_t in_channels = 1;
+  std::int64_t classes = 1;            ///< channels of the logits: 1 = binary, else background and the classes
+  std::vector<FileFingerprint> files;  ///< all that was read, with what it held
+  std::string data;                    ///< where it is from, in words
+  std::function<AnyLoader(const LoaderRequest&)> make_loader;
+  std::shared_ptr<const CaseSource> validation;  ///< may be null: then the last weights are scored, else the best
+  std::shared_ptr<const CaseSource> test;
+  nlohmann::json input;  ///< how images are prepared (preparation.hpp), for the weights' metadata; null: not said
+};
+
+/// Rows and columns flipped so that a NIfTI slice is shown as radiologists look at it: front (or top) up, the subject's
+/// right on the left. `orientation` as from `pam::orientation`, "RAS".
+OverlayOptions radiological_view(const std::string& orientation);
+
+}  // namespace pam::apps

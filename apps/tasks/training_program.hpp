@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: MIT
+/// `TrainingProgram`: a program that trains networks on one kind of data, from its options to its report. `train_*`
+/// run one from the command line; `compare` takes it as a `Recipe` (recipe.hpp).
+#pragma once
+
+#include "cli/option_reader.hpp"
+#include "cli/program.hpp"
+#include "engine/experiment_options.hpp"
+#include "engine/networks.hpp"
+#include "engine/run.hpp"
+#include "tasks/recipe.hpp"
+#include "tasks/task.hpp"
+
+#include <cstdint>
+#include <string>
+#include <utility>
+
+namespace pam::apps {
+
+/// Everything that such a program can be told: about its data, and what all of them share.
+template <typename Data>
+struct TrainingOptions : Data, ExperimentOptions {
+  template <typename Self, typename Visitor>
+  static void visit(Self& self, Visitor&& field) {
+    Data::visit(self, field);
+    ExperimentOptions::visit(self, field);
+  }
+};
+
+template <typename Data>
+struct TrainingProgram {
+  std::string name;  ///< of the recipe; the program is train_<name>
+  std::string help;  ///< one sentence
+  TrainingOptions<Data> defaults;
+  void (*add_flags)(OptionReader& reader);
+  void (*check)(const Data& options);  ///< throws `Error` for values that no data could make good
+  Task (*make_task)(const Data& options, std::int64_t split_seed);
+};
+
+/// Reads the command line and trains; returns the exit code. `base` chooses the options to begin with, and may add
+/// flags of its own beforehand.
+template <typename Data, typename Base>
+int run_training(const TrainingProgram<Data>& program, CLI::App& app, int argc, char** argv, const Base& base) {
+  OptionReader reader(app);
+  program.add_flags(reader);
+  add_experiment_flags(reader);
+  bool list_nets = false;
+  app.add_flag("--list-nets", list_nets, "print the names of all networks and end");
+  return run_program(app, argc, argv, [&] {
+    if (list_nets) {
+      print_network_names();
+      return kDone;
+    }
+    TrainingOptions<Data> options = base();
+    reader.read(options);
+    if (reader.printed(options)) return kDone;
+    program.check(options);
+    tune_process(options.threads);
+    return run_experiment(options, options_to_json(options), command_line(argc, argv),
+                          [&] { return program.make_task(options, options.seed); });
+  });
+}
+
+template <typename Data>
+int run_training(const TrainingProgram<Data>& program, int argc, char** argv) {
+  CLI::App app{program.help, "train_" + program.name};
+  return run_training(program, app, argc, argv, [&] { return program.defaults; });
+}
+
+/// The program as data.
+template <typename Data>
+Recipe recipe_of(const TrainingProgram<Data>& program) {
+  const auto read = [program](const nlohmann::json& json) {
+    auto options = program.defaults;
+    options_from_json(json, options, "the options of " + program.name);
+    return options;
+  };
+  Recipe recipe;
+  recipe.name = program.name;
+  recipe.defaults = options_to_json(program.defaults);
+  recipe.experiment = [read](const nlohmann::json& json) -> ExperimentOptions { return read(json); };
+  recipe.make_task = [program, read](const nlohmann::json& json, std::int64_t split_seed) {
+    const auto options = read(json);
+    program.check(options);
+    return program.make_task(options, split_seed);
+  };
+  return recipe;
+}
+
+}  // namespace pam::apps

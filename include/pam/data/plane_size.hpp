@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: MIT
+/// `PlaneSize`: height and width of a plane, and where a centred window of another size begins in it.
+#pragma once
+
+#include <pam/core/error.hpp>
+
+#include <cstdint>
+
+namespace pam {
+
+/// Height and width of a plane in pixels; 0 × 0 = not given.
+struct PlaneSize {
+  std::int64_t height = 0, width = 0;
+  /// Throws `Error` where one of the two is given, or one is negative.
+  [[nodiscard]] bool given() const {
+    check((height > 0 && width > 0) || (height == 0 && width == 0),
+          "a size of {} x {} pixels (height, width): give two positive numbers, or none", height, width);
+    return height > 0;
+  }
+  friend bool operator==(const PlaneSize& a, const PlaneSize& b) { return a.height == b.height && a.width == b.width; }
+  friend bool operator!=(const PlaneSize& a, const PlaneSize& b) { return !(a == b); }
+};
+
+/// The first index of the centred window of `size` in `length`; negative where the window is larger (padding). An odd
+/// pixel is left over at the end. Sizes of one parity change back and forth without a shift.
+inline std::int64_t centre_offset(std::int64_t length, std::int64_t size) {
+  return size <= length ? (length - size) / 2 : -((size - length) / 2);
+}
+
+}  // namespace pam

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: MIT
+/// `Case`: one patient's volume, or one picture, in memory.
+#pragma once
+
+#include <pam/core/error.hpp>
+#include <pam/data/case_files.hpp>
+#include <pam/data/plane_size.hpp>
+#include <pam/data/sample.hpp>
+#include <pam/images/nifti_geometry.hpp>
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace pam {
+
+/// A case in memory, ready for a net, with what takes a prediction back to the input's grid (`to_input_grid`).
+struct Case {
+  std::string name;
+  torch::Tensor image;     ///< (C, Z, H, W) float32, normalised; a picture has Z = 1
+  torch::Tensor labels;    ///< (Z, H, W) int16, values as in `Sample::labels`; undefined where the case has none
+  NiftiGeometry geometry;  ///< of the input's grid; pictures have 1 × 1 pixels
+  CaseFiles files;         ///< where it came from
+  bool is_volume = true;   ///< NIfTI (distances in mm), or a picture (pixels)
+  bool eight_bit = false;  ///< `image` · 255 are whole numbers: a picture of 8 bits, not normalised otherwise
+  std::array<std::int64_t, 3> input_size{};    ///< (Z, H, W) of the input files
+  std::array<std::int64_t, 3> resized_size{};  ///< (Z, H, W) after resizing, before cropping
+  std::array<std::int64_t, 3> offset{};        ///< of `image`'s first voxel in the resized input; negative = padding
+  /// How many voxels of the resized input were cut off before and after the ones in `image`, per axis. Not always what
+  /// `offset` says: what was cut off may have been padded again.
+  std::array<std::int64_t, 3> cut_before{}, cut_after{};
+  std::vector<std::string> notices;  ///< what the user should know: resampled files, affines that differ
+
+  [[nodiscard]] std::int64_t slices() const { return image.size(1); }
+  [[nodiscard]] PlaneSize plane() const { return {image.size(2), image.size(3)}; }
+};
+
+/// Slice `z` of a case as a sample; the image is a view. Without labels, `labels` is undefined.
+inline Sample slice_of(const Case& source, std::int64_t z) {
+  check(z >= 0 && z < source.slices(), "case {}: there is no slice {}, only 0 … {}", source.name, z,
+        source.slices() - 1);
+  Sample sample;
+  sample.image = source.image.select(1, z);
+  if (source.labels.defined()) sample.labels = source.labels[z].to(torch::kLong);
+  sample.case_name = source.name;
+  sample.slice = z;
+  return sample;
+}
+
+namespace detail {
+
+/// The window of `size` at `offset` (negative: before the start) along `dimension`; outside the tensor stands `fill`.
+inline torch::Tensor window(const torch::Tensor& tensor, std::int64_t dimension, std::int64_t offset, std::int64_t size,
+                            double fill) {
+  const auto length = tensor.size(dimension);
+  if (offset == 0 && size == length) return tensor;
+  const auto from = std::max<std::int64_t>(offset, 0), to = std::min(offset + size, length);
+  if (offset >= 0 && offset + size <= length) return tensor.narrow(dimension, offset, size);
+  auto shape = tensor.sizes().vec();
+  shape[static_cast<std::size_t>(dimension)] = size;
+  auto result = torch::full(shape, fill, tensor.options());
+  if (to > from) result.narrow(dimension, from - offset, to - from).copy_(tensor.narrow(dimension, from, to - from));
+  return result;
+}
+
+}  // namespace detail
+}  // namespace pam

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: MIT
+/// Pictures (PNG, JPEG, TIFF; 8 and 16 bit; grey and RGB) in and out as tensors, through OpenCV's imgcodecs.
+/// Tensors are (C, H, W) in RGB order. Label pictures are in images/image_labels.hpp: they follow other rules.
+#pragma once
+
+#include <pam/core/atomic_file.hpp>
+#include <pam/core/error.hpp>
+#include <pam/images/detail/image_checks.hpp>
+
+#include <opencv2/core.hpp>
+#include <opencv2/imgcodecs.hpp>
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace pam {
+
+/// True for names that end in .png, .jpg, .jpeg, .tif or .tiff (capitals too).
+inline bool is_image_name(const std::filesystem::path& path) {
+  auto extension = path.extension().string();
+  std::transform(extension.begin(), extension.end(), extension.begin(),
+                 [](unsigned char c) { return std::tolower(c); });
+  return extension == ".png" || extension == ".jpg" || extension == ".jpeg" || extension == ".tif" ||
+         extension == ".tiff";
+}
+
+namespace detail {
+
+/// Decodes to rows of interleaved numbers, colours as OpenCV orders them (BGR, BGRA), nothing rotated or converted.
+inline cv::Mat decode_picture(const PictureBytes& bytes) {
+  cv::Mat decoded;
+  std::string reason = "it is damaged or cut short";
+  try {
+    decoded = cv::imdecode(bytes.all(), cv::IMREAD_UNCHANGED);
+  } catch (const cv::Exception& exception) {
+    reason = exception.err;
+  }
+  check(!decoded.empty(), "{}: the picture cannot be decoded: {}; fetch or write it again", bytes.file(), reason);
+  return decoded;
+}
+
+/// Interleaved (H, W, stored) → planes (C, H, W): RGB from BGR(A), or grey; alpha is dropped.
+template <typename Source, typename Target>
+torch::Tensor to_planes(const cv::Mat& mat, std::int64_t channels, torch::Dtype dtype) {
+  const std::int64_t stored = mat.channels(), height = mat.rows, width = mat.cols;
+  auto planes = torch::empty({channels, height, width}, dtype);
+  auto* target = planes.data_ptr<Target>();
+  for (std::int64_t channel = 0; channel < channels; ++channel) {
+    const auto from = stored >= 3 && channels == 3 ? 2 - channel : std::int64_t{0};
+    for (std::int64_t row = 0; row < height; ++row) {
+      const auto* line = mat.ptr<Source>(static_cast<int>(row)) + from;
+      for (std::int64_t column = 0; column < width; ++column) *target++ = static_cast<Target>(line[column * stored]);
+    }
+  }
+  return planes;
+}
+
+inline torch::Tensor to_planes(const std::string& file, const cv::Mat& mat, std::int64_t channels) {
+  switch (mat.depth()) {
+    case CV_8U:
+      return to_planes<std::uint8_t, std::uint8_t>(mat, channels, torch::kByte);
+    case CV_16U:
+      return to_planes<std::uint16_t, std::int32_t>(mat, channels, torch::kInt);
+    case CV_32F:
+      return to_planes<float, float>(mat, channels, torch::kFloat);
+    default:
+      fail("{}: holds numbers of a type that pam does not read; save it with 8 or 16 bits, or as float32", file);
+  }
+}
+
+/// Luma of RGB, ITU-R BT.601: 0.299 r + 0.587 g + 0.114 b, rounded for integers.
+inline torch::Tensor to_grey(const torch::Tensor& rgb) {
+  const auto wide = rgb.to(torch::kDouble);
+  const auto luma = (wide[0] * 0.299 + wide[1] * 0.587 + wide[2] * 0.114).unsqueeze(0);
+  return rgb.is_floating_point() ? luma.to(rgb.scalar_type()) : luma.round().to(rgb.scalar_type());
+}
+
+}  // namespace detail
+
+/// Reads a picture as (C, H, W): uint8 for 8 bits, int32 (0 … 65535) for 16 bits, float32 for float TIFFs.
+/// `channels`: 0 = as stored (1 = grey, 3 = RGB), 1 = grey (luma of RGB), 3 = RGB (grey repeated). An alpha channel is
+/// dropped and the colours stay as stored; EXIF rotation is not applied, so that labels keep fitting.
+/// Throws `Error` naming the file: not PNG, JPEG or TIFF, damaged, cut short, several pages, more than 2^28 pixels.
+inline torch::Tensor read_image(const std::filesystem::path& path, std::int64_t channels = 0) {
+  check(channels == 0 || channels == 1 || channels == 3, "read_image: channels must be 0 (as stored), 1 or 3, got {}",
+        channels);
+  const detail::PictureBytes bytes(path);
+  const auto facts = detail::picture_facts(bytes);
+  const auto mat = detail::decode_picture(bytes);
+  const bool is_grey = mat.channels() < 3 || facts.png_grey_alpha;
+  const auto planes = detail::to_planes(bytes.file(), mat, is_grey ? 1 : 3);
+  if (channels == 3 && is_grey) return planes.expand({3, -1, -1}).contiguous();
+  return channels == 1 && !is_grey ? detail::to_grey(planes) : planes;
+}
+
+/// How `write_image` writes.
+struct ImageWriteOptions {
+  int jpeg_quality = 95;  ///< 1 … 100
+  int png_level = 3;      ///< 0 (fast) … 9 (small)
+};
+
+namespace detail {
+
+template <typename Source, typename Target>
+cv::Mat to_interleaved(const torch::Tensor& planes, int depth) {
+  const auto channels = planes.size(0), height = planes.size(1), width = planes.size(2);
+  cv::Mat mat(static_cast<int>(height), static_cast<int>(width), CV_MAKETYPE(depth, static_cast<int>(channels)));
+  const auto* source = planes.data_ptr<Source>();
+  for (std::int64_t channel = 0; channel < channels; ++channel) {
+    const auto to = channels == 3 ? 2 - channel : channel;
+    for (std::int64_t row = 0; row < height; ++row) {
+      auto* line = mat.ptr<Target>(static_cast<int>(row)) + to;
+      for (std::int64_t column = 0; column < width; ++column) line[column * channels] = static_cast<Target>(*source++);
+    }
+  }
+  return mat;
+}
+
+/// The picture as OpenCV wants it; `extension` decides what it may hold.
+inline cv::Mat checked_picture(const std::string& file, const torch::Tensor& image, const std::string& extension) {
+  check(image.defined() && (image.dim() == 2 || image.dim() == 3),
+        "{}: a picture is written from (C, H, W) or (H, W), got {}", file, shape_string(image));
+  auto planes = image.detach().to(torch::kCPU).contiguous();
+  if (planes.dim() == 2) planes = planes.unsqueeze(0);
+  check((planes.size(0) == 1 || planes.size(0) == 3) && planes.numel() > 0,
+        "{}: a picture has 1 (grey) or 3 (RGB) channels, got shape {}", file, shape_string(image));
+  const bool is_tiff = extension == ".tif" || extension == ".tiff";
+  switch (planes.scalar_type()) {
+    case torch::kByte:
+      return to_interleaved<std::uint8_t, std::uint8_t>(planes, CV_8U);
+    case torch::kInt: {
+      check(is_tiff || extension == ".png", "{}: JPEG holds 8 bits; write 16 bits (int32) as .png or .tif", file);
+      const auto low = planes.min().item<int>(), high = planes.max().item<int>();
+      check(low >= 0 && high <= 65535, "{}: 16-bit pictures hold 0 … 65535, got {} … {}", file, low, high);
+      return to_interleaved<std::int32_t, std::uint16_t>(planes, CV_16U);
+    }
+    case torch::kFloat:
+      check(is_tiff, "{}: only TIFF holds float32; scale to 0 … 255 and convert to uint8, or write .tif", file);
+      return to_interleaved<float, float>(planes, CV_32F);
+    default:
+      fail("{}: pictures are written from uint8 (8 bits), int32 (16 bits) or float32 (TIFF), got {}", file,
+           c10::toString(planes.scalar_type()));
+  }
+}
+
+}  // namespace detail
+
+/// Writes a picture, (C, H, W) or (H, W) in RGB order: uint8 as 8 bits, int32 (0 … 65535) as 16 bits (PNG, TIFF),
+/// float32 as TIFF. The extension (.png, .jpg, .tif) names the format. Atomic. Throws `Error` naming the file.
+inline void write_image(const std::filesystem::path& path, const torch::Tensor& image,
+                        const ImageWriteOptions& options = {}) {
+  const auto file = path.string();
+  check(is_image_name(path), "{}: a picture is named .png, .jpg or .tif", file);
+  auto extension = path.extension().string();
+  std::transform(extension.begin(), extension.end(), extension.begin(),
+                 [](unsigned char c) { return std::tolower(c); });
+  const auto mat = detail::checked_picture(file, image, extension);
+  std::vector<unsigned char> encoded;
+  bool done = false;
+  try {
+    // Without a named compression OpenCV stores float TIFFs as SGILOG, which loses digits.
+    constexpr int kLzw = 5;
+    done = cv::imencode(extension, mat, encoded,
+                        {cv::IMWRITE_JPEG_QUALITY, options.jpeg_quality, cv::IMWRITE_PNG_COMPRESSION, options.png_level,
+                         cv::IMWRITE_TIFF_COMPRESSION, kLzw});
+  } catch (const cv::Exception& exception) {
+    fail("{}: the picture cannot be encoded: {}", file, exception.err);
+  }
+  check(done, "{}: the picture cannot be encoded", file);
+  write_atomically(path, [&](std::ostream& out) {
+    out.write(reinterpret_cast<const char*>(encoded.data()), static_cast<std::streamsize>(encoded.size()));
+  });
+}
+
+}  // namespace pam

@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: MIT
+/// `load_case`: the files of one case to a `Case` that a net can take, each file decoded once.
+/// Order: read, compare grids, map labels, take a hemisphere, normalise, resize (pictures), crop or pad.
+#pragma once
+
+#include <pam/core/error.hpp>
+#include <pam/data/normalise.hpp>
+#include <pam/images/case.hpp>
+#include <pam/images/crop.hpp>
+#include <pam/images/hemispheres.hpp>
+#include <pam/images/image.hpp>
+#include <pam/images/image_labels.hpp>
+#include <pam/images/image_resize.hpp>
+#include <pam/images/labels.hpp>
+#include <pam/images/nifti.hpp>
+#include <pam/images/resample.hpp>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace pam {
+
+static_assert(LabelMap::kIgnore == kIgnoreLabel, "io and data must agree on the ignore label");
+
+/// How files become cases.
+struct CaseOptions {
+  LabelMap labels = {};  ///< from the label files' numbers to classes
+  Normalise normalise = Normalise::Auto;
+  std::int64_t channels = 0;  ///< of pictures: 0 = as stored, 1 = grey, 3 = RGB
+  PlaneSize resize = {};      ///< of pictures, before cropping; not given = as they are
+  PlaneSize crop = {};        ///< centre crop or pad of every slice; not given = as they are
+  /// Smaller slices are padded to this around their centre: where a loader pads training slices of several sizes to the
+  /// largest, the test must see as much padding, or instance norms see other statistics.
+  PlaneSize at_least = {};
+  std::int64_t pad_label = kIgnoreLabel;  ///< the label of padding
+  bool resample = false;  ///< bring modalities of another grid to the grid of the labels (or of the first modality)
+  bool ignore_affine = false;    ///< pair voxel by voxel also where the axes of two files run to other sides
+  bool zero_non_finite = false;  ///< take NaN and infinity in images as 0 instead of refusing the file
+};
+
+namespace detail {
+
+/// One file as (C, Z, H, W) with its grid.
+struct LoadedFile {
+  std::filesystem::path path;
+  torch::Tensor values;
+  NiftiGeometry geometry;
+  bool is_volume = true;
+  [[nodiscard]] std::array<std::int64_t, 3> size() const { return {values.size(1), values.size(2), values.size(3)}; }
+};
+
+inline std::string size_text(const LoadedFile& file) {
+  const auto size = file.size();
+  return file.is_volume ? fmt::format("{} x {} x {} voxels (x, y, z)", size[2], size[1], size[0])
+                        : fmt::format("{} x {} pixels (width, height)", size[2], size[1]);
+}
+
+inline LoadedFile load_volume(const std::filesystem::path& path) {
+  auto image = read_nifti(path);
+  LoadedFile loaded{path, {}, image, true};
+  loaded.values = image.voxels.dim() == 4 ? image.voxels : image.voxels.unsqueeze(0);
+  return loaded;
+}
+
+inline LoadedFile load_image_file(const std::filesystem::path& path, std::int64_t channels) {
+  if (is_nifti_name(path)) return load_volume(path);
+  check(is_image_name(path), "{}: is neither NIfTI (.nii, .nii.gz) nor a picture (.png, .jpg, .tif)", path.string());
+  return {path, read_image(path, channels).unsqueeze(1), {}, false};
+}
+
+inline LoadedFile load_label_file(const std::filesystem::path& path) {
+  if (!is_nifti_name(path)) {
+    check(is_image_name(path), "{}: is neither NIfTI (.nii, .nii.gz) nor a picture (.png, .tif)", path.string());
+    return {path, read_label_image(path).unsqueeze(0).unsqueeze(0), {}, false};
+  }
+  auto loaded = load_volume(path);
+  check(loaded.values.size(0) == 1,
+        "{}: holds {} label volumes; a label file holds one: save the one that counts alone", path.string(),
+        loaded.values.size(0));
+  return loaded;
+}
+
+/// NaN and infinities: an error that counts them, or zeros with a notice.
+inline void handle_non_finite(const LoadedFile& file, torch::Tensor& values, bool to_zero,
+                              std::vector<std::string>& notices) {
+  float* data = values.data_ptr<float>();
+  std::int64_t count = 0;
+  for (std::int64_t i = 0; i < values.numel(); ++i) {
+    if (std::isfinite(data[i])) continue;
+    ++count;
+    if (to_zero) data[i] = 0;
+  }
+  if (count == 0) return;
+  const auto found =
+      fmt::format("{}: {} of {} voxels are NaN, infinite or beyond float32", file.path.string(), count, values.numel());
+  check(to_zero, "{}; repair the file, or have them read as 0 (zero_non_finite, --zero-non-finite)", found);
+  notices.push_back(found + "; read as 0");
+}
+
+/// The same for the file's own values, before they are interpolated: one NaN would blank its neighbours as well.
+inline void handle_non_finite(LoadedFile& file, bool to_zero, std::vector<std::string>& notices) {
+  if (!file.values.is_floating_point()) return;
+  file.values = file.values.to(torch::kFloat).contiguous();
+  handle_non_finite(file, file.values, to_zero, notices);
+}
+
+/// Refuses two files of one case that do not lie on one grid; says in a notice where only their affines differ. Files
+/// whose headers do not say where they lie are taken to lie together.
+inline void check_same_grid(const LoadedFile& first, const LoadedFile& second, const char* what, bool ignore_affine,
+                            std::vector<std::string>& notices) {
+  check(first.is_volume == second.is_volume,
+        "{} and {}: one is a volume, the other a picture; a case is one or the other", first.path.string(),
+        second.path.string());
+  check(first.size() == second.size(), "{}: the {} {} is {}, but {} is {}; they must be of one size: {}",
+        second.path.string(), what, second.path.filename().string(), size_text(second), first.path.string(),
+        size_text(first),
+        first.is_volume ? "resample one of them (resample, --resample)" : "is it the label of another image?");
+  if (!first.geometry.is_placed() || !second.geometry.is_placed()) return;
+  if (same_grid(first.geometry, second.geometry, first.size())) return;
+  const auto axes = orientation(second.geometry.affine), expected = orientation(first.geometry.affine);
+  check(axes == expected || ignore_affine,
+        "{}: its voxel axes run {}, those of {} run {}: their voxels do not pair; bring them to one grid (resample, "
+        "--resample), or, where the header is wrong, pair them as they are stored (ignore_affine, --ignore-affine)",
+        second.path.string(), axes, first.path.filename().string(), expected);
+  notices.push_back(
+      fmt::format("{}: lies elsewhere in space than {} ({}); paired voxel by voxel", second.path.string(),
+                  first.path.filename().string(),
+                  axes == expected ? "their affines differ" : "its voxel axes run " + axes + ", not " + expected));
+}
+
+/// Brings the volumes of a case to one grid: that of the labels, or of the first image where there are no labels or
+/// their header does not say where they lie. What has no place in space cannot be moved: it must have the size already.
+inline void resample_to_one_grid(std::vector<LoadedFile>& images, const LoadedFile& labels, const CaseOptions& options,
+                                 std::vector<std::string>& notices) {
+  const bool has_labels = labels.values.defined();
+  const auto& target = has_labels && labels.geometry.is_placed() ? labels : images.front();
+  const auto stays = [&](const LoadedFile& file) {
+    if (file.geometry.is_placed() && target.geometry.is_placed())
+      return same_grid(file.geometry, target.geometry, target.size());
+    check(
+        file.size() == target.size(),
+        "{}: is {}, {} is {}, and the header of {} has neither sform nor qform: nothing says where it lies; set one of "
+        "them, or bring the files to one size",
+        file.path.string(), size_text(file), target.path.string(), size_text(target),
+        (file.geometry.is_placed() ? target : file).path.filename().string());
+    return true;
+  };
+  if (has_labels && labels.is_volume && target.is_volume) static_cast<void>(stays(labels));
+  for (auto& image : images) {
+    if (!image.is_volume || !target.is_volume) continue;
+    if (stays(image) && image.size() == target.size()) continue;
+    notices.push_back(fmt::format("{}: resampled from {} to the grid of {}", image.path.string(), size_text(image),
+                                  target.path.filename().string()));
+    handle_non_finite(image, options.zero_non_finite, notices);
+    image.values = resample(image.values, image.geometry, target.geometry, target.size());
+    image.geometry = target.geometry;
+  }
+}
+
+/// The modalities as one (C, Z, H, W) float32 image on the first file's grid; sets `Case::eight_bit`.
+inline torch::Tensor stack_images(std::vector<LoadedFile>& files, const CaseOptions& options, Case& result) {
+  const bool is_volume = files.front().is_volume;
+  const bool to_unit = options.normalise == Normalise::Unit || (options.normalise == Normalise::Auto && !is_volume);
+  check(!to_unit || !is_volume, "{}: volumes have no fixed range; normalise them by z-score",
+        files.front().path.string());
+  result.eight_bit = to_unit;
+  std::int64_t channels = 0, first = 0;
+  for (const auto& file : files) channels += file.values.size(0);
+  const auto size = result.resized_size;
+  auto image = torch::empty({channels, size[0], size[1], size[2]}, torch::kFloat);
+  for (auto& file : files) {
+    const auto type = file.values.scalar_type();
+    result.eight_bit = result.eight_bit && type == torch::kByte;
+    auto values = image.narrow(0, first, file.values.size(0));
+    first += file.values.size(0);
+    if (!is_volume && options.resize.given()) {
+      handle_non_finite(file, options.zero_non_finite, result.notices);
+      file.values = resize_image(file.values.squeeze(1), options.resize.height, options.resize.width).unsqueeze(1);
+    }
+    values.copy_(file.values);
+    file.values.reset();  // large volumes: one modality at a time in two copies
+    handle_non_finite(file, values, options.zero_non_finite, result.notices);
+    if (to_unit && type == torch::kByte) values.div_(255);
+    if (to_unit && type == torch::kInt) values.div_(65535);
+  }
+  return image;
+}
+
+inline void take_hemisphere(Case& result) {
+  const auto range =
+      hemisphere_range(result.geometry, result.input_size, result.files.part, result.files.images.front().string());
+  result.image = result.image.narrow(1 + range.dimension, range.start, range.length).contiguous();
+  if (result.labels.defined()) {
+    result.labels = result.labels.narrow(range.dimension, range.start, range.length).contiguous();
+  }
+  const auto index = static_cast<std::size_t>(range.dimension);
+  result.offset[index] += range.start;
+  result.cut_before[index] = range.start;
+  result.cut_after[index] = result.resized_size[index] - range.start - range.length;
+}
+
+inline Case load_case_files(const CaseFiles& files, const CaseOptions& options) {
+  Case result;
+  result.name = files.name;
+  result.files = files;
+  check(!files.images.empty(), "there are no image files");
+  std::vector<LoadedFile> images;
+  for (const auto& path : files.images) images.push_back(load_image_file(path, options.channels));
+  const LoadedFile labels = files.labels.empty() ? LoadedFile{} : load_label_file(files.labels);
+  if (options.resample) resample_to_one_grid(images, labels, options, result.notices);
+  const bool as_stored = options.ignore_affine;
+  for (std::size_t i = 1; i < images.size(); ++i) {
+    check_same_grid(images[0], images[i], "image", as_stored, result.notices);
+  }
+  if (labels.values.defined()) {
+    check_same_grid(images[0], labels, "label", as_stored, result.notices);
+    result.labels = options.labels.apply(labels.values[0], labels.path.string(), torch::kShort);
+  }
+  result.is_volume = images[0].is_volume;
+  result.geometry = images[0].geometry;
+  if (const auto doubt = spacing_doubt(result.geometry); result.is_volume && !doubt.empty()) {
+    result.notices.push_back(images[0].path.string() + ": " + doubt);
+  }
+  result.input_size = result.resized_size = images[0].size();
+  check(!result.is_volume || !options.resize.given(), "{}: volumes are cropped or padded, not resized",
+        files.images[0].string());
+  if (options.resize.given()) {
+    result.resized_size = {1, options.resize.height, options.resize.width};
+    if (result.labels.defined()) {
+      result.labels = resize_labels(result.labels[0], options.resize.height, options.resize.width).unsqueeze(0);
+    }
+  }
+  result.image = stack_images(images, options, result);
+  if (files.part != CasePart::Whole) {
+    check(result.is_volume, "{}: is a picture; only volumes have hemispheres", files.images[0].string());
+    take_hemisphere(result);
+  }
+  const bool wants_zscore =
+      options.normalise == Normalise::ZScore || (options.normalise == Normalise::Auto && result.is_volume);
+  if (wants_zscore) zscore_nonzero(result.image);
+  crop_case(result, options.crop, options.pad_label);
+  if (options.at_least.given()) {
+    const auto plane = result.plane();
+    crop_case(result, {std::max(plane.height, options.at_least.height), std::max(plane.width, options.at_least.width)},
+              options.pad_label);
+  }
+  return result;
+}
+
+}  // namespace detail
+
+/// Reads one case. Volumes become (C, Z, H, W): the fourth axis of a 4-D file, and further files, are channels.
+/// Throws `Error` that names the case and the file: unreadable or damaged files, files of one case that differ in size
+/// (unless `resample`), unknown labels, NaN, a picture beside a volume, more than the memory holds.
+inline Case load_case(const CaseFiles& files, const CaseOptions& options = {}) {
+  try {
+    return detail::load_case_files(files, options);
+  } catch (const Error& error) {
+    fail("case {}: {}", files.name, error.what());
+  } catch (const std::exception& error) {  // a file that promises more than the memory holds, say
+    const auto* from_torch = dynamic_cast<const c10::Error*>(&error);
+    fail("case {}: {}: cannot be prepared: {}; is it damaged, or too large for this memory?", files.name,
+         files.images.empty() ? "" : files.images.front().string(),
+         from_torch != nullptr ? from_torch->what_without_backtrace() : error.what());
+  }
+}
+
+}  // namespace pam

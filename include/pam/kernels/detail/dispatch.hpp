@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: MIT
+/// Where a fused kernel runs: pam's CPU loops, pam's CUDA kernels (component cuda), or nowhere, which means the
+/// reference.
+#pragma once
+
+#include <pam/core/memory_format.hpp>
+#include <pam/kernels/backend.hpp>
+#include <pam/kernels/detail/autograd.hpp>
+#include <pam/kernels/detail/cpu/tensors.hpp>
+
+#ifdef PAM_WITH_CUDA
+#include <pam/kernels/detail/cuda/gpu.hpp>
+#endif
+
+namespace pam::kernels::detail {
+
+/// True where a tensor carries a tangent of forward-mode differentiation (at::_make_dual), which no kernel passes on.
+template <typename... Tensors>
+bool has_tangent(const Tensors&... tensors) {
+  return ((tensors.defined() && tensors._fw_grad(/*level=*/0).defined()) || ...);
+}
+
+/// True where the fused kernels may take `x`, with `others` as its other inputs; every kernel has conditions of its own
+/// on those.
+template <typename... Others>
+bool fused(Backend backend, const torch::Tensor& x, const Others&... others) {
+  if (backend != Backend::Fused || has_tangent(x, others...)) return false;
+#ifdef PAM_WITH_CUDA
+  if (x.defined() && (x.is_cuda() || cuda::stand_in() != nullptr)) return cuda::takes(x);
+#endif
+  return cpu::takes(x);
+}
+
+/// `x` itself where it is dense in some layout, else a contiguous copy.
+inline torch::Tensor dense(const torch::Tensor& x) { return x.contiguous(layout_of(x)); }
+
+/// True where nothing else can see `x`'s memory, so that a kernel may write its output there.
+inline bool may_overwrite(const torch::Tensor& x) {
+  return x.use_count() == 1 && x.storage().use_count() == 1 && !x.requires_grad() &&
+         x.contiguous(layout_of(x)).is_same(x);
+}
+
+}  // namespace pam::kernels::detail

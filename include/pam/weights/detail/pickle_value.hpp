@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: MIT
+/// What the restricted unpickler makes of a pickle: plain values in one arena, and the allow-list of names that a
+/// pickle may mention. A name is only ever a tag: nothing is imported, called or executed.
+#pragma once
+
+#include <pam/weights/state_dict.hpp>
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace pam::detail {
+
+/// What an allowed name means to the unpickler.
+enum class PickleName : std::uint8_t {
+  kDict,               // OrderedDict, Counter, defaultdict: calling it gives a dict
+  kRebuildTensor,      // (storage, offset, size, stride, …)
+  kRebuildTensorType,  // the same with the element type as seventh argument
+  kRebuildParameter,   // (tensor, …)
+  kRebuildSubclass,    // (function, type, arguments, state)
+  kParameter,          // the class nn.Parameter
+  kSize,               // torch.Size(tuple)
+  kStorage,            // a storage class: `type` says of what
+  kType,               // torch.float32, …
+  kInert,              // known and harmless, but nothing that weights need: calling it gives an opaque value
+};
+
+/// One row of the allow-list.
+struct PickleGlobal {
+  std::string_view module, name;
+  PickleName meaning;
+};
+
+/// The allow-list, without storage classes and element types, which `find_pickle_global` takes from `kElementTypes`.
+/// Inert are the names that checkpoints carry beside the weights (PyTorch Lightning, nnU-Net, argparse).
+inline constexpr std::array<PickleGlobal, 30> kPickleGlobals{{
+    {"collections", "OrderedDict", PickleName::kDict},
+    {"collections", "Counter", PickleName::kDict},
+    {"collections", "defaultdict", PickleName::kDict},
+    {"torch._utils", "_rebuild_tensor", PickleName::kRebuildTensor},
+    {"torch._utils", "_rebuild_tensor_v2", PickleName::kRebuildTensor},
+    {"torch._utils", "_rebuild_tensor_v3", PickleName::kRebuildTensorType},
+    {"torch._utils", "_rebuild_parameter", PickleName::kRebuildParameter},
+    {"torch._utils", "_rebuild_parameter_with_state", PickleName::kRebuildParameter},
+    {"torch._tensor", "_rebuild_from_type_v2", PickleName::kRebuildSubclass},
+    {"torch.nn.parameter", "Parameter", PickleName::kParameter},
+    {"torch.nn.parameter", "Buffer", PickleName::kParameter},
+    {"torch", "Tensor", PickleName::kInert},
+    {"torch", "Size", PickleName::kSize},
+    {"torch", "device", PickleName::kInert},
+    {"torch.serialization", "_get_layout", PickleName::kInert},
+    {"_codecs", "encode", PickleName::kInert},
+    {"builtins", "set", PickleName::kInert},
+    {"builtins", "bytearray", PickleName::kInert},
+    {"builtins", "complex", PickleName::kInert},
+    {"builtins", "int", PickleName::kInert},
+    {"builtins", "float", PickleName::kInert},
+    {"builtins", "list", PickleName::kInert},
+    {"builtins", "dict", PickleName::kDict},
+    {"numpy", "dtype", PickleName::kInert},
+    {"numpy", "ndarray", PickleName::kInert},
+    {"numpy.core.multiarray", "scalar", PickleName::kInert},
+    {"numpy.core.multiarray", "_reconstruct", PickleName::kInert},
+    {"numpy._core.multiarray", "scalar", PickleName::kInert},
+    {"numpy._core.multiarray", "_reconstruct", PickleName::kInert},
+    {"argparse", "Namespace", PickleName::kInert},
+}};
+
+/// What `module.name` means, and for storage classes and element types which type (nullptr: a type that pam has not).
+struct PickleMeaning {
+  PickleName meaning;
+  const ElementType* type = nullptr;
+};
+
+/// Looks `module.name` up in the allow-list; nothing where it is not on it.
+inline std::optional<PickleMeaning> find_pickle_global(std::string_view module, std::string_view name) {
+  if (module == "__builtin__") module = "builtins";  // Python 2's name, which pickles of protocol 2 use
+  for (const auto& row : kPickleGlobals) {
+    if (row.module == module && row.name == name) return PickleMeaning{row.meaning};
+  }
+  const bool untyped = name == "UntypedStorage" || name == "_UntypedStorage";
+  if (untyped && (module == "torch.storage" || module == "torch")) {
+    return PickleMeaning{PickleName::kStorage, find_element_type(torch::kUInt8)};
+  }
+  if (module != "torch") return std::nullopt;
+  constexpr std::array<std::pair<std::string_view, torch::ScalarType>, 10> kTypes{{{"float64", torch::kFloat64},
+                                                                                   {"float32", torch::kFloat32},
+                                                                                   {"float16", torch::kFloat16},
+                                                                                   {"bfloat16", torch::kBFloat16},
+                                                                                   {"int64", torch::kInt64},
+                                                                                   {"int32", torch::kInt32},
+                                                                                   {"int16", torch::kInt16},
+                                                                                   {"int8", torch::kInt8},
+                                                                                   {"uint8", torch::kUInt8},
+                                                                                   {"bool", torch::kBool}}};
+  for (const auto& [type_name, type] : kTypes) {
+    if (name == type_name) return PickleMeaning{PickleName::kType, find_element_type(type)};
+  }
+  for (const auto& row : kElementTypes) {
+    if (name == row.storage) return PickleMeaning{PickleName::kStorage, &row};
+  }
+  // Known, but not types that pam reads: only a tensor of such a type is an error.
+  constexpr std::array<std::string_view, 5> kOthers{"uint", "complex", "float8", "qint", "quint"};
+  for (const auto prefix : kOthers) {
+    if (name.substr(0, prefix.size()) == prefix) return PickleMeaning{PickleName::kType};
+  }
+  constexpr std::string_view kSuffix = "Storage";
+  if (name.size() > kSuffix.size() && name.substr(name.size() - kSuffix.size()) == kSuffix) {
+    return PickleMeaning{PickleName::kStorage};
+  }
+  return std::nullopt;
+}
+
+/// A value of the pickle. Containers, storages and tensors live in the arena (`PickleData`) and are named by index, so
+/// that cycles cost nothing and nothing is freed recursively. Strings lie in the pickle itself.
+struct PickleValue {
+  enum class Kind : std::uint8_t {
+    kNone,
+    kBool,
+    kInt,
+    kFloat,
+    kString,
+    kTuple,
+    kList,
+    kDict,
+    kGlobal,
+    kStorage,
+    kTensor,
+    kOpaque
+  };
+  Kind kind = Kind::kNone;
+  PickleName name = PickleName::kInert;  // kGlobal
+  std::uint32_t index = 0;               // kTuple, kList, kDict, kStorage, kTensor: place in the arena; kString: length
+  std::int64_t number = 0;  // kBool, kInt: the value; kString: offset; kGlobal: row of kElementTypes, or -1
+};
+
+/// A storage that the pickle refers to: `count` elements of `type` in the record `data/<key>`.
+struct PickledStorage {
+  std::string_view key;
+  const ElementType* type = nullptr;
+  std::int64_t count = 0;
+};
+
+/// A tensor: a strided view of a storage. Not checked against the storage before it is made.
+struct PickledTensor {
+  std::uint32_t storage = 0;
+  const ElementType* type = nullptr;
+  std::int64_t offset = 0;
+  std::vector<std::int64_t> sizes, strides;
+};
+
+/// Everything that a pickle held.
+struct PickleData {
+  PickleValue root;
+  std::deque<std::vector<PickleValue>> items;  // tuples, lists, and dicts as key, value, key, value, …
+  std::deque<PickledStorage> storages;
+  std::deque<PickledTensor> tensors;
+  std::string_view text;  // the pickle
+
+  [[nodiscard]] std::string_view string(const PickleValue& value) const {
+    return value.kind == PickleValue::Kind::kString ? text.substr(static_cast<std::size_t>(value.number), value.index)
+                                                    : std::string_view();
+  }
+  /// The value of `key` in the dict `value`; the last one where a key is repeated, as in Python.
+  [[nodiscard]] const PickleValue* find(const PickleValue& dict, std::string_view key) const {
+    const auto& entries = items[dict.index];
+    for (std::size_t i = entries.size(); i >= 2; i -= 2) {
+      if (entries[i - 2].kind == PickleValue::Kind::kString && string(entries[i - 2]) == key) return &entries[i - 1];
+    }
+    return nullptr;
+  }
+};
+
+}  // namespace pam::detail

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: MIT
+/// `LoadReport`: what `load_weights` found, name by name.
+#pragma once
+
+#include <pam/core/error.hpp>
+#include <pam/core/nearest.hpp>
+#include <pam/weights/state_dict.hpp>
+
+#include <algorithm>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace pam {
+
+/// A name that has no partner on the other side, and the names there that look most like it.
+struct UnmatchedName {
+  std::string name;
+  std::vector<std::string> nearest;
+};
+
+/// A name that both sides have with different shapes, or whose values do not fit the module's type (0.5 in an integer).
+struct MismatchedTensor {
+  std::string name;
+  std::vector<std::int64_t> file_shape, net_shape;
+  torch::ScalarType file_type, net_type;
+};
+
+/// The result of `load_weights`. Names are the module's (after `LoadOptions::key_map`).
+struct LoadReport {
+  std::vector<std::string> loaded;
+  std::vector<UnmatchedName> missing;        ///< the module has it, the file has not
+  std::vector<UnmatchedName> unexpected;     ///< the file has it, the module has not
+  std::vector<MismatchedTensor> mismatched;  ///< both have it, but it does not fit
+  std::optional<bool> reversed;              ///< trained on reversed labels, where file or caller said so
+  Metadata metadata;                         ///< the file's
+
+  /// File and module have the same names and shapes.
+  [[nodiscard]] bool complete() const { return missing.empty() && unexpected.empty() && mismatched.empty(); }
+
+  /// Several lines for people: the counts, then every name that was not loaded (at most 20 of a kind) with its remedy.
+  [[nodiscard]] std::string text() const {
+    std::string lines = fmt::format("{} loaded, {} missing, {} unexpected, {} of another shape", loaded.size(),
+                                    missing.size(), unexpected.size(), mismatched.size());
+    for (std::size_t i = 0; i < std::min(mismatched.size(), kShown); ++i) {
+      const auto& [name, file_shape, net_shape, file_type, net_type] = mismatched[i];
+      lines += fmt::format("\n  '{}' has shape [{}] {} in the file, this net wants [{}] {}", detail::printable(name),
+                           fmt::join(file_shape, ", "), c10::toString(file_type), fmt::join(net_shape, ", "),
+                           c10::toString(net_type));
+    }
+    append(lines, mismatched.size(), "more of another shape");
+    append(lines, missing, "missing from the file", "the file has");
+    append(lines, unexpected, "in the file but not in this net", "the net has");
+    if (!mismatched.empty()) {
+      lines += "\nBuild the net from the file's own options (width, classes, input channels), or load other weights.";
+    } else if (!complete()) {
+      lines += "\nBuild the net that the file was saved from, give a key_map, or load what fits with strict = false.";
+    }
+    return lines;
+  }
+
+  /// Fills in the nearest names: missing against unexpected, and the other way round.
+  void find_nearest() {
+    const auto names = [](const std::vector<UnmatchedName>& entries) {
+      constexpr std::size_t kMost = 1'000;  // bounds the work that a hostile file can cause
+      std::vector<std::string> list;
+      for (std::size_t i = 0; i < std::min(entries.size(), kMost); ++i) list.push_back(entries[i].name);
+      return list;
+    };
+    const auto missing_names = names(missing), unexpected_names = names(unexpected);
+    for (std::size_t i = 0; i < std::min(missing.size(), kShown); ++i) {
+      missing[i].nearest = nearest_names(missing[i].name, unexpected_names, 2);
+    }
+    for (std::size_t i = 0; i < std::min(unexpected.size(), kShown); ++i) {
+      unexpected[i].nearest = nearest_names(unexpected[i].name, missing_names, 2);
+    }
+  }
+
+ private:
+  static constexpr std::size_t kShown = 20;
+
+  static void append(std::string& lines, std::size_t count, const char* what) {
+    if (count > kShown) lines += fmt::format("\n  … and {} {}", count - kShown, what);
+  }
+  static void append(std::string& lines, const std::vector<UnmatchedName>& entries, const char* what,
+                     const char* other_side) {
+    for (std::size_t i = 0; i < std::min(entries.size(), kShown); ++i) {
+      lines += fmt::format("\n  '{}' is {}", detail::printable(entries[i].name), what);
+      std::string near;
+      for (const auto& name : entries[i].nearest) near += (near.empty() ? "'" : ", '") + detail::printable(name) + "'";
+      if (!near.empty()) lines += fmt::format("; nearest that {}: {}", other_side, near);
+    }
+    append(lines, entries.size(), what);
+  }
+};
+
+}  // namespace pam

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: MIT
+/// evaluate as its users meet it: folders of masks in, scores out.
+#include <pam/images/nifti.hpp>
+
+#include <nlohmann/json.hpp>
+
+#include "apps/program_runs.hpp"
+
+namespace apps_evaluate_test {
+using namespace pam;
+using Catch::Contains;
+using test::TempDir;
+
+/// A square of `value` at `left`, 4 x 4 voxels of 1 mm, in each of two slices.
+void write_mask(const std::filesystem::path& path, std::int64_t left, std::int64_t value) {
+  auto mask = torch::zeros({2, 16, 16}, torch::kByte);
+  mask.narrow(1, 4, 4).narrow(2, left, 4).fill_(value);
+  std::filesystem::create_directories(path.parent_path());
+  write_nifti(path, mask, NiftiGeometry());
+}
+
+test::ProgramEnd evaluate(const TempDir& folder, std::vector<std::string> more) {
+  more.insert(more.begin(), {"--pred", (folder / "pred").string(), "--truth", (folder / "truth").string(), "--json",
+                             (folder / "scores.json").string()});
+  return test::run_program_with(test::program_named("evaluate"), more);
+}
+
+/// IoU of the first case, which two squares a column apart make 12 / 20.
+double iou(const TempDir& folder) {
+  const auto scores = nlohmann::json::parse(test::text_of(folder / "scores.json"));
+  return scores.at("cases").at(0).at("iou").get<double>();
+}
+
+TEST_CASE("Predictions that hold class numbers are scored against truths of other values, with a notice",
+          "[apps]") {
+  PAM_SKIP_WITHOUT("evaluate");
+  const TempDir folder;
+  write_mask(folder / "truth/a.nii.gz", 5, 73);
+  write_mask(folder / "pred/a.nii.gz", 6, 1);
+  const auto numbers = evaluate(folder, {"--label-values", "71-78"});
+  INFO(numbers.err);
+  REQUIRE(numbers.code == 0);
+  CHECK_THAT(numbers.err, Contains("the predictions hold 1 and nothing of --label-values 71-78"));
+  CHECK(iou(folder) == Approx(12.0 / 20));
+
+  write_mask(folder / "pred/a.nii.gz", 6, 78);  // the truth's own values: no word is needed
+  const auto same = evaluate(folder, {"--label-values", "71-78"});
+  REQUIRE(same.code == 0);
+  CHECK(same.err.empty());
+  CHECK(iou(folder) == Approx(12.0 / 20));
+
+  write_mask(folder / "pred/a.nii.gz", 6, 4);  // classes 1 and 2 are asked for: 4 could be either
+  const auto unknown = evaluate(folder, {"--label-values", "71=1,73=2"});
+  CHECK(unknown.code == 2);
+  CHECK_THAT(unknown.err, Contains("the predictions hold the values 4") && Contains("--pred-label-values"));
+}
+
+TEST_CASE("Values that could be the truth's or class numbers are not guessed", "[apps]") {
+  PAM_SKIP_WITHOUT("evaluate");
+  const TempDir folder;
+  const std::vector<std::string> brats{"--label-values", "1=1,2=2,4=3", "--class", "3"};
+  write_mask(folder / "truth/a.nii.gz", 5, 4);
+  write_mask(folder / "truth/b.nii.gz", 5, 1);
+  write_mask(folder / "pred/a.nii.gz", 5, 3);  // pam's own number of class 3
+  write_mask(folder / "pred/b.nii.gz", 5, 1);
+  const auto refused = evaluate(folder, brats);
+  CHECK(refused.code == 2);
+  CHECK_THAT(refused.err, Contains("hold the values 1, 3") && Contains("--pred-label-values identity"));
+  auto said = brats;
+  said.insert(said.end(), {"--pred-label-values", "identity"});
+  REQUIRE(evaluate(folder, said).code == 0);
+  CHECK(iou(folder) == Approx(1.0));
+  write_mask(folder / "pred/a.nii.gz", 6, 4);  // the truth's own numbers, which are no class numbers
+  const auto own = evaluate(folder, brats);
+  REQUIRE(own.code == 0);
+  CHECK(own.err.empty());
+  CHECK(iou(folder) == Approx(12.0 / 20));
+}
+
+TEST_CASE("What predict writes is scored as it is, and results have a place before anything is scored", "[apps]") {
+  PAM_SKIP_WITHOUT("evaluate");
+  const TempDir folder;
+  for (const char* name : {"truth/\xe9.nii", "pred/\xe9.nii", "pred/\xe9_probability.nii"}) {  // no UTF-8
+    write_mask(folder / name, 5, 1);
+  }
+  const auto done = evaluate(folder, {"--csv", (folder / "scores.csv").string()});
+  INFO(done.err);
+  REQUIRE(done.code == 0);
+  CHECK(iou(folder) == Approx(1.0));
+  const auto refused = evaluate(folder, {"--csv", (folder / "scores.json/scores.csv").string()});
+  CHECK(refused.code == 2);
+  CHECK_THAT(refused.err, Contains("--csv ") && Contains("is a file, not a folder"));
+  CHECK(refused.out.empty());
+}
+
+TEST_CASE("Truths without a prediction are refused by name, or left out by name where that is asked for",
+          "[apps]") {
+  PAM_SKIP_WITHOUT("evaluate");
+  const TempDir folder;
+  for (const char* name : {"truth/a.nii.gz", "truth/trained.nii.gz", "pred/a.nii.gz"}) write_mask(folder / name, 5, 1);
+  const auto refused = evaluate(folder, {});
+  CHECK(refused.code == 2);
+  CHECK_THAT(refused.err, Contains("trained.nii.gz (no prediction)") && Contains("--predicted-only"));
+  const auto scored = evaluate(folder, {"--predicted-only"});
+  INFO(scored.err);
+  REQUIRE(scored.code == 0);
+  CHECK_THAT(scored.err, Contains("1 truth(s) have no prediction and are left out: trained"));
+  CHECK(iou(folder) == Approx(1.0));
+  write_mask(folder / "pred/other.nii.gz", 5, 1);  // a prediction without truth is still refused
+  CHECK(evaluate(folder, {"--predicted-only"}).code == 2);
+}
+
+TEST_CASE("Masks whose axes run to other sides are not scored voxel by voxel, others that lie apart with a notice",
+          "[apps]") {
+  PAM_SKIP_WITHOUT("evaluate");
+  const TempDir folder;
+  write_mask(folder / "truth/a.nii.gz", 5, 1);
+  write_mask(folder / "pred/a.nii.gz", 5, 1);
+  const auto place = [&](const char* name, double step, double shift) {
+    auto image = read_nifti(folder / name);
+    write_nifti(folder / name, image.voxels, geometry_of({{{step, 0, 0, shift}, {0, 1, 0, 0}, {0, 0, 1, 0}}}));
+  };
+  place("truth/a.nii.gz", 1, 0);  // against a header that says nothing
+  REQUIRE(evaluate(folder, {}).err.empty());
+  place("pred/a.nii.gz", -1, 15);  // the same space, stored mirrored
+  const auto mirrored = evaluate(folder, {});
+  CHECK(mirrored.code == 2);
+  CHECK_THAT(mirrored.err, Contains("run LAS") && Contains("run RAS") && Contains("--ignore-affine"));
+  REQUIRE(evaluate(folder, {"--ignore-affine"}).code == 0);
+  CHECK(iou(folder) == Approx(1.0));
+  place("pred/a.nii.gz", 1, 50);
+  const auto moved = evaluate(folder, {});
+  REQUIRE(moved.code == 0);
+  CHECK_THAT(moved.err, Contains("notice: ") && Contains("pred/a.nii.gz: lies elsewhere in space than its truth"));
+}
+
+}  // namespace apps_evaluate_test

@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: MIT
+/// predict as its users meet it: weights and images in, masks and probabilities out.
+#include <pam/attention/reverse_false_negative_attention.hpp>
+#include <pam/images/load_case.hpp>
+#include <pam/nets/network.hpp>
+#include <pam/nets/unet.hpp>
+#include <pam/weights/weights.hpp>
+
+#include "apps/program_runs.hpp"
+
+namespace apps_predict_test {
+using namespace pam;
+using Catch::Contains;
+using test::TempDir;
+
+#define SKIP_WITHOUT_PREDICT()                                      \
+  if (test::program_path("predict").empty())                        \
+  PAM_SKIP(                                                         \
+      "predict was not built (set PAM_BIN_DIR to the folder it is " \
+      "in)")
+
+test::ProgramEnd predict(const std::vector<std::string>& arguments) {
+  return test::run_program_with(test::program_named("predict"), arguments);
+}
+
+template <typename Block>
+Network small_net(const std::string& name, std::int64_t channels, std::int64_t classes = 1) {
+  torch::manual_seed(5);
+  UNetOptions<Block> options(channels, classes);
+  options.width(4);
+  Network net(name, UNet<Block>(options));
+  net->eval();
+  return net;
+}
+
+/// Saves weights as `fit` does.
+std::string saved(const Network& net, const std::filesystem::path& path, Metadata more = {}) {
+  more["pam.net"] = net.options().dump();
+  more["pam.reversed"] = net.reversed() ? "true" : "false";
+  save_weights(*net, path, more);
+  return path.string();
+}
+
+/// Two slices of anisotropic voxels, oblique to nothing but not in the default orientation.
+NiftiGeometry geometry() {
+  NiftiGeometry grid;
+  grid.spacing = {5, 0.9, 0.8};
+  grid.affine = {{{-0.8, 0, 0, 90}, {0, 0.9, 0, -120}, {0, 0, 5, -30}}};
+  return grid;
+}
+
+torch::Tensor write_scan(const std::filesystem::path& path, std::int64_t seed) {
+  torch::manual_seed(seed);
+  const auto scan = torch::rand({2, 70, 66}) * 900 + 1;
+  write_nifti(path, scan, geometry());
+  return scan;
+}
+
+/// What the net says of a case that is prepared as training prepares it.
+torch::Tensor expected(const Network& net, const CaseFiles& files, const CaseOptions& options = {}) {
+  torch::NoGradGuard no_grad;
+  const auto source = load_case(files, options);
+  return to_input_grid(net.probabilities(source.image.transpose(0, 1).contiguous()).transpose(0, 1).contiguous(),
+                       source);
+}
+
+TEST_CASE("predict gives a NIfTI mask and probability on the input's grid, from several modalities", "[apps]") {
+  PAM_SKIP_WITHOUT("predict");
+  const TempDir folder;
+  const auto net = small_net<ConvBlock>("unet", 2);
+  const auto weights = saved(net, folder / "net.safetensors");
+  const auto a = folder / "a_0000.nii.gz", b = folder / "a_0001.nii.gz";
+  write_scan(a, 1);
+  write_scan(b, 2);
+  const auto done =
+      predict({"--weights", weights, "--input", a.string(), b.string(), "--out", (folder / "out").string()});
+  INFO(done.err);
+  REQUIRE(done.code == 0);
+  const auto mask = read_nifti(folder / "out" / "a_0000.nii.gz");
+  const auto probability = read_nifti(folder / "out" / "a_0000_probability.nii.gz");
+  const auto p = expected(net, {"a", {a, b}, {}})[0];
+  // One network twice, with other batches: float32 rounding.
+  REQUIRE(torch::allclose(probability.voxels, p, 1e-4, 1e-5));
+  REQUIRE(mask.voxels.scalar_type() == torch::kByte);
+  REQUIRE((mask.voxels.ne((p > 0.5).to(torch::kByte)) & (p - 0.5).abs().gt(1e-4)).sum().item<std::int64_t>() == 0);
+  for (const auto* image : {&mask, &probability}) {
+    REQUIRE(same_grid(*image, read_nifti_geometry(a), {2, 70, 66}));
+  }
+}
+
+TEST_CASE("a reversed net comes out right without a word; weights that do not say must be told", "[apps]") {
+  PAM_SKIP_WITHOUT("predict");
+  const TempDir folder;
+  const auto net = small_net<ReverseFalseNegativeAttention>("rfna", 1);
+  REQUIRE(net.reversed());
+  const auto scan = folder / "scan.nii";
+  write_scan(scan, 3);
+  const auto p = expected(net, {"scan", {scan}, {}})[0];
+  const auto found = [&](const std::string& weights, std::vector<std::string> more) {
+    std::vector<std::string> words{"--weights",  weights, "--input", scan.string(), "--out", (folder / "out").string(),
+                                   "--overwrite"};
+    words.insert(words.end(), more.begin(), more.end());
+    const auto done = predict(words);
+    INFO(done.err);
+    REQUIRE(done.code == 0);
+    return read_nifti(folder / "out" / "scan_probability.nii").voxels;
+  };
+  REQUIRE(torch::allclose(found(saved(net, folder / "rfna.safetensors"), {}), p, 1e-4, 1e-5));
+
+  const auto silent = (folder / "silent.pt").string();
+  save_weights(*net, silent);
+  const auto refused =
+      predict({"--weights", silent, "--net", "rfna", "--input", scan.string(), "--out", (folder / "no").string()});
+  REQUIRE(refused.code == 2);
+  REQUIRE_THAT(refused.err, Contains("reversed"));
+  REQUIRE(!std::filesystem::exists(folder / "no"));
+  REQUIRE(torch::allclose(found(silent, {"--net", "rfna", "--reversed", "yes"}), p, 1e-4, 1e-5));
+  REQUIRE(torch::allclose(found(silent, {"--net", "rfna", "--reversed", "no"}), 1 - p, 1e-4, 1e-5));
+}
+
+TEST_CASE("pictures of any size give PNG of that size; the preparation in the weights counts", "[apps]") {
+  PAM_SKIP_WITHOUT("predict");
+  const TempDir folder;
+  const auto net = small_net<ConvBlock>("unet", 3, 3);
+  CaseOptions options;
+  options.resize = {32, 48};
+  const auto weights = saved(
+      net, folder / "net.safetensors",
+      {{"pam.input", R"({"normalise": "auto", "channels": 3, "crop": "", "resize": "32x48", "resample": false})"}});
+  std::filesystem::create_directories(folder / "in");
+  torch::manual_seed(4);
+  const auto picture = folder / "in" / "street.jpg";
+  write_image(picture, torch::randint(0, 256, {3, 41, 61}).to(torch::kByte));
+  const auto done =
+      predict({"--weights", weights, "--input", (folder / "in").string(), "--out", (folder / "out").string()});
+  INFO(done.err);
+  REQUIRE(done.code == 0);
+  const auto p = expected(net, {"street", {picture}, {}}, options);  // (3, 1, 41, 61)
+  for (std::int64_t k = 0; k < 3; ++k) {
+    const auto written = read_image(folder / "out" / fmt::format("street_probability_{}.png", k)).to(torch::kDouble);
+    // 16 bits: half a step of 1/65535, and float32 rounding.
+    REQUIRE((written[0] / 65535 - p[k][0]).abs().max().item<double>() < 2e-5);
+  }
+  const auto mask = read_label_image(folder / "out" / "street.png");
+  REQUIRE(mask.sizes() == torch::IntArrayRef({41, 61}));
+  REQUIRE(mask.to(torch::kLong).ne(p.argmax(0)[0]).sum().item<std::int64_t>() == 0);
+}
+
+TEST_CASE("predict gives the masks that the run itself gave, padding of smaller cases included", "[apps]") {
+  PAM_SKIP_WITHOUT("predict");
+  PAM_SKIP_WITHOUT("train_folder");
+  const TempDir folder;
+  for (const char* name : {"images", "labels"}) std::filesystem::create_directories(folder / name);
+  for (std::int64_t i = 0; i < 4; ++i) {
+    torch::manual_seed(i);
+    auto scan = torch::rand({3, 40 + 6 * i, 30 + 5 * i}) + 1;
+    auto mask = torch::zeros(scan.sizes(), torch::kByte);
+    mask.narrow(1, 8, 9).narrow(2, 10, 8).fill_(1);
+    scan.narrow(1, 8, 9).narrow(2, 10, 8).add_(2);
+    write_nifti(folder / "images" / fmt::format("c{}.nii.gz", i), scan, geometry());
+    write_nifti(folder / "labels" / fmt::format("c{}.nii.gz", i), mask, geometry());
+  }
+  // The smallest case is tested: by a split of names, so that it is sure to be padded.
+  std::ofstream(folder / "split.json") << R"({"train": ["c1", "c2", "c3"], "test": ["c0"]})";
+  const auto run = folder / "run";
+  const auto trained = test::run_program_with(
+      test::program_named("train_folder"),
+      {"--data", folder.path().string(), "--label-values", "1", "--split", (folder / "split.json").string(), "--nets",
+       "unet", "--width", "4", "--epochs", "3", "--threads", "1", "--out", run.string()});
+  INFO(trained.err);
+  REQUIRE(trained.code == 0);
+  const auto done =
+      predict({"--weights", (run / "unet" / "last.safetensors").string(), "--input",
+               (folder / "images" / "c0.nii.gz").string(), "--threads", "1", "--out", (folder / "out").string()});
+  INFO(done.err);
+  REQUIRE(done.code == 0);
+  const auto ours = read_nifti(folder / "out" / "c0.nii.gz"),
+             theirs = read_nifti(run / "unet" / "predictions" / "c0.nii.gz");
+  REQUIRE(theirs.voxels.sum().item<std::int64_t>() > 0);
+  REQUIRE(torch::equal(ours.voxels, theirs.voxels));
+  REQUIRE_THAT(read_safetensors(run / "unet" / "last.safetensors").metadata.at("pam.input"),
+               Contains("\"pad\":\"58x45\""));
+}
+
+TEST_CASE("numbered pictures are inputs of their own, and results do not meet", "[apps]") {
+  PAM_SKIP_WITHOUT("predict");
+  const TempDir folder;
+  const auto net = small_net<ConvBlock>("unet", 3);
+  const auto weights = saved(net, folder / "net.safetensors");
+  for (const char* name : {"frame_0000", "frame_0001", "frame_0002"}) {
+    std::filesystem::create_directories(folder / "data/images");
+    write_image(folder / "data/images" / (std::string(name) + ".png"), torch::randint(256, {3, 20, 24}, torch::kByte));
+  }
+  std::filesystem::create_directories(folder / "data/labels");
+  std::ofstream(folder / "data/labels/frame_0000.png") << "damaged, and none of predict's business";
+  const auto done =
+      predict({"--weights", weights, "--input", (folder / "data").string(), "--out", (folder / "out").string()});
+  INFO(done.err);
+  REQUIRE(done.code == 0);
+  CHECK(read_label_image(folder / "out/frame_0002.png").sizes() == torch::IntArrayRef{20, 24});
+  const auto twice =
+      predict({"--weights", weights, "--input", (folder / "data").string(), "--out", (folder / "out").string()});
+  CHECK(twice.code == 2);
+  CHECK_THAT(twice.err, Contains("frame_0000.png is there already") && Contains("--overwrite"));
+  std::filesystem::rename(folder / "data/images/frame_0001.png", folder / "data/images/frame_0000_probability.png");
+  const auto met =
+      predict({"--weights", weights, "--input", (folder / "data").string(), "--out", (folder / "met").string()});
+  CHECK(met.code == 2);
+  CHECK_THAT(met.err, Contains("would be this one file"));
+  const auto nowhere = predict(
+      {"--weights", weights, "--input", (folder / "data").string(), "--out", (folder / "net.safetensors").string()});
+  CHECK(nowhere.code == 2);
+  CHECK_THAT(nowhere.err, Contains("is a file, not a folder"));
+}
+
+TEST_CASE("what predict cannot do it says, with code 2 and nothing written", "[apps]") {
+  PAM_SKIP_WITHOUT("predict");
+  const TempDir folder;
+  const auto net = small_net<ConvBlock>("unet", 2);
+  const auto weights = saved(net, folder / "net.safetensors");
+  const auto scan = folder / "scan.nii";
+  write_scan(scan, 1);
+  const auto refused = [&](std::vector<std::string> words, const std::string& sentence) {
+    words.insert(words.end(), {"--out", (folder / "out").string()});
+    const auto done = predict(words);
+    CAPTURE(sentence);
+    CHECK(done.code == 2);
+    CHECK_THAT(done.err, Contains(sentence));
+    CHECK(!std::filesystem::exists(folder / "out"));
+  };
+  refused({"--weights", weights, "--input", scan.string()}, "has 1 channels");
+  refused({"--weights", weights, "--input", (folder / "none.nii").string()}, "no such file or folder");
+  refused({"--weights", weights, "--input", scan.string(), "--net", "fpa"},
+          "holds weights of the network unet, not fpa");
+  save_weights(*net, folder / "plain.pt");
+  const auto plain = (folder / "plain.pt").string();
+  refused({"--weights", plain, "--input", scan.string()}, "does not say which network");
+  refused({"--weights", plain, "--input", scan.string(), "--net", "unt"}, "did you mean unet");
+  refused({"--weights", weights, "--input", scan.string(), "--crop", "16"}, "HEIGHTxWIDTH");
+  const auto odd = saved(net, folder / "odd.safetensors", {{"pam.input", R"({"zoom": 2})"}});
+  refused({"--weights", odd, "--input", scan.string()}, "\"zoom\"");
+  auto holed = torch::rand({2, 70, 66});
+  holed[1][2][3] = NAN;
+  const auto bad = (folder / "bad.nii").string();
+  write_nifti(bad, holed, geometry());
+  refused({"--weights", weights, "--input", scan.string(), bad}, "--zero-non-finite");
+  const auto zeroed = predict({"--weights", weights, "--input", scan.string(), bad, "--zero-non-finite", "--out",
+                               (folder / "zeroed").string()});
+  CHECK(zeroed.code == 0);
+  CHECK_THAT(zeroed.err, Contains("bad.nii: 1 of 9240 voxels are NaN") && Contains("read as 0"));
+  const auto over =
+      predict({"--weights", weights, "--input", scan.string(), scan.string(), "--out", folder.path().string()});
+  CHECK(over.code == 2);
+  CHECK_THAT(over.err, Contains("overwritten"));
+}
+
+}  // namespace apps_predict_test
