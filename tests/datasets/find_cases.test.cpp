@@ -34,7 +34,7 @@ FolderOptions in_root(const std::filesystem::path& root) {
   return options;
 }
 
-TEST_CASE("images/ and labels/ are paired by stem, whatever the extension; other files are passed over", "[datasets]") {
+TEST_CASE("images/ and labels/ are paired by stem, whatever the extension; other files are skipped", "[datasets]") {
   const TempDir folder;
   touch(folder, {"images/b.png", "images/a.jpg", "images/c.d.nii.gz", "images/notes.txt", "images/.hidden.png",
                  "labels/a.png", "labels/b.PNG", "labels/c.d.nii"});
@@ -105,7 +105,7 @@ TEST_CASE("per-case folders find modalities by a word of the name, or by a patte
   options.modalities = {"t2"};
   REQUIRE_THAT(why(options), Contains("p07") && Contains("\"t2\""));
   options.modalities = {};
-  REQUIRE_THAT(why(options), Contains("one folder a case") && Contains("t1,t2,flair"));
+  REQUIRE_THAT(why(options), Contains("one folder per case") && Contains("t1,t2,flair"));
   options.modalities = {"t1"};
   options.label_name = "seg";
   REQUIRE_THAT(why(options), Contains("\"seg\""));

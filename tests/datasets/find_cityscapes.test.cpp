@@ -75,7 +75,7 @@ TEST_CASE("Cityscapes: the held-out city is chosen by name, or none is", "[datas
   REQUIRE(find_cityscapes(single.path(), "none").cases.size() == 2);
 }
 
-TEST_CASE("Cityscapes: archives' own folders are looked into; test and train_extra are left alone with notices",
+TEST_CASE("Cityscapes: archives' own folders are looked into; test and train_extra are ignored with warnings",
           "[datasets]") {
   const TempDir folder;
   const std::string images = "leftImg8bit_trainvaltest/leftImg8bit/", labels = "gtFine_trainvaltest/gtFine/";
@@ -89,7 +89,7 @@ TEST_CASE("Cityscapes: archives' own folders are looked into; test and train_ext
   const auto found = find_cityscapes(folder.path().string() + "/");
   REQUIRE(names_of(found.cases) == Names{"aachen_0", "lindau_0", "zurich_0"});
   const auto notices = fmt::format("{}", fmt::join(found.notices, "\n"));
-  REQUIRE_THAT(notices, Contains("test: left alone") && Contains("train_extra: left alone"));
+  REQUIRE_THAT(notices, Contains("test: ignored") && Contains("train_extra: ignored"));
   REQUIRE_THAT(notices, Contains("lindau_9_gtFine_labelIds.png") && Contains("1 label files have no picture"));
 }
 

@@ -42,7 +42,7 @@ std::string why(const std::filesystem::path& root, bool need_labels = true) {
 }
 std::string joined(const Names& names) { return fmt::format("{}", fmt::join(names, "\n")); }
 
-TEST_CASE("ISLES 2018: perfusion maps in channel order and the lesion; CT and 4DPWI are left alone", "[datasets]") {
+TEST_CASE("ISLES 2018: perfusion maps in channel order and the lesion; CT and 4DPWI are ignored", "[datasets]") {
   const TempDir folder;
   write_isles_phantom(folder.path(), {3, {32, 32}, 4, 1});
   touch_smir(folder, "TRAINING/case_1", {"CT", "CT_4DPWI"});
@@ -65,14 +65,14 @@ TEST_CASE("ISLES 2018: perfusion maps in channel order and the lesion; CT and 4D
   REQUIRE(names_of(find_isles(folder / "TRAINING/").cases) == names_of(found.cases));
 }
 
-TEST_CASE("ISLES 2018: TESTING is left alone beside TRAINING, and is found by itself without labels", "[datasets]") {
+TEST_CASE("ISLES 2018: TESTING is ignored beside TRAINING, and is found by itself without labels", "[datasets]") {
   const TempDir folder;
   touch_smir(folder, "ISLES2018/TRAINING/case_1", {"CT_CBF", "CT_CBV", "CT_MTT", "CT_Tmax", "OT"});
   touch_smir(folder, "ISLES2018/TESTING/case_1", kMaps);
   const auto both = find_isles(folder.path());
   REQUIRE(both.cases.size() == 1);
   REQUIRE_THAT(both.cases[0].images[0].string(), Contains("TRAINING"));
-  REQUIRE_THAT(joined(both.notices), Contains("TESTING: left alone"));
+  REQUIRE_THAT(joined(both.notices), Contains("TESTING: ignored"));
   REQUIRE_THAT(why(folder / "ISLES2018/TESTING"), Contains("case case_1: no OT file") && Contains("CT_CBF"));
   const auto test = find_isles(folder / "ISLES2018/TESTING", false);
   REQUIRE((test.cases.size() == 1 && test.cases[0].labels.empty()));

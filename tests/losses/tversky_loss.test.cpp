@@ -42,7 +42,7 @@ TEST_CASE("tversky_loss has the gradient of its finite differences", "[losses]")
   REQUIRE(gradient_error([&] { return tversky_loss(logits, labels, options); }, logits, 30) < 1e-6);
 }
 
-TEST_CASE("tversky_loss refuses negative prices and a smooth of zero", "[losses]") {
+TEST_CASE("tversky_loss refuses negative weights and a smooth of zero", "[losses]") {
   const auto logits = torch::zeros({1, 1, 2, 2});
   const auto labels = torch::zeros({1, 2, 2}, torch::kLong);
   REQUIRE_THROWS_WITH(tversky_loss(logits, labels, tversky(-0.1, 0.7)), Contains("alpha -0.1"));

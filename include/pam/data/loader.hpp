@@ -74,8 +74,8 @@ class DataLoader {
     }
     if (options_.shuffle) SampleRandom(options_.seed, epoch_, kShuffleStream).shuffle(order_);
     if (shares_) order_ = shares_->filled(std::move(order_));
-    workers_ = std::make_unique<OrderedWorkers<Batch>>(
-        batches(), options_.workers, options_.ahead, [this](std::int64_t index) { return make_batch(index); });
+    workers_ = std::make_unique<OrderedWorkers<Batch>>(batches(), options_.workers, options_.ahead,
+                                                       [this](std::int64_t index) { return make_batch(index); });
   }
 
   /// The next batch, or nothing at the end of the epoch. Throws what went wrong in making it: an `Error` that names the
@@ -148,8 +148,7 @@ class DataLoader {
       check(sample.image.size(0) == batch.images.size(1) && plane.height == batch.images.size(2) &&
                 plane.width == batch.images.size(3) && sample.labels.defined() == batch.labels.defined(),
             "case {} is {} and case {} is {} (channels, height, width): samples of one batch must be of one size; give "
-            "a size "
-            "to crop or pad to, or take batches of 1",
+            "a size to crop or pad to, or take batches of 1",
             first_name, shape_string(first), sample.case_name, shape_string(sample.image));
       place(sample, plane, i - start, batch);
       batch.case_names.push_back(sample.case_name);

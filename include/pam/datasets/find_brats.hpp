@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// `find_brats`: the cases of BRATS 2017 to 2021 (and BraTS-GLI's later names) as downloaded, high-grade ones only
-/// where folders or a table tell them apart.
+/// `find_brats`: the cases of BRATS 2017 to 2021 (and BraTS-GLI's later names) as downloaded; only the high-grade ones,
+/// where folders or a table give the grades.
 #pragma once
 
 #include <pam/core/error.hpp>
@@ -19,7 +19,7 @@
 namespace pam {
 
 /// Label map: enhancing tumour is 4 up to BraTS 2021. BraTS-GLI 2023 and later re-code it to 3: use "3" there
-/// (`find_brats` says so in a notice where the names tell; `brats_label_notice` looks into a label file).
+/// (`find_brats` warns where the cases' names are of those years; `brats_label_notice` looks into a label file).
 inline constexpr const char* kBratsEnhancing = "4";
 
 struct BratsOptions {
@@ -32,10 +32,9 @@ struct BratsOptions {
 namespace detail {
 
 inline constexpr DataSetHelp kBratsHelp{
-    "BRATS is had by registering: 2017 to 2020 at CBICA (https://www.med.upenn.edu/cbica/brats2020), 2021 on at "
-    "Synapse "
-    "(https://www.synapse.org, syn25829067)",
-    "ROOT/[HGG/|LGG/]CASE/CASE_{t1,t1ce,t2,flair,seg}.nii or .nii.gz, one folder a case"};
+    "BRATS is available after registration: 2017 to 2020 at CBICA (https://www.med.upenn.edu/cbica/brats2020), from "
+    "2021 on at Synapse (https://www.synapse.org, syn25829067)",
+    "ROOT/[HGG/|LGG/]CASE/CASE_{t1,t1ce,t2,flair,seg}.nii or .nii.gz, one folder per case"};
 
 /// The words that name a modality: BraTS-GLI 2023 renamed them.
 inline std::vector<std::string> brats_words(const std::string& modality) {
@@ -69,7 +68,7 @@ inline std::filesystem::path brats_root(const std::filesystem::path& given) {
   return found.front();
 }
 
-/// All case folders below the root, with the grade that HGG and LGG folders tell.
+/// All case folders below the root, with the grade that HGG and LGG folders give.
 inline std::vector<BratsFolder> brats_folders(const std::filesystem::path& root, std::vector<std::string>& notices) {
   std::vector<BratsFolder> cases;
   std::vector<std::string> empty;
@@ -90,12 +89,12 @@ inline std::vector<BratsFolder> brats_folders(const std::filesystem::path& root,
   }
   check(!cases.empty(), "{}: its case folders hold no NIfTI files. {}", root.string(), help_text(kBratsHelp));
   if (!empty.empty()) {
-    notices.push_back(fmt::format("passed over, for they hold no NIfTI files ({}): {}", empty.size(), some_of(empty)));
+    notices.push_back(fmt::format("skipped, because they hold no NIfTI files ({}): {}", empty.size(), some_of(empty)));
   }
   return cases;
 }
 
-/// The seg file; a file called …Segm… or …segmentation… (BraTS20_Training_355) is taken, with a notice.
+/// The seg file; a file called …Segm… or …segmentation… (BraTS20_Training_355) is taken, with a warning.
 inline std::filesystem::path brats_labels(const std::vector<NamedFile>& files, const std::string& name,
                                           const std::filesystem::path& folder, bool need_labels,
                                           std::vector<std::string>& notices) {
@@ -112,9 +111,10 @@ inline std::filesystem::path brats_labels(const std::vector<NamedFile>& files, c
 /// The cases below `root`, sorted by name. `root` (or one folder up to two levels below it, such as
 /// MICCAI_BraTS2020_TrainingData) holds HGG/ and LGG/ with case folders, or case folders: 2018's Brats18_…, 2020's
 /// BraTS20_Training_NNN with name_mapping.csv, 2021's BraTS2021_NNNNN. Cases that the folders or the table do not call
-/// high-grade are left out, with a notice; where nothing tells grades, all are taken, with a notice.
-/// Throws `Error`: an absent data set (where to register, and the layout), a missing modality or label (naming the case
-/// and what is there), two files for one modality, a table that cannot be used, no high-grade case.
+/// high-grade are left out, with a warning; where no grades are known, all are taken, with a warning.
+/// Throws `Error`: a data set that is not there (the message says where to register, and the layout), a missing
+/// modality or label (naming the case and what is there), two files for one modality, a table that cannot be used, no
+/// high-grade case.
 inline FoundCases find_brats(const BratsOptions& options) {
   check(!options.modalities.empty(), "BRATS: name at least one modality, for example t1,t1ce,t2,flair");
   for (auto one = options.modalities.begin(); one != options.modalities.end(); ++one) {
@@ -139,22 +139,21 @@ inline FoundCases find_brats(const BratsOptions& options) {
   }
   if (is_later) {
     found.notices.emplace_back(
-        "these cases are named as in BraTS 2023 and later, where enhancing tumour has the label 3, "
-        "not 4; give --label-values 3");
+        "these cases are named as in BraTS 2023 and later, where enhancing tumour has the label 3, not 4; give "
+        "--label-values 3");
   }
   detail::sort_cases(found.cases);
   return found;
 }
 
-/// Reads the label file of one case: a notice where it holds label 3 but no 4 (enhancing tumour is then probably 3, as
-/// in BraTS-GLI 2023), else "". About as long as loading the case's labels takes.
+/// Reads the label file of one case and returns a warning if it holds label 3 but no 4 (enhancing tumour is then
+/// probably 3, as in BraTS-GLI 2023), else "". Takes as long as loading the case's labels.
 inline std::string brats_label_notice(const CaseFiles& item) {
   if (item.labels.empty()) return "";
   const auto labels = read_nifti(item.labels).voxels;
   if (labels.eq(4).any().item<bool>() || !labels.eq(3).any().item<bool>()) return "";
   return fmt::format(
-      "{}: holds label 3 but no 4; if it is of BraTS 2023 or later, enhancing tumour is 3: give "
-      "--label-values 3",
+      "{}: holds label 3 but no 4; if it is of BraTS 2023 or later, enhancing tumour is 3: give --label-values 3",
       item.labels.string());
 }
 

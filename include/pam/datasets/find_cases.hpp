@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// `find_cases`: which files in a folder belong together, for the layouts that people keep their data in.
+/// `find_cases`: finds which files of a folder belong together, for the common layouts of data sets.
 #pragma once
 
 #include <pam/core/error.hpp>
@@ -17,18 +17,18 @@
 namespace pam {
 
 /// Where cases are. Either `images` (and `labels`), files or folders; or `root`, one of
-///   root/images + root/labels (also imagesTr + labelsTr)             one file, or one per nnU-Net channel, a case
+///   root/images + root/labels (also imagesTr + labelsTr)             per case one file, or one per nnU-Net channel
 ///   root/train + root/trainannot, root/val + root/valannot, …        CamVid; the cases carry their split
-///   root/CASE/…                                                      one folder a case; `modalities` name its files
+///   root/CASE/…                                                      one folder per case; `modalities` name its files
 /// Files are paired by name: equal stems, else equal stems after a suffix such as _mask, _seg or _0000 is taken off.
 struct FolderOptions {
   std::filesystem::path root = {};
   std::filesystem::path images = {};
   std::filesystem::path labels = {};
-  /// For one folder a case: the image files in channel order, each named by a word of its file name ("flair" finds
+  /// For one folder per case: the image files in channel order, each named by a word of its file name ("flair" finds
   /// BraTS_01_flair.nii.gz, any case), or by a pattern with * and ?.
   std::vector<std::string> modalities = {};
-  std::string label_name = "seg";  ///< for one folder a case: the label file, named in the same way
+  std::string label_name = "seg";  ///< for one folder per case: the label file, named in the same way
   bool need_labels = true;         ///< false: cases without labels are taken too (prediction)
 };
 
@@ -74,7 +74,7 @@ inline std::filesystem::path file_named(const std::vector<std::filesystem::path>
   return found.empty() ? std::filesystem::path() : found.front();
 }
 
-/// One folder a case.
+/// One folder per case.
 inline std::vector<CaseFiles> case_folders(const std::filesystem::path& root, const FolderOptions& options) {
   std::vector<std::filesystem::path> folders, without;
   for (const auto& entry : std::filesystem::directory_iterator(root)) {
@@ -84,12 +84,11 @@ inline std::vector<CaseFiles> case_folders(const std::filesystem::path& root, co
   std::sort(folders.begin(), folders.end());
   std::sort(without.begin(), without.end());
   check(!folders.empty(),
-        "{}: no layout that pam knows: expected images/ and labels/, train/ and trainannot/, or one folder a case with "
-        "NIfTI files "
-        "or pictures in it",
+        "{}: no layout that pam knows: expected images/ and labels/, train/ and trainannot/, or one folder per case "
+        "with NIfTI files or pictures in it",
         root.string());
   check(!options.modalities.empty(),
-        "{}: holds one folder a case ({} of them); name the image files of a case, for example t1,t2,flair",
+        "{}: holds one folder per case ({} of them); name the image files of a case, for example t1,t2,flair",
         root.string(), folders.size());
   check(
       without.empty(),
@@ -136,8 +135,8 @@ inline std::vector<CaseFiles> cases_in_root(const FolderOptions& options) {
 }  // namespace detail
 
 /// The cases of a folder (or of single files), sorted by name. Nothing is decoded yet. Throws `Error`: an empty or
-/// absent folder, an image without label or a label without image (naming them), two files of one name, no known
-/// layout.
+/// absent folder, an image without a label or a label without an image (naming them), two files of one name, a layout
+/// that pam does not know.
 inline std::vector<CaseFiles> find_cases(const FolderOptions& options) {
   check(options.root.empty() != options.images.empty(),
         "find_cases: give either one folder (root) or the images, not {}", options.root.empty() ? "neither" : "both");

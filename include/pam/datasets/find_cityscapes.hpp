@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /// `find_cityscapes`: the pictures and labels of Cityscapes (Cordts et al., CVPR 2016) as downloaded, with the split of
-/// the experiments: official training cities but one to train on, that one for validation, official val/ to test on.
+/// the experiments: all official training cities but one train, that one validates, and the official val/ tests.
 #pragma once
 
 #include <pam/core/error.hpp>
@@ -19,7 +19,7 @@
 namespace pam {
 
 /// Label map of the official category "vehicle" in labelIds pictures: car 26, truck 27, bus 28, caravan 29, trailer 30,
-/// train 31, motorcycle 32, bicycle 33. All else, void (0 to 6) included, is background. The category's ninth label,
+/// train 31, motorcycle 32, bicycle 33. Everything else, void (0 to 6) included, is background. The ninth label,
 /// licence plate, has the id -1: the official converter does not draw it, so plates carry the id of their vehicle.
 /// Source: cityscapesscripts/helpers/labels.py and preparation/json2labelImg.py.
 inline constexpr const char* kCityscapesVehicles = "26-33";
@@ -27,8 +27,8 @@ inline constexpr const char* kCityscapesVehicles = "26-33";
 namespace detail {
 
 inline constexpr DataSetHelp kCityscapesHelp{
-    "Cityscapes is had by registering at https://www.cityscapes-dataset.com (leftImg8bit_trainvaltest.zip and "
-    "gtFine_trainvaltest.zip)",
+    "Cityscapes is available after registration at https://www.cityscapes-dataset.com (leftImg8bit_trainvaltest.zip "
+    "and gtFine_trainvaltest.zip)",
     "ROOT/leftImg8bit/{train,val}/CITY/*_leftImg8bit.png and ROOT/gtFine/{train,val}/CITY/*_gtFine_labelIds.png"};
 
 /// The folder `part`, in the root or in a folder that its archive was unpacked to.
@@ -59,10 +59,10 @@ inline std::vector<std::string> stems_with(const std::filesystem::path& folder, 
   return stems;
 }
 
-/// What the cities of one split hold.
+/// The pictures and labels of one split.
 struct CityscapesScan {
   std::vector<CaseFiles> cases;
-  std::vector<std::string> cities;                            ///< that hold pictures
+  std::vector<std::string> cities;                            ///< those that hold pictures
   std::vector<std::filesystem::path> missing, without_image;  ///< label files
 };
 
@@ -106,9 +106,10 @@ inline std::string held_out_city(const std::vector<std::string>& cities, const s
 
 /// The fine-labelled pictures below `given`, sorted by name; the name is the file's without _leftImg8bit.png. `split`
 /// is "val" for the training city `val_city` (default: the last by name; "none": no city), "train" for the other
-/// training cities, and "test" for the official val/. Official test/ has no labels and is left alone, with a notice.
-/// `given` may also hold the two archives' folders. Throws `Error`: an absent data set (where to register, and the
-/// layout), a picture without its label file (naming it), a city that is not there (naming the nearest).
+/// training cities, and "test" for the official val/. Official test/ has no labels and is ignored, with a warning.
+/// `given` may also hold the two archives' folders. Throws `Error`: a data set that is not there (the message says
+/// where to register, and the layout), a picture without its label file (naming it), a city that is not there (naming
+/// the nearest).
 inline FoundCases find_cityscapes(const std::filesystem::path& given, const std::string& val_city = "") {
   const auto root = detail::checked_root(given, detail::kCityscapesHelp);
   const auto images = detail::cityscapes_part(root, "leftImg8bit"), labels = detail::cityscapes_part(root, "gtFine");
@@ -125,14 +126,14 @@ inline FoundCases find_cityscapes(const std::filesystem::path& given, const std:
       found.notices.push_back(fmt::format("validation: the training city {}; test: the official val/", held_out));
     }
     if (!scan.without_image.empty()) {
-      found.notices.push_back(fmt::format("{}: {} label files have no picture and are left alone",
+      found.notices.push_back(fmt::format("{}: {} label files have no picture and are ignored",
                                           detail::unpaired_text(scan.without_image), scan.without_image.size()));
     }
   }
   for (const auto& other : detail::folders_in(images)) {
     const auto name = other.filename().string();
     if (name == "train" || name == "val") continue;
-    found.notices.push_back(fmt::format("{}: left alone ({})", other.string(),
+    found.notices.push_back(fmt::format("{}: ignored ({})", other.string(),
                                         name == "test" ? "its labels are not public" : "it has no fine labels"));
   }
   detail::sort_cases(found.cases);

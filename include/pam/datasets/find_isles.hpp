@@ -32,9 +32,9 @@ struct IslesCases : FoundCases {
 namespace detail {
 
 inline constexpr DataSetHelp kIslesHelp{
-    "ISLES 2018 is had by registering at http://www.isles-challenge.org (SMIR, https://www.smir.ch/ISLES/Start2018; "
-    "also "
-    "Zenodo record 17736412), ISLES'22 from Zenodo (https://zenodo.org/records/7960856)",
+    "ISLES 2018 is available after registration at http://www.isles-challenge.org (SMIR, "
+    "https://www.smir.ch/ISLES/Start2018; also Zenodo record 17736412), ISLES'22 from Zenodo "
+    "(https://zenodo.org/records/7960856)",
     "ISLES 2018: ROOT/TRAINING/case_N/ with the folders *CT_CBF*, *CT_CBV*, *CT_MTT*, *CT_Tmax* and *OT*, one .nii in "
     "each; ISLES'22: ROOT[/rawdata]/sub-strokecaseNNNN/ses-0001/ with *_dwi, *_adc and *_FLAIR.nii.gz at any depth and "
     "ROOT/derivatives/sub-strokecaseNNNN/ses-0001/*_msk.nii.gz"};
@@ -60,7 +60,7 @@ inline std::filesystem::path isles2018_folder(const std::filesystem::path& root,
         "{}: case_N folders lie in several places: {}; give one of them", root.string(), unpaired_text(found));
   const auto chosen = *training;
   found.erase(training);
-  notices.push_back(fmt::format("{}: left alone (no labels are public for the test cases)", unpaired_text(found)));
+  notices.push_back(fmt::format("{}: ignored (no labels are public for the test cases)", unpaired_text(found)));
   return chosen;
 }
 
@@ -117,7 +117,7 @@ inline std::map<std::string, std::filesystem::path> isles22_masks(const std::fil
   return masks;
 }
 
-/// The third channel, where every case has it; else a notice. `flairs`: one a case, empty where it has none.
+/// The third channel, where every case has it; else a warning. `flairs`: one per case, empty where it has none.
 inline void add_flair(IslesCases& result, const std::vector<std::filesystem::path>& flairs) {
   std::vector<std::string> without;
   for (std::size_t i = 0; i < flairs.size(); ++i) {
@@ -125,8 +125,8 @@ inline void add_flair(IslesCases& result, const std::vector<std::filesystem::pat
   }
   if (!without.empty()) {
     result.notices.push_back(
-        fmt::format("channels of every case: DWI and ADC; FLAIR is left out, for {} of {} cases have none ({}); remove "
-                    "those cases to have it as the third channel",
+        fmt::format("channels of every case: DWI and ADC; FLAIR is left out, because {} of {} cases have none ({}); "
+                    "remove those cases to have it as the third channel",
                     without.size(), result.cases.size(), some_of(without)));
     return;
   }
@@ -167,7 +167,7 @@ inline void add_isles22(IslesCases& result, const std::filesystem::path& folder,
   std::vector<std::string> left;
   for (const auto& mask : masks) left.push_back(mask.first);
   if (!left.empty()) {
-    result.notices.push_back(fmt::format("{}: {} label files have no images and are left alone ({})",
+    result.notices.push_back(fmt::format("{}: {} label files have no images and are ignored ({})",
                                          derivatives.string(), left.size(), some_of(left)));
   }
 }
@@ -175,12 +175,12 @@ inline void add_isles22(IslesCases& result, const std::filesystem::path& folder,
 }  // namespace detail
 
 /// The cases of ISLES 2018 or ISLES'22 below `given` (up to two wrapper folders down), sorted by name. Channels: CBF,
-/// CBV, MTT, Tmax; or DWI, ADC, FLAIR, where FLAIR is left out of every case, with a notice, if one case has none.
-/// ISLES 2018's CT and 4DPWI, and TESTING beside TRAINING, are left alone (give TESTING itself to predict on it).
-/// Without `need_labels`, cases without labels are taken too. Beware: 94 cases of ISLES 2018 come from 63 patients (two
-/// slabs of a brain are two cases), and the download does not say which belong together. Throws `Error`: an absent data
-/// set (where to register, and the layout), a missing modality or label (naming the case and what is there), two files
-/// for one.
+/// CBV, MTT, Tmax; or DWI, ADC, FLAIR, where FLAIR is left out of every case, with a warning, if one case has none.
+/// ISLES 2018's CT and 4DPWI, and TESTING beside TRAINING, are ignored (give TESTING itself to predict on it).
+/// Without `need_labels`, cases without labels are taken too. Note that the 94 cases of ISLES 2018 come from 63
+/// patients (two slabs of a brain are two cases), and the download does not say which belong together. Throws `Error`:
+/// a data set that is not there (the message says where to register, and the layout), a missing modality or label
+/// (naming the case and what is there), two files where one is expected.
 inline IslesCases find_isles(const std::filesystem::path& given, bool need_labels = true) {
   const auto root = detail::checked_root(given, detail::kIslesHelp);
   IslesCases result;

@@ -36,8 +36,7 @@ inline torch::Tensor palette_indices(const PictureBytes& bytes, const PictureFac
       const auto found = index_of.find(colour);
       check(found != index_of.end() && is_double.count(colour) == 0,
             "{}: pixel (row {}, column {}) has the colour ({}, {}, {}), which is {} entry of the palette; save the "
-            "labels as "
-            "8-bit grey",
+            "labels as 8-bit grey",
             bytes.file(), row, column, colour[0], colour[1], colour[2],
             found == index_of.end() ? "no" : "more than one");
       *target++ = found->second;

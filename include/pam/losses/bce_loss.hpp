@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// Cross-entropy from logits: binary for one channel, over the softmax for more. The mean over the pixels that count.
+/// Cross-entropy from logits: binary for one channel, over the softmax for more. The mean over all pixels that are not
+/// ignored.
 #pragma once
 
 #include <pam/losses/detail/loss_target.hpp>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /// Soft Dice loss, as the paper's authors released it (NNLoss.py of moucheng2017/Pay_Attention_To_Mistakes):
 ///     1 - (2 Σ p·t + smooth) / (Σ p + Σ t + smooth),   smooth = 1,
-/// with the sums over the whole flattened batch, not image by image: an image without foreground then adds no constant
-/// loss of its own. (The hard Dice of a case is `pam::dice` in metrics/overlap.hpp.)
+/// with the sums over the whole flattened batch, not per image: an image without foreground then adds no constant of
+/// its own to the loss. (The hard Dice score of a case is `pam::dice` in metrics/overlap.hpp.)
 #pragma once
 
 #include <pam/kernels/dice.hpp>
@@ -18,7 +18,7 @@ struct DiceOptions : LossOptions {
 
 namespace detail {
 
-/// [Σ p·t, Σ p, Σ t] over the pixels that count: (3, 1) for one channel or one quotient, (3, C) per class.
+/// [Σ p·t, Σ p, Σ t] over the pixels that are not ignored: (3, 1) for one channel or one quotient, (3, C) per class.
 inline torch::Tensor dice_sums(const torch::Tensor& logits, const LossTarget& target, bool per_class) {
   if (logits.size(1) == 1) {
     // sigmoid(-3e4) is 0 with a gradient of 0 in every floating type, so one mask-free kernel serves ignored pixels

@@ -40,8 +40,8 @@ inline torch::Tensor softmax_focal(const torch::Tensor& z, const torch::Tensor& 
 
 }  // namespace detail
 
-/// logits (N, 1, H, W) or (N, C, H, W), labels (N, H, W) or like the logits -> scalar >= 0, the mean over the pixels
-/// that count. Throws as `make_target` does, on gamma < 0 and on alpha > 1.
+/// logits (N, 1, H, W) or (N, C, H, W), labels (N, H, W) or like the logits -> scalar >= 0, the mean over all pixels
+/// that are not ignored. Throws as `make_target` does, on gamma < 0 and on alpha > 1.
 inline torch::Tensor focal_loss(const torch::Tensor& logits, const torch::Tensor& labels,
                                 const FocalOptions& options = {}) {
   check(options.gamma >= 0, "focal_loss: gamma must not be negative, got {}", options.gamma);

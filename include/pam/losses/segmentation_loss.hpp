@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// `SegmentationLoss`: any of the losses, chosen by name, as programs and configuration files do.
+/// `SegmentationLoss`: any of the losses, chosen by name, for programs and configuration files.
 #pragma once
 
 #include <pam/core/nearest.hpp>
@@ -13,7 +13,7 @@
 
 namespace pam {
 
-/// The options of all losses; each takes those it knows. `visit` lists the ones that belong into a configuration file
+/// The options of all losses; each loss reads its own. `visit` lists those that belong in a configuration file
 /// (core/options_json.hpp); the others follow from the net and the machine.
 struct SegmentationLossOptions : LossOptions {
   double smooth = 1;           ///< dice, dice_bce, tversky
@@ -22,8 +22,8 @@ struct SegmentationLossOptions : LossOptions {
   double bce_weight = 1;       ///< dice_bce
   double focal_gamma = 2;      ///< focal
   double focal_alpha = 0.25;   ///< focal
-  double tversky_alpha = 0.3;  ///< tversky: price of a false positive
-  double tversky_beta = 0.7;   ///< tversky: price of a false negative
+  double tversky_alpha = 0.3;  ///< tversky: weight of a false positive
+  double tversky_beta = 0.7;   ///< tversky: weight of a false negative
 
   template <typename Self, typename Visitor>
   static void visit(Self& self, Visitor&& field) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /// Tversky loss (Salehi et al. 2017, "Tversky loss function for image segmentation using 3D fully convolutional deep
-/// networks", https://arxiv.org/abs/1706.05721): Dice with a price each for false positives and false negatives,
+/// networks", https://arxiv.org/abs/1706.05721): Dice with separate weights for false positives and false negatives,
 ///     1 - (TP + smooth) / (TP + α FP + β FN + smooth),   TP = Σ p·t, FP = Σ p·(1-t), FN = Σ (1-p)·t,
 /// sums over the whole batch as in `dice_loss`. With α = β = 1/2 it is the Dice loss with twice the `smooth`.
 #pragma once
@@ -10,14 +10,14 @@
 namespace pam {
 
 struct TverskyOptions : LossOptions {
-  double alpha = 0.3;  ///< price of a false positive, >= 0
-  double beta = 0.7;   ///< price of a false negative, >= 0 (0.3 and 0.7 gave the paper's best recall and F2 balance)
+  double alpha = 0.3;  ///< weight of a false positive, >= 0
+  double beta = 0.7;   ///< weight of a false negative, >= 0 (0.3 and 0.7 gave the paper's best recall and F2 balance)
   double smooth = 1;   ///< positive
   bool per_class = false;  ///< as in `DiceOptions`
 };
 
 /// logits (N, 1, H, W) or (N, C, H, W), labels (N, H, W) or like the logits -> scalar in [0, 1).
-/// Throws as `make_target` does, and on negative prices and `smooth` <= 0.
+/// Throws as `make_target` does, and on negative weights and `smooth` <= 0.
 inline torch::Tensor tversky_loss(const torch::Tensor& logits, const torch::Tensor& labels,
                                   const TverskyOptions& options = {}) {
   check(options.smooth > 0, "tversky_loss: smooth must be positive (an empty batch would be 0/0), got {}",

@@ -26,7 +26,7 @@ namespace pam {
 struct ScoreOptions {
   std::int64_t class_index = 1;                     ///< the label that is foreground; all others are background
   std::int64_t classes = 2;                         ///< labels are 0 … classes-1; others are refused
-  std::int64_t ignore_label = -1;                   ///< in the truth: left out of counts, background for distances
+  std::int64_t ignore_label = -1;                   ///< in the truth: not counted, and background for distances
   double nsd_tolerance = 1;                         ///< mm or pixels, the spacing's unit
   Connectivity connectivity = Connectivity::Faces;  ///< of the borders
 };
@@ -78,7 +78,7 @@ inline std::optional<double> percent(std::optional<double> share) {
   return share;
 }
 
-/// Length of the image's diagonal, size × spacing; an axis of length 1 is no axis, unless all are.
+/// Length of the image's diagonal, size × spacing. Axes of length 1 are left out, unless every axis has length 1.
 inline double image_diagonal(torch::IntArrayRef sizes, const std::vector<double>& spacing) {
   double all = 0, real = 0;
   for (std::size_t a = 0; a < sizes.size(); ++a) {
@@ -119,8 +119,8 @@ inline void score_counts(CaseScores& scores) {
 }  // namespace detail
 
 /// Scores one case. `prediction` and `truth`: labels, whole numbers or bool, of one shape (H, W) or (D, H, W), on any
-/// device. `spacing`: one step an axis in the tensor's order (mm; empty: pixels). An axis of length 1 is no axis: a
-/// one-slice volume is scored in 2-D. `name` is the case's name in tables and in messages.
+/// device. `spacing`: the voxel size along each axis, in the tensor's order (mm; empty: pixels). Axes of length 1 are
+/// left out: a one-slice volume is scored in 2-D. `name` is the case's name in tables and in messages.
 /// Ignored pixels take no part in counts and flags and are background in both masks when distances are measured, so a
 /// border may run along them. Throws `Error`, with the case's name, on masks of different shapes or of fractions,
 /// batches, unknown labels, and spacing that is not positive or of another length.

@@ -24,7 +24,7 @@ struct Confusion {
     tp += other.tp, fp += other.fp, fn += other.fn, tn += other.tn;
     return *this;
   }
-  /// Pixels that count: all but the ignored ones.
+  /// The number of pixels counted: all but the ignored ones.
   [[nodiscard]] std::int64_t total() const { return tp + fp + fn + tn; }
   /// Foreground and background exchanged.
   [[nodiscard]] Confusion background() const { return {tn, fn, fp, tp}; }
@@ -53,7 +53,8 @@ inline void check_masks(const torch::Tensor& prediction, const torch::Tensor& tr
 }
 
 /// Calls `visit(prediction, truth, start, length)` with pointers to `length` labels as int64, from the start-th voxel
-/// on. In pieces that stay in the cache: a whole volume of bytes would be written to memory eight times as large.
+/// on. It converts pieces that stay in the cache; a whole volume of bytes converted at once would take eight times its
+/// memory.
 template <typename Visitor>
 void for_label_pieces(const torch::Tensor& prediction, const torch::Tensor& truth, Visitor&& visit) {
   const auto p = prediction.detach().cpu().reshape(-1), t = truth.detach().cpu().reshape(-1);
@@ -66,8 +67,7 @@ void for_label_pieces(const torch::Tensor& prediction, const torch::Tensor& trut
   }
 }
 
-/// counts[truth][prediction], row by row. Ignored pixels are not counted, and what the prediction holds there is not
-/// looked at.
+/// counts[truth][prediction], row by row. Ignored pixels are not counted, and the prediction may hold anything there.
 inline std::vector<std::int64_t> label_counts(const torch::Tensor& prediction, const torch::Tensor& truth,
                                               std::int64_t classes, std::int64_t ignore_label) {
   check_masks(prediction, truth);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /// Exact Euclidean distance transform with anisotropic spacing, in linear time.
 /// The squared distance separates by axes (Felzenszwalb and Huttenlocher 2012, "Distance Transforms of Sampled
-/// Functions", https://doi.org/10.4086/toc.2012.v008a019): along the last axis two scans give it, along each other axis
-/// it is the lower envelope of one parabola a voxel.
+/// Functions", https://doi.org/10.4086/toc.2012.v008a019): along the last axis two scans compute it; along every other
+/// axis it is the lower envelope of parabolas, one per voxel.
 #pragma once
 
 #include <pam/core/error.hpp>
@@ -20,13 +20,13 @@ namespace detail {
 
 constexpr double kFar = std::numeric_limits<double>::infinity();
 
-/// `spacing` as one positive number an axis; empty means 1 for each. `who` names the function in messages.
+/// `spacing` as one positive number per axis; empty means 1 for each. `who` names the function in messages.
 inline std::vector<double> checked_spacing(torch::ArrayRef<double> spacing, std::int64_t axes, const char* who) {
   if (spacing.empty()) return std::vector<double>(static_cast<std::size_t>(axes), 1.0);
   check(static_cast<std::int64_t>(spacing.size()) == axes,
         "{}: spacing must have one entry for each of the {} axes, in the tensor's order, got {}", who, axes,
         spacing.size());
-  // Beyond these bounds squares of distances would lose themselves among a double's extremes.
+  // Beyond these bounds the squares of distances would overflow or vanish in a double.
   for (const double step : spacing) {
     check(step >= 1e-12 && step <= 1e12, "{}: spacing must be positive and finite (1e-12 to 1e12), got {}", who, step);
   }
@@ -36,8 +36,8 @@ inline std::vector<double> checked_spacing(torch::ArrayRef<double> spacing, std:
 /// Replaces f[0..n) by min over q of (w (x - q))² + f[q], keeping its work space between lines.
 ///
 /// Parabolas are added from left to right. `vertex` lists those that are lowest somewhere, `start[k]` where the k-th
-/// takes over from its left neighbour. A new parabola that crosses the last one left of the last one's start hides it
-/// for good.
+/// takes over from its left neighbour. Where a new parabola crosses the last one to the left of that one's start, the
+/// last one is nowhere lowest and is dropped.
 ///
 ///     \     \     /     /
 ///      \     \   /     /     The parabolas of r and q > r cross at
@@ -52,7 +52,7 @@ class LowerEnvelope {
     const double w2 = w * w;
     std::int64_t last = -1;
     for (std::int64_t q = 0; q < n; ++q) {
-      if (f[q] == kFar) continue;  // no voxel to be near to: no parabola
+      if (f[q] == kFar) continue;  // nothing lies in this line's direction from q: no parabola
       const double height = f[q] + w2 * static_cast<double>(q * q);
       double start = -kFar;
       for (; last >= 0; --last) {
@@ -92,7 +92,7 @@ inline void row_distances(const std::uint8_t* mask, double* squared, std::int64_
 
 /// The envelope along an axis of length `n` whose neighbours lie `inner` apart, for all `outer` × `inner` lines.
 inline void axis_distances(double* squared, std::int64_t outer, std::int64_t n, std::int64_t inner, double w) {
-  // Eight lines at once: each row of the block is one cache line, where single lines would touch n of them.
+  // Eight lines at once: each row of the block is then one cache line. A single line would touch n of them.
   constexpr std::int64_t kLines = 8;
   const auto blocks = (inner + kLines - 1) / kLines;
   at::parallel_for(0, outer * blocks, std::max<std::int64_t>(1, 32768 / (n * kLines)), [&](auto begin, auto end) {

@@ -25,7 +25,7 @@ inline const char* to_string(Connectivity connectivity) {
 
 namespace detail {
 
-/// Steps to the neighbours in a volume of `sizes`. An axis of length 1 is no axis, unless all are.
+/// Steps to the neighbours in a volume of `sizes`. Axes of length 1 are left out, unless every axis has length 1.
 inline std::vector<std::array<std::int64_t, 3>> neighbour_steps(const std::array<std::int64_t, 3>& sizes,
                                                                 Connectivity connectivity) {
   const bool point = sizes[0] * sizes[1] * sizes[2] == 1;
@@ -46,8 +46,8 @@ inline std::vector<std::array<std::int64_t, 3>> neighbour_steps(const std::array
 }  // namespace detail
 
 /// True where `mask` is non-zero and a neighbour is zero or outside the image. `mask`: 1-D, 2-D or 3-D, whole numbers
-/// or bool. -> bool of the mask's shape, on the CPU. An axis of length 1 is no axis: the border of a (1, H, W) volume
-/// is that of its slice. Throws on other masks.
+/// or bool. -> bool of the mask's shape, on the CPU. Axes of length 1 are left out: the border of a (1, H, W) volume is
+/// that of its slice. Throws on other masks.
 [[nodiscard]] inline torch::Tensor mask_border(const torch::Tensor& mask,
                                                Connectivity connectivity = Connectivity::Faces) {
   check(mask.defined() && mask.dim() >= 1 && mask.dim() <= 3 && c10::isIntegralType(mask.scalar_type(), true),

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// `summarise`: the scores of many cases as mean ± sample standard deviation, pooled scores, and the cases that no mean
-/// shows: missed ones, false alarms and empty ones, by name.
+/// `summarise`: the scores of many cases as mean ± sample standard deviation, the pooled scores, and by name the cases
+/// that a mean hides: missed ones, false alarms and empty ones.
 #pragma once
 
 #include <pam/metrics/case_scores.hpp>
@@ -16,7 +16,7 @@ struct MetricSummary {
   std::string key;             ///< as in `case_metrics`
   std::optional<double> mean;  ///< undefined where `cases` is 0
   std::optional<double> std;   ///< sample standard deviation (n - 1); undefined where `cases` is below 2
-  std::int64_t cases = 0;      ///< how many cases went in: beside every mean, print it
+  std::int64_t cases = 0;      ///< how many cases the mean is over: print it beside the mean
 };
 
 /// The aggregate of a list of cases.
@@ -102,8 +102,8 @@ struct ScoreSummary {
   return json;
 }
 
-/// {"cases": [one object a case], "aggregate": {…}}: what `evaluate --json` writes. `counts`: each case with its pixel
-/// counts, so that `case_scores_from_json` reads it back.
+/// {"cases": [one object per case], "aggregate": {…}}: what `evaluate --json` writes. `counts`: each case also gets its
+/// pixel counts, so that `case_scores_from_json` can read it back.
 [[nodiscard]] inline nlohmann::ordered_json scores_to_json(const std::vector<CaseScores>& cases, bool counts = false) {
   auto list = nlohmann::ordered_json::array();
   for (const auto& scores : cases) list.push_back(to_json(scores, counts));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// Paired comparison of two networks over cases: the Wilcoxon signed-rank test, and Holm's correction for several of
-/// them.
+/// Paired comparison of two networks over cases: the Wilcoxon signed-rank test, and Holm's correction for several
+/// tests.
 #pragma once
 
 #include <pam/core/error.hpp>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// Distances between the borders of two masks, and what is read off them: HD, HD95 in two conventions, and NSD.
+/// Distances between the borders of two masks, and the scores computed from them: HD, HD95 in two conventions, and NSD.
 ///
 /// | convention      | HD95 is                                                             | as           |
 /// |-----------------|---------------------------------------------------------------------|--------------|
@@ -92,7 +92,8 @@ inline double percentile(std::vector<double>& values, double percent) {
 }  // namespace detail
 
 /// Border distances of two binary masks, (H, W) or (D, H, W), of whole numbers (non-zero = foreground) or bool.
-/// `spacing`: one step an axis in the tensor's order, in mm or any unit; empty: pixels. The distances have its unit.
+/// `spacing`: the voxel size along each axis, in the tensor's order and in any unit; empty: pixels. The distances have
+/// that unit.
 /// Borders by `mask_border`. Only the box around both borders is transformed, so small lesions in large volumes are
 /// cheap. Throws on masks of different shapes, batches, masks that are not whole numbers, and bad spacing.
 [[nodiscard]] inline SurfaceDistances surface_distances(const torch::Tensor& prediction, const torch::Tensor& truth,

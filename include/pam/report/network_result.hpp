@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// `NetworkResult`: what is known of one trained network, and the tables that compare several.
+/// `NetworkResult`: the scores, size and training time of one network, and the tables that compare several.
 #pragma once
 
 #include <pam/core/error.hpp>
@@ -59,7 +59,7 @@ inline std::string name_list(const std::vector<std::string>& names, std::size_t 
   return names.size() > most ? text + fmt::format(" and {} more", names.size() - most) : text;
 }
 
-/// Sentences about the cases that means do not show.
+/// Sentences about the cases that a mean hides.
 inline void note_special_cases(Table& table, const NetworkResult& result, const ScoreSummary& summary) {
   const auto tell = [&](const std::vector<std::string>& names, const char* what, const char* meaning) {
     if (names.empty()) return;
@@ -73,8 +73,8 @@ inline void note_special_cases(Table& table, const NetworkResult& result, const 
 }  // namespace detail
 
 /// The comparison of networks: one row each, mean ± sample standard deviation over the cases (no deviation with one
-/// case), parameters, and seconds per epoch. Where some case was missed or is a false alarm, a column "HD95 pen."
-/// counts it with the image's diagonal, and notes name it.
+/// case), parameters, and seconds per epoch. If a case was missed or is a false alarm, a column "HD95 pen." counts it
+/// with the image's diagonal, and a note under the table names it.
 [[nodiscard]] inline Table network_table(const std::vector<NetworkResult>& results, const std::string& caption) {
   bool special = false;
   for (const auto& result : results) {

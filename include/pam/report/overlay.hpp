@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// Pictures of right and wrong: the prediction over the image in the paper's colours (figures 5 and 6): true positives
-/// yellow, false negatives blue, false positives red. Pictures are (H, W, 3) uint8 tensors, RGB.
+/// Error overlays: the prediction against the truth, drawn over the image in the paper's colours (figures 5 and 6):
+/// true positives yellow, false negatives blue, false positives red. Pictures are (H, W, 3) uint8 tensors, RGB.
 #pragma once
 
 #include <pam/core/error.hpp>
@@ -15,7 +15,7 @@ namespace pam {
 
 using Rgb = std::array<std::uint8_t, 3>;
 
-/// The paper's colours. Yellow, blue and red also differ in brightness, for readers who confuse red and green.
+/// The paper's colours. Yellow, blue and red also differ in brightness, for colour-blind readers.
 constexpr Rgb kTruePositiveColour{255, 214, 10};
 constexpr Rgb kFalseNegativeColour{41, 121, 255};
 constexpr Rgb kFalsePositiveColour{229, 48, 48};
@@ -27,15 +27,15 @@ struct Window {
 
 /// How `overlay` draws.
 struct OverlayOptions {
-  double alpha = 0.6;         ///< share of the colour in a coloured pixel; 0 shows the image alone
+  double alpha = 0.6;         ///< opacity of the colours; 0 shows the image alone
   Window window;              ///< of the image; see `robust_window`
-  bool flip_rows = false;     ///< NIfTI rows that run from back to front are shown front up
-  bool flip_columns = false;  ///< radiological view: the patient's right on the left
+  bool flip_rows = false;     ///< mirror top and bottom: NIfTI rows that run from back to front are then shown front up
+  bool flip_columns = false;  ///< mirror left and right: the radiological view, with the patient's right on the left
   std::int64_t scale = 1;     ///< each pixel becomes scale × scale pixels
 };
 
 /// The window from the 1st to the 99th percentile of the finite non-zero values of `image` (any shape; zero is the air
-/// around a head), so that one bright vessel does not blacken the rest. (0, 1) where nothing is non-zero.
+/// around a head), so that one bright vessel does not darken the rest. (0, 1) if every value is zero.
 [[nodiscard]] inline Window robust_window(const torch::Tensor& image) {
   auto values = image.detach().to(torch::kCPU, torch::kFloat).reshape(-1);
   values = values.masked_select(values.isfinite().logical_and(values != 0));
@@ -130,14 +130,15 @@ inline torch::Tensor finished(torch::Tensor picture, const OverlayOptions& optio
   return sheet;
 }
 
-/// Which slices of a volume are worth a picture.
+/// Which slices of a volume to show.
 enum class SliceRule {
   MostForeground,  ///< most labelled pixels in the truth (where it has none: in the prediction)
   WorstError,      ///< most wrong pixels
 };
 
-/// At most `count` slice indices of (D, H, W) volumes by `rule`, in ascending order. Neighbours look alike, so chosen
-/// slices keep a distance, which shrinks until enough are found; slices without foreground or error are never chosen.
+/// At most `count` slice indices of (D, H, W) volumes by `rule`, in ascending order. Neighbouring slices look alike, so
+/// the chosen ones keep a distance, which shrinks until enough are found; slices without foreground or error are never
+/// chosen.
 [[nodiscard]] inline std::vector<std::int64_t> pick_slices(const torch::Tensor& prediction, const torch::Tensor& truth,
                                                            std::int64_t count, SliceRule rule) {
   check(prediction.dim() == 3 && truth.sizes() == prediction.sizes(),

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /// `Table`: rows of names and numbers, printed for the terminal (fixed width), as Markdown, or as CSV.
-/// Numbers of a column share their digits and stand right-aligned, so their points line up; `mean ± std` does too.
-/// An undefined number (a missed case has no distance) is a dash to readers and an empty field in CSV, never 0.
+/// The numbers of a column have the same number of digits and are right-aligned, so that their points line up;
+/// `mean ± std` does too. An undefined number (a missed case has no distance) is printed as a dash and is an empty
+/// field in CSV, never 0.
 #pragma once
 
 #include <pam/core/error.hpp>

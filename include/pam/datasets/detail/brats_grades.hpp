@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// Internals of datasets/find_brats.hpp: which cases are high-grade, from a table such as BraTS 2020's name_mapping.csv.
+/// Internals of datasets/find_brats.hpp: the grades of cases, from a table such as BraTS 2020's name_mapping.csv.
 #pragma once
 
 #include <pam/core/error.hpp>
@@ -53,7 +53,7 @@ inline BratsGrade parse_grade(const std::string& cell) {
 }
 
 /// Reads a table: the column Grade, and in any column the case's name. Rows of other cases, and grades that are neither
-/// HGG nor LGG, say nothing. `of` is empty where there is no such column or no row of `names`; then `why` says so.
+/// HGG nor LGG, are ignored. `of` is empty where there is no such column or no row of `names`; `why` then says which.
 inline BratsGrades grades_in(const std::filesystem::path& table, const std::vector<std::string>& names,
                              std::string& why) {
   std::ifstream stream(table);
@@ -90,7 +90,7 @@ inline BratsGrades grades_in(const std::filesystem::path& table, const std::vect
   return grades;
 }
 
-/// The table that the user named; throws where it tells no grade of these cases.
+/// The table that the user named; throws if it holds no grade of these cases.
 inline BratsGrades read_brats_grades(const std::filesystem::path& table, const std::vector<std::string>& names) {
   check(is_file(table), "{}: no such file; the table of grades is a CSV with a column Grade and one of case names",
         table.string());
@@ -101,7 +101,7 @@ inline BratsGrades read_brats_grades(const std::filesystem::path& table, const s
   return grades;
 }
 
-/// The first CSV in `folders` that tells grades of these cases; an empty result where none does.
+/// The first CSV in `folders` that holds grades of these cases; an empty result where none does.
 inline BratsGrades find_brats_grades(const std::vector<std::filesystem::path>& folders,
                                      const std::vector<std::string>& names) {
   for (const auto& folder : folders) {
@@ -148,15 +148,14 @@ inline std::string grade_cases(std::vector<BratsFolder>& cases, const std::files
   return grades.table.string();
 }
 
-/// Leaves the high-grade cases; all where nothing tells them.
+/// Removes every case that is not known to be high-grade; keeps all cases where no grades are known.
 inline void keep_high_grade(std::vector<BratsFolder>& cases, const std::filesystem::path& table,
                             const std::vector<std::filesystem::path>& roots, std::vector<std::string>& notices) {
   const auto source = grade_cases(cases, table, roots);
   if (source.empty()) {
     notices.push_back(
         fmt::format("no HGG folder and no grade table (a CSV with a column Grade, beside the cases or given): all {} "
-                    "cases are taken, "
-                    "low-grade ones too, if there are any",
+                    "cases are taken, low-grade ones too, if there are any",
                     cases.size()));
     return;
   }
@@ -167,8 +166,8 @@ inline void keep_high_grade(std::vector<BratsFolder>& cases, const std::filesyst
   }
   const auto left = low.size() + unknown.size();
   check(left < cases.size(),
-        "{}: no case is high-grade according to {}; the enhancing tumour of high-grade cases is "
-        "the task, so give the folder of those, or another table of grades",
+        "{}: no case is high-grade according to {}; the enhancing tumour of high-grade cases is the task, so give the "
+        "folder of those, or another table of grades",
         roots.front().string(), source);
   cases.erase(std::remove_if(cases.begin(), cases.end(),
                              [](const BratsFolder& item) { return item.grade != BratsGrade::High; }),

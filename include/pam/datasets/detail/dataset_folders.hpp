@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /// Internals of datasets/find_cityscapes.hpp, find_brats.hpp and find_isles.hpp: looking through downloaded data sets.
-/// Folders that cannot be read become an `Error`, and an absent data set a sentence that says where it is had.
+/// A folder that cannot be read and a data set that is not there are each an `Error`; the latter says where to get it.
 #pragma once
 
 #include <pam/core/error.hpp>
@@ -19,7 +19,7 @@ namespace pam::detail {
 
 /// What is said where a data set is not found.
 struct DataSetHelp {
-  const char* source;  ///< "BRATS is had from …"
+  const char* source;  ///< "BRATS is available from …"
   const char* layout;  ///< its folders and files
 };
 inline std::string help_text(const DataSetHelp& help) {
@@ -35,7 +35,7 @@ inline bool is_file(const std::filesystem::path& path) {
   return std::filesystem::is_regular_file(path, ignored);
 }
 
-/// What lies in `folder`, sorted, without hidden files. A folder that cannot be read throws, or is empty unless `must`.
+/// The entries of `folder`, sorted, without hidden files. Where it cannot be read: throws if `must`, else returns none.
 inline std::vector<std::filesystem::path> entries_in(const std::filesystem::path& folder, bool must = true) {
   std::vector<std::filesystem::path> entries;
   std::error_code error;
@@ -66,7 +66,7 @@ inline std::filesystem::path checked_root(const std::filesystem::path& root, con
 }
 
 /// `folder` if it `is_wanted`, else those of its subfolders that are, `depth` levels down: archives unpack into wrapper
-/// folders. Subfolders that cannot be read are passed over.
+/// folders. Subfolders that cannot be read are skipped.
 template <typename IsWanted>
 std::vector<std::filesystem::path> folders_where(const std::filesystem::path& folder, const IsWanted& is_wanted,
                                                  int depth) {
@@ -80,7 +80,7 @@ std::vector<std::filesystem::path> folders_where(const std::filesystem::path& fo
   return found;
 }
 
-/// A NIfTI file with the name that tells what it is: its own, or that of the folder that holds it alone.
+/// A NIfTI file with the name that says what it is: its own, or that of its folder where it is the only file there.
 struct NamedFile {
   std::filesystem::path name, file;
 };
@@ -123,7 +123,7 @@ inline std::filesystem::path one_named(const std::vector<NamedFile>& files, cons
   return {};
 }
 
-/// As `one_named`, but an error that says what is there where none is found.
+/// As `one_named`, but throws where none is found; the message lists what is there.
 inline std::filesystem::path required_file(const std::vector<NamedFile>& files, const std::vector<std::string>& words,
                                            const std::string& case_name, const std::filesystem::path& folder,
                                            const DataSetHelp& help) {

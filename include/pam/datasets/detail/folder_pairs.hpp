@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// Internals of datasets/find_cases.hpp: the data files of folders, and which image belongs to which label by their names.
+/// Internals of datasets/find_cases.hpp: the data files of folders, and the pairing of images and labels by name.
 #pragma once
 
 #include <pam/core/error.hpp>
@@ -64,8 +64,8 @@ inline bool has_data_name(const std::filesystem::directory_entry& entry) {
          (is_nifti_name(entry.path()) || is_image_name(entry.path()));
 }
 
-/// The NIfTI files and pictures in `folder`, sorted; hidden and other files are passed over. A link whose file is not
-/// there (not fetched yet by git-annex or DataLad) is refused: passed over, its case would vanish.
+/// The NIfTI files and pictures in `folder`, sorted; hidden and other files are skipped. A link whose file is not there
+/// (not fetched yet by git-annex or DataLad) is refused: if it were skipped, its case would silently be missing.
 inline std::vector<std::filesystem::path> data_files(const std::filesystem::path& folder) {
   std::error_code error;
   std::filesystem::directory_iterator entries(folder, error);
@@ -108,8 +108,8 @@ inline std::map<std::string, std::vector<std::filesystem::path>> channel_groups(
   return groups;
 }
 
-/// Refuses groups that are not NAME_0000 … NAME_000n, each number once, equally many of every name: channels would
-/// change places between cases.
+/// Refuses groups that are not NAME_0000 … NAME_000n, each number once, equally many of every name: with a gap, the
+/// channels of one case would not be those of another.
 inline void check_channels(const std::map<std::string, std::vector<std::filesystem::path>>& groups) {
   const auto& [first, expected] = *groups.begin();
   for (const auto& [name, files] : groups) {

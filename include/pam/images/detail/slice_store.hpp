@@ -121,8 +121,7 @@ class SliceStore {
   [[noreturn]] void fail_spilling(int error) const {
     fail(
         "{}: the prepared slices beyond the memory budget of {} MiB cannot be kept here: {}; free some space, name "
-        "another "
-        "folder, or allow more memory",
+        "another folder, or allow more memory",
         spill_folder_.string(), budget_ >> 20, std::strerror(error));
   }
 

@@ -23,9 +23,9 @@ using ReduceSums = std::function<torch::Tensor(torch::Tensor)>;
 /// Options that every loss has.
 struct LossOptions {
   bool reversed = false;           ///< train on 1 - label (RFNA); binary only
-  std::int64_t ignore_label = -1;  ///< whole-number labels of this value take no part, neither in sums nor in gradients
-  bool check_labels = true;        ///< refuse unknown labels; costs one wait for the device a call. Without it the loss
-                                   ///< of an unknown label is some number (of classes: that of the nearest one)
+  std::int64_t ignore_label = -1;  ///< whole-number labels of this value enter neither the sums nor the gradients
+  bool check_labels = true;        ///< refuse unknown labels, at the price of one wait for the device per call. Without
+                                   ///< it the loss of an unknown label is arbitrary (with classes: the nearest one's)
   ReduceSums reduce_sums = nullptr;  ///< null: the loss is of this process's batch
 };
 
@@ -35,7 +35,7 @@ struct LossTarget {
       target;  ///< of the logits' shape, in [0, 1]; 0 in ignored pixels; float64 for float64 logits, else float32
   torch::Tensor valid;  ///< (N, 1, H, W) bool, false in ignored pixels; undefined where every pixel counts
 
-  /// The number of pixels that count, as a scalar of `target`'s type.
+  /// The number of pixels that are not ignored, as a scalar of `target`'s type.
   [[nodiscard]] torch::Tensor pixels() const {
     if (valid.defined()) return valid.sum().to(target.scalar_type());
     return torch::full({}, static_cast<double>(target.numel() / target.size(1)), target.options());
@@ -49,7 +49,8 @@ struct LossTarget {
 
 namespace detail {
 
-/// Losses compute in float32 where logits are narrower: sums over a batch overflow float16 and stall in bfloat16.
+/// Losses compute in float32 where logits are narrower: a sum over a batch overflows in float16, and in bfloat16 it
+/// stops growing.
 inline torch::Tensor widened(const torch::Tensor& logits) {
   return logits.scalar_type() == torch::kDouble ? logits : logits.to(torch::kFloat);
 }
@@ -75,7 +76,7 @@ inline void check_label_range(const torch::Tensor& min_max_all, std::int64_t cla
         least < 0 ? least : most);
 }
 
-/// Whole-number labels (N, H, W): the mask of those that count, and 0/1 or one-hot targets.
+/// Whole-number labels (N, H, W): the mask of those that are not ignored, and 0/1 or one-hot targets.
 inline LossTarget hard_target(const torch::Tensor& logits, const torch::Tensor& labels, torch::ScalarType type,
                               const LossOptions& options, const char* who) {
   const auto channels = logits.size(1);
@@ -131,8 +132,8 @@ inline LossTarget make_target(const torch::Tensor& logits, const torch::Tensor& 
         "{}: labels must be on the logits' device {}, got {}; move them with .to(device)", who, logits.device().str(),
         labels.defined() ? labels.device().str() : "an undefined tensor");
   check(!options.reversed || logits.size(1) == 1,
-        "{}: reversed labels are defined for binary nets (one logit channel), got {} channels; train without "
-        "reversed labels or with one class",
+        "{}: reversed labels are defined for binary nets (one logit channel), got {} channels; train without reversed "
+        "labels or with one class",
         who, logits.size(1));
   const auto type = logits.scalar_type() == torch::kDouble ? torch::kDouble : torch::kFloat;
   torch::NoGradGuard no_grad;
