@@ -69,7 +69,7 @@ TEST_CASE("a content stream that fails is an error, not a short file", "[core]")
   const auto write = [&] {
     write_atomically(folder / "file.txt", [](std::ostream& out) { out.setstate(std::ios::failbit); });
   };
-  CHECK_THAT(message_of<Error>(write), Catch::Contains("file.txt") && Catch::Contains("could not be produced"));
+  CHECK_THAT(message_of<Error>(write), Catch::Contains("file.txt") && Catch::Contains("could not be written"));
   CHECK(files_in(folder.path()) == 0);
 }
 

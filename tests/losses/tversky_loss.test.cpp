@@ -17,14 +17,14 @@ TverskyOptions tversky(double alpha, double beta, double smooth = 1) {
   return options;
 }
 
-TEST_CASE("tversky_loss prices false positives with alpha and false negatives with beta", "[losses]") {
+TEST_CASE("tversky_loss weights false positives with alpha and false negatives with beta", "[losses]") {
   // Near-certain logits: TP 1, FP 2, FN 1, TN 0 -> 1 - 2 / (2 + 0.3·2 + 0.7·1).
   const auto logits = torch::tensor({50., 50., 50., -50.}, torch::kDouble).view({1, 1, 2, 2});
   const auto labels = torch::tensor({1, 0, 0, 1}, torch::kLong).view({1, 2, 2});
   REQUIRE(tversky_loss(logits, labels).item<double>() == Approx(1 - 2 / 3.3).epsilon(1e-12));
 }
 
-TEST_CASE("tversky_loss with equal prices of one half is the Dice loss", "[losses]") {
+TEST_CASE("tversky_loss with equal weights of one half is the Dice loss", "[losses]") {
   torch::manual_seed(1);
   const auto channels = GENERATE(1, 3);
   const auto logits = torch::randn({2, channels, 4, 4}, torch::kDouble);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// How the process keeps memory between steps.
+/// `keep_freed_memory`: keeps glibc from returning freed memory to the system between training steps.
 #pragma once
 
 #include <cstdlib>
@@ -10,9 +10,9 @@
 
 namespace pam {
 
-/// Lets the process keep what it frees, up to 2 GB, instead of returning it to the system. A network frees and takes
-/// the same large activations in every step; returned ones are faulted in and zeroed again, page by page. A setting of
-/// the whole process, for its main(); does nothing where the allocator is not glibc's.
+/// Makes the process keep up to 2 GB of freed memory instead of returning it to the system. A network allocates and
+/// frees the same large activations in every step; memory that was returned must be mapped and zeroed again, page by
+/// page. This is a setting of the whole process, to be called in main(); it does nothing without glibc's allocator.
 inline void keep_freed_memory() {
 #if defined(__GLIBC__)
   mallopt(M_MMAP_THRESHOLD, 1 << 30);

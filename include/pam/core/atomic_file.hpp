@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// `write_atomically`: a file is either the old one or the new one, whole, whatever happens in between: full disk,
-/// exception, crash or power cut. Everything that pam writes goes through here.
+/// `write_atomically`: afterwards a file is either the complete old one or the complete new one, even after a full
+/// disk, an exception, a crash or a power cut. pam writes every file through this function.
 #pragma once
 
 #include <pam/core/error.hpp>
@@ -123,7 +123,7 @@ class TemporaryFile {
   fail("{}: cannot {}: {}; {}", path.string(), step, std::strerror(error), remedy);
 }
 
-/// Makes the rename last: a power cut after `write_atomically` returned must not bring the old name back.
+/// Makes the rename durable: a power cut after `write_atomically` has returned must not undo it.
 inline void sync_folder(const std::filesystem::path& folder) {
   const int descriptor = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (descriptor < 0) return;  // a folder that may be written but not read: the file is in place all the same
@@ -184,7 +184,7 @@ inline void write_atomically(const std::filesystem::path& path, const std::funct
     throw;
   }
   if (buffer.error() != 0) detail::fail_writing(path, "write", buffer.error());
-  check(stream.good(), "{}: the content could not be produced: the stream that writes it failed", path.string());
+  check(stream.good(), "{}: the content could not be written: its stream failed", path.string());
   if (::fsync(file.descriptor()) != 0) detail::fail_writing(path, "sync", errno);
   if (!file.close()) detail::fail_writing(path, "close", errno);
   if (!file.rename_to(target)) detail::fail_writing(path, "rename the finished file", errno);

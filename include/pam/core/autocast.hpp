@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// `AutocastScope`: LibTorch's autocast, whose functions changed names in 2.4, as a scope.
+/// `AutocastScope`: LibTorch's autocast as a scope, for all versions (its functions were renamed in 2.4).
 #pragma once
 
 #include <pam/core/error.hpp>
@@ -8,11 +8,11 @@
 
 namespace pam {
 
-/// While it lives, LibTorch computes convolutions and matrix products on `device`'s kind of device in `type` (bf16 or
-/// fp16; the weights stay as they are). `enabled` false: switches autocast off for its lifetime. What was set before is
-/// back afterwards. Scopes nest, and each begins and ends without LibTorch's cached casts of the weights: LibTorch
-/// itself drops them only at the end of the outermost scope, and a step in between would leave the next one the old
-/// weights. Throws `Error` for other types, and for fp16 on a CPU, which LibTorch 1.13 lacks.
+/// During its lifetime LibTorch computes convolutions and matrix products on `device`'s kind of device in `type` (bf16
+/// or fp16; the weights keep their type). `enabled` false switches autocast off instead. The destructor restores the
+/// earlier setting. Scopes nest, and each drops LibTorch's cached casts of the weights when it begins and ends:
+/// LibTorch itself drops them only at the end of the outermost scope, so that after an optimizer step the next scope
+/// would still use the old weights. Throws `Error` for other types, and for fp16 on a CPU, which LibTorch 1.13 lacks.
 class AutocastScope {
  public:
   explicit AutocastScope(torch::Device device, torch::ScalarType type = torch::kBFloat16, bool enabled = true)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// `typed_clone`: `Module::clone()` with the three things it lacks.
+/// `typed_clone`: a deep copy that keeps the holder's type, frozen parameters and the random generator's state.
 #pragma once
 
 #include <pam/core/seed.hpp>
@@ -9,7 +9,7 @@
 namespace pam {
 
 /// A deep copy of `holder`, as the same holder type. Unlike `Module::clone()` it keeps frozen parameters frozen
-/// (`requires_grad`) and leaves the random generator alone (`clone()` re-initialises, which draws numbers).
+/// (`requires_grad`) and does not change the random generator (`clone()` re-initialises, which draws numbers).
 template <typename Holder>
 Holder typed_clone(const Holder& holder) {
   SeedScope scope;

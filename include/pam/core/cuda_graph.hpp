@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-/// `CudaGraph`: work on fixed tensors, recorded once and replayed with a single launch. At small batches a net's time
-/// is launches, not arithmetic (docs/design.md). Where nothing can be recorded (tensors on the CPU, a build without
-/// component cuda, LibTorch before 2.4, work that waits for the device) it says so, and the caller runs plainly.
+/// `CudaGraph`: work on fixed tensors, recorded once and replayed with a single launch. With small batches most of a
+/// net's time goes into kernel launches, not arithmetic. If nothing can be recorded (tensors on the CPU, a build
+/// without component cuda, LibTorch before 2.4, work that waits for the device), `reason()` says why and the caller
+/// runs the work eagerly.
 #pragma once
 
 #include <pam/core/error.hpp>
@@ -28,14 +29,14 @@
 
 namespace pam {
 
-/// Runs of the work before it is recorded: cuDNN chooses its algorithms, and pam's kernels are compiled and loaded.
+/// Warm-up runs before the recording: cuDNN chooses its algorithms in them, and pam's kernels are compiled and loaded.
 inline constexpr int kGraphWarmUps = 3;
 
 class CudaGraph {
  public:
   /// On a CUDA `device`: runs `work` a few times on a stream of its own, then records it. The work must read and write
-  /// the same memory each time, and never wait for the device. What it throws in a warm-up comes through; a failed
-  /// recording is a warning. Elsewhere `work` is not called.
+  /// the same memory each time, and never wait for the device. An exception in a warm-up run is passed on; a failed
+  /// recording is a warning. On other devices `work` is not called.
   CudaGraph(torch::Device device, const std::function<void()>& work) {
     if (!device.is_cuda()) {
       reason_ = "the tensors are on the " + device.str();
@@ -125,13 +126,13 @@ class CudaGraph {
     };
     quietly([&] { graph.capture_end(); });
     quietly([&] { c10::cuda::CUDACachingAllocator::endAllocateToPool(device.index(), pool); });
-    // The generator still takes itself for recorded, and would refuse to draw.
+    // The generator still believes that it is being recorded, and would refuse to draw.
     quietly([&] {
       auto generator = at::cuda::detail::getDefaultCUDAGenerator(device.index());
       const std::lock_guard<std::mutex> lock(generator.mutex());
       generator.graphsafe_set_state(random);
     });
-    cudaGetLastError();  // the failed recording's error is not the next caller's
+    cudaGetLastError();  // clears the failed recording's error, which the next caller would take for its own
   }
 
   static std::string first_line(const std::exception& error) {
@@ -144,7 +145,7 @@ class CudaGraph {
 #endif
 };
 
-/// Keeps the memory that a graph reads alive, and notices when its owners moved elsewhere (`module->to(...)`).
+/// Keeps the memory that a graph reads alive, and detects when its owners have moved elsewhere (`module->to(...)`).
 class FixedTensors {
  public:
   FixedTensors() = default;

@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: MIT
-/// Which of the two layouts a tensor has, and a module's convolution weights in the other one: channels-last nets take
-/// channels-last inputs without a copy.
+/// Which of the two memory layouts a tensor has, and conversion of a module's convolution weights to the other: a
+/// channels-last net takes channels-last inputs without a copy.
 #pragma once
 
 #include <pam/core/torch.hpp>
 
 namespace pam {
 
-/// True where channels vary fastest in `x`. Plain contiguous tensors that are so too (one channel, or one pixel) are
-/// not.
+/// True if channels vary fastest in `x` and it is not contiguous as well, as a tensor of one channel or one pixel is.
 inline bool is_channels_last(const torch::Tensor& x) {
   return !x.is_contiguous() && x.is_contiguous(at::MemoryFormat::ChannelsLast);
 }
@@ -30,8 +29,8 @@ inline void set_memory_format(torch::Tensor& parameter, at::MemoryFormat format)
 }  // namespace detail
 
 /// Lays out every 4-D parameter of `module`, and its gradient where it has one, in `format`
-/// (at::MemoryFormat::Contiguous or ChannelsLast). Values stay, and so do the parameters as objects: optimizers that
-/// hold them stay valid, and what they make afterwards has the new layout. Inputs must be laid out by the caller:
+/// (at::MemoryFormat::Contiguous or ChannelsLast). The values and the parameter objects stay the same: optimizers that
+/// hold them stay valid, and the state they create afterwards has the new layout. The caller converts the inputs:
 /// `images.contiguous(format)`.
 inline void to_memory_format(torch::nn::Module& module, at::MemoryFormat format) {
   for (auto& parameter : module.parameters()) detail::set_memory_format(parameter, format);

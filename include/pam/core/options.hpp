@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// What every options struct shares: it lists its fields once, in `visit`, and printing, comparing and JSON
-/// (core/options_json.hpp) follow from that list.
+/// What all options structs have in common: each lists its fields once, in `visit`, and printing, comparison and JSON
+/// (core/options_json.hpp) are derived from that list.
 ///
 ///     struct XOptions {
 ///       TORCH_ARG(std::int64_t, stride) = 1;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// `Precision`: in which type a net computes. The weights stay float32 whatever it is; LibTorch's autocast casts them
+/// `Precision`: the type in which a net computes. The weights stay float32 in any case; LibTorch's autocast casts them
 /// and the activations for convolutions and matrix products.
 #pragma once
 
@@ -38,7 +38,7 @@ inline void check_precision(Precision precision, torch::Device device) {
         "precision float16: a CPU does not compute in it; use bfloat16 or float32, or a GPU");
 }
 
-/// Autocast to `precision` while the result lives; with Float32 autocast is off, whatever was set around it.
+/// Autocast to `precision` during the lifetime of the result; with Float32 autocast is off, whatever the outer scope.
 /// Throws as `check_precision`. Example: `const auto scope = autocast(device, Precision::Bfloat16);`
 [[nodiscard]] inline AutocastScope autocast(torch::Device device, Precision precision) {
   check_precision(precision, device);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// From logits to probabilities and labels, reversed labels undone. The one place that knows what a reversed net means.
+/// From logits to probabilities and labels, with reversed labels undone. Only this header handles reversed nets.
 #pragma once
 
 #include <pam/core/error.hpp>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// Seeds that do not leak: whatever runs inside a `SeedScope` leaves the CPU generator as it found it.
+/// Seeds with a scope: at the end of a `SeedScope` the CPU generator has the state that it had before.
 #pragma once
 
 #include <pam/core/torch.hpp>

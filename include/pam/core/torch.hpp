@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// The one place where pam includes LibTorch, and the one place that hides what differs between 1.13 and 2.15.
+/// The only header of pam that includes LibTorch, and the only one that hides differences between 1.13 and 2.15.
 /// Individual torch headers are not self-contained (1.13's instancenorm.h is one), so everything else includes this.
 #pragma once
 

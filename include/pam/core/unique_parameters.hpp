@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// The parameters of a module whose parts share some.
+/// `unique_parameters`: each parameter of a module once, also where parts of the module share parameters.
 #pragma once
 
 #include <pam/core/torch.hpp>
@@ -10,7 +10,7 @@
 namespace pam {
 
 /// `tensors` in their order, each tensor once. LibTorch's `parameters()` lists a module that is registered under two
-/// names twice, where Python's lists it once; what adds to a gradient or scales it must not meet it twice.
+/// names twice, where Python's lists it once; code that accumulates or scales gradients must see it only once.
 inline std::vector<torch::Tensor> unique_parameters(const std::vector<torch::Tensor>& tensors) {
   std::set<const void*> known;
   std::vector<torch::Tensor> once;

@@ -11,7 +11,7 @@
 
 namespace pam {
 
-/// What is drawn for each sample and epoch. Default: nothing (the paper's recipe flips horizontally with 0.5).
+/// The random changes of each sample. Default: none (the paper's recipe flips horizontally with probability 0.5).
 struct AugmentOptions {
   double flip_horizontal = 0;  ///< probability of mirroring left and right (the last axis)
   double flip_vertical = 0;    ///< probability of mirroring top and bottom
@@ -44,8 +44,8 @@ void flip_planes(T* data, std::int64_t planes, std::int64_t height, std::int64_t
 
 }  // namespace detail
 
-/// Applies what `random` draws to a sample, in place (the tensors must be contiguous and the sample's own). The same
-/// numbers are drawn whatever the options, so that switching one augmentation on leaves the draws of the others alone.
+/// Applies what `random` draws to a sample, in place (the tensors must be contiguous and belong to the sample alone).
+/// The same numbers are drawn whatever the options, so that one augmentation does not change the draws of the others.
 inline void augment(Sample& sample, const AugmentOptions& options, SampleRandom random) {
   const bool horizontal = random.uniform() < options.flip_horizontal;
   const bool vertical = random.uniform() < options.flip_vertical;

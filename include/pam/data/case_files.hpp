@@ -13,7 +13,7 @@ enum class CasePart { Whole, LeftHemisphere, RightHemisphere };
 
 /// The files of one case, not read yet.
 struct CaseFiles {
-  std::string name;                           ///< unique in its data set; splits and scores go by it
+  std::string name;                           ///< unique in its data set; splits and scores refer to cases by name
   std::vector<std::filesystem::path> images;  ///< modalities in channel order; one file may hold several channels
   std::filesystem::path labels;               ///< empty where there are none
   std::string split = "";                     ///< "train", "val" or "test" where the folder's layout says so

@@ -17,9 +17,10 @@ class Dataset {
   Dataset& operator=(const Dataset&) = delete;
   virtual ~Dataset() = default;
 
-  /// How many samples there are.
+  /// The number of samples.
   [[nodiscard]] virtual std::int64_t size() const = 0;
-  /// Sample `index`: contiguous tensors of its own (the loader may change them), image float32, labels int64.
+  /// Sample `index`: contiguous tensors, image float32, labels int64. The loader may change them, so they must not share
+  /// memory with the data set.
   [[nodiscard]] virtual Sample get(std::int64_t index) const = 0;
   /// The case that sample `index` belongs to; must be quick.
   [[nodiscard]] virtual std::string case_name(std::int64_t index) const = 0;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// `DataLoader`: batches of a `Dataset`, made ahead of time on worker threads.
+/// `DataLoader`: batches of a `Dataset`, prepared ahead of time on worker threads.
 /// Order, shuffling and augmentation are pure functions of (seed, epoch, sample index): the batches of an epoch are the
 /// same for any number of threads, and a resumed run needs nothing but the epoch's number.
 /// With several processes each draws from its own share of the cases (data/detail/case_shares.hpp).
@@ -30,7 +30,7 @@ namespace pam {
 struct LoaderOptions {
   std::int64_t batch_size = 1;
   std::int64_t workers = 2;  ///< threads; 0 = on the caller's thread
-  std::int64_t ahead = 4;    ///< batches that may wait, ready, for the consumer
+  std::int64_t ahead = 4;    ///< how many finished batches may wait for the consumer
   std::uint64_t seed = 0;
   bool shuffle = true;     ///< another order in every epoch
   bool drop_last = false;  ///< leave out a last batch that is not full
@@ -62,7 +62,7 @@ class DataLoader {
           samples(), options_.batch_size);
   }
 
-  /// Starts epoch `epoch` (0, 1, …), from the first batch; what was left of another epoch is dropped.
+  /// Starts epoch `epoch` (0, 1, …), from the first batch; the rest of an unfinished epoch is dropped.
   void start_epoch(std::int64_t epoch) {
     workers_.reset();
     epoch_ = static_cast<std::uint64_t>(epoch);
@@ -78,8 +78,8 @@ class DataLoader {
                                                        [this](std::int64_t index) { return make_batch(index); });
   }
 
-  /// The next batch, or nothing at the end of the epoch. Throws what went wrong in making it: an `Error` that names the
-  /// case; the following call gives the batch after it.
+  /// The next batch, or nothing at the end of the epoch. Throws if the batch could not be made (an `Error` that names
+  /// the case); the following call returns the batch after it.
   std::optional<Batch> next() {
     check(workers_ != nullptr, "data loader: call start_epoch before next");
     return workers_->next();
@@ -92,7 +92,7 @@ class DataLoader {
   }
   /// Samples of an epoch in this process, the same number in every process; with several, some may be repeated.
   [[nodiscard]] std::int64_t samples() const { return shares_ ? shares_->length() : dataset_->size(); }
-  /// How many samples of an epoch, over all processes, are repeated to make their shares equal; 0 for one process.
+  /// The number of samples of an epoch, over all processes, that are repeated to make shares equal; 0 for one process.
   [[nodiscard]] std::int64_t repeated() const { return shares_ ? shares_->repeated() : 0; }
   /// Seconds that `next` has blocked since `start_epoch`.
   [[nodiscard]] double wait_seconds() const { return workers_ ? workers_->wait_seconds() : 0; }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// `OrderedWorkers`: threads that make item 0, 1, 2, … ahead of time, for data loaders and data sets; the
-/// consumer gets them in order, however many threads there are, and gets the exceptions too.
+/// `OrderedWorkers`: threads that make items 0, 1, 2, … ahead of time, for data loaders and data sets. The consumer
+/// gets the items, and the exceptions, in order, however many threads there are.
 #pragma once
 
 #include <pam/core/error.hpp>
@@ -21,7 +21,7 @@
 namespace pam {
 
 /// Makes `count` items with `make(index)` on `workers` threads, at most `ahead` items before the consumer
-/// (0 workers: on the consumer's thread). Destroying it stops the threads after the item that each is busy with.
+/// (0 workers: on the consumer's thread). The destructor lets each thread finish its item, then stops it.
 template <typename T>
 class OrderedWorkers {
  public:
@@ -29,7 +29,7 @@ class OrderedWorkers {
       : count_(count), ahead_(std::max<std::int64_t>(ahead, 1)), make_(std::move(make)) {
     try {
       for (std::int64_t i = 0; i < std::min(workers, count); ++i) threads_.emplace_back([this] { work(); });
-    } catch (...) {  // no more threads to be had
+    } catch (...) {  // the system allows no more threads
       stop();
       throw;
     }
@@ -38,7 +38,8 @@ class OrderedWorkers {
   OrderedWorkers& operator=(const OrderedWorkers&) = delete;
   ~OrderedWorkers() { stop(); }
 
-  /// The next item, nothing after the last, or the exception that its making threw (the item after it comes next).
+  /// The next item, or nothing after the last one. If `make` threw, throws that; the next call continues with the item
+  /// after it.
   std::optional<T> next() {
     if (consumed_ >= count_) return std::nullopt;
     const auto start = std::chrono::steady_clock::now();
@@ -60,7 +61,7 @@ class OrderedWorkers {
     return std::move(result.item);
   }
 
-  /// How long `next` has blocked so far.
+  /// The time that `next` has blocked so far.
   [[nodiscard]] double wait_seconds() const { return wait_seconds_; }
 
  private:

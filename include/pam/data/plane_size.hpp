@@ -21,8 +21,8 @@ struct PlaneSize {
   friend bool operator!=(const PlaneSize& a, const PlaneSize& b) { return !(a == b); }
 };
 
-/// The first index of the centred window of `size` in `length`; negative where the window is larger (padding). An odd
-/// pixel is left over at the end. Sizes of one parity change back and forth without a shift.
+/// The first index of the centred window of `size` in `length`; negative where the window is larger (padding). If the
+/// difference is odd, the extra pixel is at the end. Between sizes of one parity, cropping undoes padding exactly.
 inline std::int64_t centre_offset(std::int64_t length, std::int64_t size) {
   return size <= length ? (length - size) / 2 : -((size - length) / 2);
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// What flows from data to training: one 2-D slice or picture with its labels, and a batch of them.
+/// The unit of training data: one 2-D slice or picture with its labels, and a batch of them.
 #pragma once
 
 #include <pam/core/torch.hpp>
@@ -10,14 +10,14 @@
 
 namespace pam {
 
-/// The label value of pixels that neither train nor score (void, unlabelled). Losses and metrics leave it out.
+/// The label of pixels that are excluded from training and scoring (void, unlabelled). Losses and metrics skip them.
 constexpr std::int64_t kIgnoreLabel = -1;
 
 /// One slice or picture.
 struct Sample {
   torch::Tensor image;     ///< (C, H, W) float32
   torch::Tensor labels;    ///< (H, W) int64: 0 = background, 1 … classes, or `kIgnoreLabel`
-  std::string case_name;   ///< the patient or picture it belongs to: splits and scores go by it
+  std::string case_name;   ///< the patient or picture it belongs to; splits and scores are per case
   std::int64_t slice = 0;  ///< index of the slice in its volume; 0 for a picture
 };
 

@@ -117,7 +117,7 @@ inline std::set<std::string> names_in(const Split& split) {
   return names;
 }
 
-/// Checks explicit lists: every name is a case, none is in two parts, and there is something to train or test on.
+/// Checks explicit lists: every name is that of a case, none is in two parts, and the lists are not all empty.
 inline Split split_by_lists(const std::vector<std::string>& names, Split lists) {
   const std::set<std::string> known(names.begin(), names.end());
   std::set<std::string> used;
@@ -179,7 +179,8 @@ inline Split read_split(const std::filesystem::path& path) {
     }
     return split;
   } catch (const nlohmann::json::exception& exception) {
-    fail("{}: is no split of the form {{\"train\": [names], \"test\": [names]}}: {}", path.string(), exception.what());
+    fail("{}: is not a split of the form {{\"train\": [names], \"test\": [names]}}: {}", path.string(),
+         exception.what());
   }
 }
 

@@ -16,13 +16,14 @@
 
 namespace pam {
 
-/// A case in memory, ready for a net, with what takes a prediction back to the input's grid (`to_input_grid`).
+/// A case in memory, ready for a net, with what is needed to bring a prediction back to the input's grid
+/// (`to_input_grid`).
 struct Case {
   std::string name;
   torch::Tensor image;     ///< (C, Z, H, W) float32, normalised; a picture has Z = 1
   torch::Tensor labels;    ///< (Z, H, W) int16, values as in `Sample::labels`; undefined where the case has none
   NiftiGeometry geometry;  ///< of the input's grid; pictures have 1 × 1 pixels
-  CaseFiles files;         ///< where it came from
+  CaseFiles files;         ///< the files that it was read from
   bool is_volume = true;   ///< NIfTI (distances in mm), or a picture (pixels)
   bool eight_bit = false;  ///< `image` · 255 are whole numbers: a picture of 8 bits, not normalised otherwise
   std::array<std::int64_t, 3> input_size{};    ///< (Z, H, W) of the input files
@@ -31,7 +32,7 @@ struct Case {
   /// How many voxels of the resized input were cut off before and after the ones in `image`, per axis. Not always what
   /// `offset` says: what was cut off may have been padded again.
   std::array<std::int64_t, 3> cut_before{}, cut_after{};
-  std::vector<std::string> notices;  ///< what the user should know: resampled files, affines that differ
+  std::vector<std::string> notices;  ///< warnings for the user: resampled files, affines that differ
 
   [[nodiscard]] std::int64_t slices() const { return image.size(1); }
   [[nodiscard]] PlaneSize plane() const { return {image.size(2), image.size(3)}; }

@@ -13,8 +13,8 @@
 namespace pam {
 
 /// Crops or pads every slice of `source` to `size` around its centre. Images are padded with 0 (the mean after a
-/// z-score, and black), labels with `pad_label` (by default ignored: padding neither trains nor scores).
-/// `size` 0 × 0 leaves the case alone.
+/// z-score, and black), labels with `pad_label` (by default the ignore label, so that padding is neither trained on nor
+/// scored). `size` 0 × 0 changes nothing.
 inline void crop_case(Case& source, PlaneSize size, std::int64_t pad_label = kIgnoreLabel) {
   if (!size.given() || source.plane() == size) return;
   const std::int64_t target[2] = {size.height, size.width};
@@ -29,7 +29,7 @@ inline void crop_case(Case& source, PlaneSize size, std::int64_t pad_label = kIg
     source.cut_before[index] = std::max(source.cut_before[index], total);
     source.cut_after[index] = std::max(source.cut_after[index], source.resized_size[index] - total - target[axis]);
   }
-  source.image = source.image.contiguous();  // lets go of the uncropped volume
+  source.image = source.image.contiguous();  // frees the uncropped volume
   if (source.labels.defined()) source.labels = source.labels.contiguous();
 }
 

@@ -12,8 +12,8 @@
 
 namespace pam {
 
-/// The cases `NAME_left` and `NAME_right` of a volume; each is loaded as its half alone, so that nothing of one (not
-/// even its mean intensity) reaches the other.
+/// The cases `NAME_left` and `NAME_right` of a volume. Each is loaded as its half alone, so that nothing of one half
+/// (not even its mean intensity) influences the other.
 inline std::vector<CaseFiles> hemisphere_cases(const CaseFiles& whole) {
   auto left = whole, right = whole;
   left.name += "_left";
@@ -28,10 +28,10 @@ struct HemisphereRange {
   std::int64_t dimension = 2, start = 0, length = 0;
 };
 
-/// Where the left or right half of a volume of `size` (Z, Y, X) lies: voxels whose centre has world x < 0 are left,
+/// The indices of the left or right half of a volume of `size` (Z, Y, X): voxels whose centre has world x < 0 are left,
 /// the others (the midline too) right. In oblique volumes the cut goes through the plane's centre, along the grid.
-/// Throws where less than a tenth of the planes lies on one side (BRATS puts x = 0 at the volume's edge, not between
-/// the hemispheres), or where the header gives no orientation.
+/// Throws if less than a tenth of the planes lies on one side (BRATS puts x = 0 at the volume's edge, not between the
+/// hemispheres), or if the header gives no orientation.
 inline HemisphereRange hemisphere_range(const NiftiGeometry& geometry, const std::array<std::int64_t, 3>& size,
                                         CasePart part, const std::string& file) {
   check(geometry.is_placed(),

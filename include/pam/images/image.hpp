@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// Pictures (PNG, JPEG, TIFF; 8 and 16 bit; grey and RGB) in and out as tensors, through OpenCV's imgcodecs.
-/// Tensors are (C, H, W) in RGB order. Label pictures are in images/image_labels.hpp: they follow other rules.
+/// Reads and writes pictures (PNG, JPEG, TIFF; 8 and 16 bit; grey and RGB) as tensors, through OpenCV's imgcodecs.
+/// Tensors are (C, H, W) in RGB order. Label pictures follow other rules: see images/image_labels.hpp.
 #pragma once
 
 #include <pam/core/atomic_file.hpp>
@@ -67,7 +67,7 @@ inline torch::Tensor to_planes(const std::string& file, const cv::Mat& mat, std:
     case CV_32F:
       return to_planes<float, float>(mat, channels, torch::kFloat);
     default:
-      fail("{}: holds numbers of a type that pam does not read; save it with 8 or 16 bits, or as float32", file);
+      fail("{}: has pixels of a type that pam does not read; save it with 8 or 16 bits, or as float32", file);
   }
 }
 

@@ -53,7 +53,7 @@ inline torch::Tensor equal_channels(const std::string& file, const torch::Tensor
     const auto row = at[0].item<std::int64_t>(), column = at[1].item<std::int64_t>();
     const auto pixel = rgb.select(2, column).select(1, row).to(torch::kLong);
     fail(
-        "{}: pixel (row {}, column {}) has the colour ({}, {}, {}), but labels are one number a pixel; save class "
+        "{}: pixel (row {}, column {}) has the colour ({}, {}, {}), but labels are one number per pixel; save class "
         "numbers as grey (or palette) PNG",
         file, row, column, pixel[0].item<std::int64_t>(), pixel[1].item<std::int64_t>(), pixel[2].item<std::int64_t>());
   }
@@ -63,7 +63,7 @@ inline torch::Tensor equal_channels(const std::string& file, const torch::Tensor
 }  // namespace detail
 
 /// Reads a label picture as (H, W) int32, values unchanged. RGB is taken where r = g = b, alpha is dropped.
-/// Throws `Error` naming the file: colours, float numbers, JPEG (it changes values), and all that `read_image` refuses.
+/// Throws `Error` naming the file: colours, float numbers, JPEG (it changes values), and whatever `read_image` refuses.
 inline torch::Tensor read_label_image(const std::filesystem::path& path) {
   const detail::PictureBytes bytes(path);
   const auto facts = detail::picture_facts(bytes);

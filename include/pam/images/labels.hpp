@@ -25,7 +25,7 @@ namespace pam {
 /// Which raw value becomes which class. Built by `parse`, `identity` or `nonzero`; immutable.
 class LabelMap {
  public:
-  /// What pixels become that neither train nor score.
+  /// The label of pixels that are excluded from training and scoring.
   static constexpr std::int64_t kIgnore = -1;
 
   /// The default: class numbers as they are (see `identity`).
@@ -75,7 +75,7 @@ class LabelMap {
 
   /// How many classes there are with the background; 0 where the map does not say (identity).
   [[nodiscard]] std::int64_t classes() const { return classes_; }
-  /// As it was written, for messages and run records.
+  /// The text that the map was parsed from, for messages and run records.
   [[nodiscard]] const std::string& text() const { return text_; }
 
   /// Raw labels of any shape and type → classes (or `kIgnore`) as int64, or as int16 (`dtype` = torch::kShort: a

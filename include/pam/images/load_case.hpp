@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// `load_case`: the files of one case to a `Case` that a net can take, each file decoded once.
+/// `load_case`: reads the files of one case into a `Case` that a net can take; each file is decoded once.
 /// Order: read, compare grids, map labels, take a hemisphere, normalise, resize (pictures), crop or pad.
 #pragma once
 
@@ -27,19 +27,19 @@ namespace pam {
 
 static_assert(LabelMap::kIgnore == kIgnoreLabel, "io and data must agree on the ignore label");
 
-/// How files become cases.
+/// How the files of a case are read and prepared.
 struct CaseOptions {
   LabelMap labels = {};  ///< from the label files' numbers to classes
   Normalise normalise = Normalise::Auto;
   std::int64_t channels = 0;  ///< of pictures: 0 = as stored, 1 = grey, 3 = RGB
   PlaneSize resize = {};      ///< of pictures, before cropping; not given = as they are
   PlaneSize crop = {};        ///< centre crop or pad of every slice; not given = as they are
-  /// Smaller slices are padded to this around their centre: where a loader pads training slices of several sizes to the
-  /// largest, the test must see as much padding, or instance norms see other statistics.
+  /// Smaller slices are padded to this size around their centre. Where a loader pads training slices to the largest of
+  /// them, test slices must be padded as much, or the instance norms see other statistics.
   PlaneSize at_least = {};
   std::int64_t pad_label = kIgnoreLabel;  ///< the label of padding
   bool resample = false;  ///< bring modalities of another grid to the grid of the labels (or of the first modality)
-  bool ignore_affine = false;    ///< pair voxel by voxel also where the axes of two files run to other sides
+  bool ignore_affine = false;    ///< pair files voxel by voxel even if their axes point in different directions
   bool zero_non_finite = false;  ///< take NaN and infinity in images as 0 instead of refusing the file
 };
 
@@ -85,7 +85,7 @@ inline LoadedFile load_label_file(const std::filesystem::path& path) {
   return loaded;
 }
 
-/// NaN and infinities: an error that counts them, or zeros with a notice.
+/// NaN and infinities: an error that counts them, or zeros with a warning.
 inline void handle_non_finite(const LoadedFile& file, torch::Tensor& values, bool to_zero,
                               std::vector<std::string>& notices) {
   float* data = values.data_ptr<float>();
@@ -102,15 +102,15 @@ inline void handle_non_finite(const LoadedFile& file, torch::Tensor& values, boo
   notices.push_back(found + "; read as 0");
 }
 
-/// The same for the file's own values, before they are interpolated: one NaN would blank its neighbours as well.
+/// The same for the file's own values before interpolation, which would spread a NaN to its neighbours.
 inline void handle_non_finite(LoadedFile& file, bool to_zero, std::vector<std::string>& notices) {
   if (!file.values.is_floating_point()) return;
   file.values = file.values.to(torch::kFloat).contiguous();
   handle_non_finite(file, file.values, to_zero, notices);
 }
 
-/// Refuses two files of one case that do not lie on one grid; says in a notice where only their affines differ. Files
-/// whose headers do not say where they lie are taken to lie together.
+/// Refuses two files of one case that are not on one grid; warns if only their affines differ. Files whose headers do
+/// not say where they lie are assumed to be on the same grid.
 inline void check_same_grid(const LoadedFile& first, const LoadedFile& second, const char* what, bool ignore_affine,
                             std::vector<std::string>& notices) {
   check(first.is_volume == second.is_volume,
@@ -134,7 +134,7 @@ inline void check_same_grid(const LoadedFile& first, const LoadedFile& second, c
 }
 
 /// Brings the volumes of a case to one grid: that of the labels, or of the first image where there are no labels or
-/// their header does not say where they lie. What has no place in space cannot be moved: it must have the size already.
+/// their header does not say where they lie. A file without an affine cannot be resampled: it must have that size.
 inline void resample_to_one_grid(std::vector<LoadedFile>& images, const LoadedFile& labels, const CaseOptions& options,
                                  std::vector<std::string>& notices) {
   const bool has_labels = labels.values.defined();
@@ -183,7 +183,7 @@ inline torch::Tensor stack_images(std::vector<LoadedFile>& files, const CaseOpti
       file.values = resize_image(file.values.squeeze(1), options.resize.height, options.resize.width).unsqueeze(1);
     }
     values.copy_(file.values);
-    file.values.reset();  // large volumes: one modality at a time in two copies
+    file.values.reset();  // volumes are large: only one modality at a time exists twice
     handle_non_finite(file, values, options.zero_non_finite, result.notices);
     if (to_unit && type == torch::kByte) values.div_(255);
     if (to_unit && type == torch::kInt) values.div_(65535);
@@ -256,13 +256,13 @@ inline Case load_case_files(const CaseFiles& files, const CaseOptions& options) 
 
 /// Reads one case. Volumes become (C, Z, H, W): the fourth axis of a 4-D file, and further files, are channels.
 /// Throws `Error` that names the case and the file: unreadable or damaged files, files of one case that differ in size
-/// (unless `resample`), unknown labels, NaN, a picture beside a volume, more than the memory holds.
+/// (unless `resample`), unknown labels, NaN, a picture beside a volume, too little memory.
 inline Case load_case(const CaseFiles& files, const CaseOptions& options = {}) {
   try {
     return detail::load_case_files(files, options);
   } catch (const Error& error) {
     fail("case {}: {}", files.name, error.what());
-  } catch (const std::exception& error) {  // a file that promises more than the memory holds, say
+  } catch (const std::exception& error) {  // for example a file that is larger than the memory
     const auto* from_torch = dynamic_cast<const c10::Error*>(&error);
     fail("case {}: {}: cannot be prepared: {}; is it damaged, or too large for this memory?", files.name,
          files.images.empty() ? "" : files.images.front().string(),

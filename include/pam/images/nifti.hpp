@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-/// NIfTI-1 volumes (.nii, .nii.gz) in and out, through niftiio (Debian: libniftiio-dev).
+/// Reads and writes NIfTI-1 volumes (.nii, .nii.gz), through niftiio (Debian: libniftiio-dev).
 /// Format: https://nifti.nimh.nih.gov/pub/dist/src/niftilib/nifti1.h
-/// niftiio decodes the header, the byte order and the transforms; what a file promises is checked before memory is
-/// taken for it, and that every voxel arrived is checked after (niftiio does neither).
+/// niftiio decodes the header, the byte order and the transforms. pam checks the header before it allocates memory, and
+/// afterwards that every voxel was read (niftiio does neither).
 #pragma once
 
 #include <pam/core/atomic_file.hpp>

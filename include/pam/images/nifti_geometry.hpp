@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// Where a volume lies in space: spacing, affine, and what a NIfTI header needs to be written back as it came.
+/// Where a volume lies in space: spacing, affine, and the header fields needed to write a NIfTI file as it was read.
 /// World coordinates are NIfTI's: +x is the subject's right, +y anterior, +z superior, in millimetres.
 #pragma once
 
@@ -55,7 +55,7 @@ inline NiftiGeometry geometry_of(const Affine& affine) {
   return geometry;
 }
 
-/// Where pixdim and the affine differ by more than 1 %, a sentence that says so and which of them counts; else empty.
+/// If pixdim and the affine differ by more than 1 %, a warning that says which of them is used; else empty.
 inline std::string spacing_doubt(const NiftiGeometry& geometry) {
   const auto& s = geometry.spacing;
   const auto a = affine_spacing(geometry.affine);

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// Pictures ((H, W, 3) uint8, RGB) as PNG: bytes for a page, or a file. Links OpenCV's imgcodecs (pam's `io`
-/// component).
+/// Pictures ((H, W, 3) uint8, RGB) as PNG: as bytes, or as a file. Needs OpenCV's imgcodecs (pam's component io).
 #pragma once
 
 #include <pam/core/atomic_file.hpp>

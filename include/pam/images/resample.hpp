@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// A volume brought to another volume's grid by their affines: for modalities that were not registered to one grid.
+/// Resamples a volume to another volume's grid by their affines: for modalities that are on different grids.
 #pragma once
 
 #include <pam/core/error.hpp>
@@ -12,7 +12,7 @@
 
 namespace pam {
 
-/// Whether two grids of one `size` (Z, Y, X) place every voxel at the same spot, to a tenth of a voxel.
+/// Whether two grids of one `size` (Z, Y, X) place every voxel at the same position, to a tenth of a voxel.
 inline bool same_grid(const NiftiGeometry& a, const NiftiGeometry& b, const std::array<std::int64_t, 3>& size) {
   const double tolerance = 0.1 * *std::min_element(a.spacing.begin(), a.spacing.end());
   for (int corner = 0; corner < 8; ++corner) {  // affine maps: equal at the corners, equal everywhere
@@ -27,7 +27,7 @@ inline bool same_grid(const NiftiGeometry& a, const NiftiGeometry& b, const std:
 
 namespace detail {
 
-/// Trilinear value of `volume` (nz, ny, nx) at (x, y, z); 0 outside, and up to half a voxel outside the nearest value.
+/// Trilinear value of `volume` (nz, ny, nx) at (x, y, z). Up to half a voxel outside, the nearest value; beyond, 0.
 inline float trilinear(const float* volume, const std::array<std::int64_t, 3>& n, double x, double y, double z) {
   const std::array<double, 3> at{z, y, x};
   std::array<std::int64_t, 3> low{};
@@ -53,7 +53,8 @@ inline float trilinear(const float* volume, const std::array<std::int64_t, 3>& n
 }  // namespace detail
 
 /// Resamples `values`, (C, Z, Y, X) on the grid `from`, to the grid `to` of `size` (Z, Y, X): trilinear, float32, 0
-/// outside the source. Shrinking much more than twofold aliases (no low-pass): meant for maps of similar resolution.
+/// outside the source. There is no low-pass filter: use it for grids of similar resolution, since shrinking by much more
+/// than a factor of two aliases.
 inline torch::Tensor resample(const torch::Tensor& values, const NiftiGeometry& from, const NiftiGeometry& to,
                               const std::array<std::int64_t, 3>& size) {
   check(values.defined() && values.dim() == 4, "resample: values must be (C, Z, Y, X), got {}", shape_string(values));

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// `SliceDataset`: cases on disk to 2-D training samples, every file decoded once, every slice with its case's name.
+/// `SliceDataset`: turns cases on disk into 2-D training samples; every file is decoded once, and every slice carries
+/// the name of its case.
 #pragma once
 
 #include <pam/core/error.hpp>
@@ -40,18 +41,18 @@ inline SliceChoice parse_slice_choice(const std::string& name) {
 struct SliceOptions {
   SliceChoice slices = SliceChoice::Foreground;
   bool skip_bad = false;     ///< leave out cases that cannot be loaded (`skipped()` lists them) instead of throwing
-  std::int64_t threads = 2;  ///< that decode cases; 0 = on the caller's thread
+  std::int64_t threads = 2;  ///< threads that decode cases; 0 = on the caller's thread
   std::int64_t memory_mib = 4096;           ///< of prepared slices in memory; the rest is kept in a temporary file
   std::filesystem::path spill_folder = {};  ///< where that file lies; empty: the system's temporary folder (TMPDIR)
-  /// Called after every case, in order, on the caller's thread: cases done, cases in all, the case's name.
+  /// Called after every case, in order, on the caller's thread, with: cases done, number of cases, the case's name.
   std::function<void(std::int64_t, std::int64_t, const std::string&)> progress = {};
 };
 
-/// What became of one case.
+/// What was taken from one case.
 struct CaseSummary {
   std::string name;
   std::int64_t slices = 0;  ///< of the volume
-  std::int64_t used = 0;    ///< that became samples
+  std::int64_t used = 0;    ///< slices that became samples
   std::int64_t channels = 0;
   PlaneSize plane;  ///< of its samples
   std::vector<std::string> notices;
@@ -105,7 +106,7 @@ class SliceDataset final : public Dataset {
         skipped_.push_back({name, error.what()});
         source.reset();
       }
-      if (source) add(*source, options);  // what fails now is the disk, not the case
+      if (source) add(*source, options);  // an error from here on is the disk's, not the case's
       if (options.progress) options.progress(i + 1, total, name);
     }
     check(!cases_.empty(), "none of the {} cases can be used; the first: {}", total,

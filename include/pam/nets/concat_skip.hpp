@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 /// ConcatSkip: how an encoder's features join the decoder in a plain U-Net.
 ///
-/// A skip is a module with Options{deep_channels, skip_channels} and forward(deep, skip): the decoder's features from
-/// one level below and the encoder's features of this level go in; what the decoder's block reads comes out. A skip
-/// that needs more than one pixel a side of `skip` says so in `std::int64_t min_size() const`.
+/// A skip is a module with Options{deep_channels, skip_channels} and forward(deep, skip), which joins the decoder's
+/// features from one level below with the encoder's features of this level, for the decoder's block to read. A skip
+/// that needs `skip` to have more than one pixel per side declares `std::int64_t min_size() const`.
 #pragma once
 
 #include <pam/core/options.hpp>

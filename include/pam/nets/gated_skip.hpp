@@ -14,7 +14,7 @@ struct GatedSkipOptions {
       : deep_channels_(deep_channels), skip_channels_(skip_channels) {}
   TORCH_ARG(std::int64_t, deep_channels) = 0;
   TORCH_ARG(std::int64_t, skip_channels) = 0;
-  /// false: the plain concatenation. UNet's levels are of one type, so this is how a level goes without.
+  /// false: plain concatenation. All levels of a UNet have the same skip type, so this switches the gate off at one.
   TORCH_ARG(bool, gated) = true;
   /// Prototype of the gate; its channels are filled in from the options above.
   TORCH_ARG(AttentionGateOptions, gate);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// `GraphedInference`: a net at one input shape as a CUDA graph: one launch instead of hundreds, which is most of the
-/// time of a small batch. Where there is no graph it runs the net plainly, so that a program needs one code path.
+/// `GraphedInference`: a net at one input shape as a CUDA graph: one launch instead of hundreds, which take most of the
+/// time of a small batch. Where no graph can be made it runs the net eagerly, so that a program needs one code path.
 #pragma once
 
 #include <pam/core/cuda_graph.hpp>
@@ -31,9 +31,9 @@ struct has_weights<Model, std::void_t<decltype(std::declval<Model&>()->parameter
 template <typename Model>
 class GraphedInference {
  public:
-  /// Runs the net on `example` (N, C, H, W) in the layout of the inputs to come, and records it where `graphed()` then
-  /// says so. `precision` as in `FitOptions`; a net that is bfloat16 itself (`net->to(torch::kBFloat16)`) spares each
-  /// call the casts of its weights. Throws what the net throws for `example`, and `Error` where it is undefined.
+  /// Runs the net on `example` (N, C, H, W), in the layout of the inputs to come, and records it if it can: `graphed()`
+  /// says whether it did. `precision` as in `FitOptions`; converting the net itself (`net->to(torch::kBFloat16)`) saves
+  /// the casts of the weights in each call. Throws what the net throws for `example`, and `Error` if it is undefined.
   explicit GraphedInference(Model model, const torch::Tensor& example, Precision precision = Precision::Float32)
       : model_(std::move(model)), precision_(precision) {
     check(example.defined(), "GraphedInference: the example input is undefined; pass a tensor like the inputs to come");
@@ -70,7 +70,7 @@ class GraphedInference {
 
   /// True where calls replay a CUDA graph.
   [[nodiscard]] bool graphed() const { return graph_->recorded(); }
-  /// Why not, where not.
+  /// Why there is no graph; empty if there is one.
   [[nodiscard]] const std::string& reason() const { return graph_->reason(); }
 
  private:

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// Network: any net of pam as one type, chosen at run time. It holds a reference, as LibTorch's module holders do:
-/// copies share the weights, `clone()` does not. nets/zoo.hpp builds Networks by name or from JSON.
+/// Network: any net of pam behind one type, chosen at run time. Like LibTorch's module holders it is a reference:
+/// copies share the weights, `clone()` copies them. nets/zoo.hpp builds Networks by name or from JSON.
 #pragma once
 
 #include <pam/core/clone.hpp>
@@ -38,7 +38,7 @@ class Network {
   [[nodiscard]] std::shared_ptr<torch::nn::Module> ptr() const { return self().module(); }
   explicit operator bool() const { return self_ != nullptr; }
 
-  /// The zoo's name, as it was asked for.
+  /// The name in the zoo that the net was built by.
   [[nodiscard]] const std::string& name() const { return self().name; }
   [[nodiscard]] std::int64_t in_channels() const { return self().in_channels(); }
   /// Channels of the logits: 1 is binary, N >= 2 is N classes with channel 0 the background.
@@ -48,21 +48,21 @@ class Network {
   /// The net learns 1 - label, and its prediction is p < 0.5.
   [[nodiscard]] bool reversed() const { return self().reversed(); }
 
-  /// "name" and every option, so that `network_from_json` of it builds the same net, whatever becomes of the presets.
+  /// "name" and every option, so that `network_from_json` builds the same net from it even if a preset changes.
   [[nodiscard]] nlohmann::json options() const {
     auto json = self().options();
     json["name"] = name();
     return json;
   }
 
-  /// A deep copy; frozen parameters stay frozen and the random generator is left alone.
+  /// A deep copy; frozen parameters stay frozen and the random generator's state does not change.
   [[nodiscard]] Network clone() const { return Network(self().clone()); }
 
   /// The net as its own type, sharing the weights: `network.as<UNet<ConvBlock>>()`. Throws where it is another type.
   template <typename Net>
   [[nodiscard]] Net as() const {
     const auto* wrapped = dynamic_cast<const Wrapped<Net>*>(&self());
-    check(wrapped != nullptr, "Network: '{}' is not of the type asked for", name());
+    check(wrapped != nullptr, "Network: '{}' is not of the requested type", name());
     return wrapped->net;
   }
 

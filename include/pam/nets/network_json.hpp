@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// How JSON overrides the options of a net, and what keeps hostile JSON from taking time or memory: known keys only,
-/// bounds on every number, and an upper estimate of the parameters before anything is built.
+/// How JSON overrides the options of a net, and the checks that keep hostile JSON from taking time or memory: known
+/// keys only, bounds on every number, and an upper estimate of the parameters before anything is built.
 #pragma once
 
 #include <pam/core/options_json.hpp>
@@ -21,7 +21,7 @@ struct NetworkLimits {
 
 namespace detail {
 
-/// Options of a part that the net fills in from the part's place, so they are no choice of the user.
+/// Options of a part that the net itself fills in, from the part's position; the user cannot set them.
 inline constexpr std::array<const char*, 7> kFilledIn{"in_channels",   "out_channels",  "stride",       "channels",
                                                       "deep_channels", "skip_channels", "gate_channels"};
 
@@ -136,7 +136,7 @@ inline double number_or(const nlohmann::json& json, const char* name, double mis
 }
 
 /// An upper estimate of the parameters of the block `json` from `in` to `out` channels: never less than the block has,
-/// and close where the options that cost most (expansion, full convolutions) are concerned.
+/// and close for the options that cost most (expansion, full convolutions).
 inline double estimate_block(const nlohmann::json& json, double in, double out) {
   const auto side = number_or(json, "kernel_size", 3);
   double sum = side * side * out * (in + out) + 4 * out;  // two convolutions and their norms

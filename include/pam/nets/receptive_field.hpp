@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /// The effective receptive field of any block or network: how strongly each input pixel moves the centre of the output.
 /// Luo, Li, Urtasun, Zemel, "Understanding the Effective Receptive Field in Deep Convolutional Neural Networks", NIPS
-/// 2016, https://arxiv.org/abs/1701.04128. It is what the paper's two claims are about: dilation widens the field of an
-/// encoder block (FPA), pooling the residual branch narrows it (RFNA).
+/// 2016, https://arxiv.org/abs/1701.04128. The paper makes two claims about it: dilation widens the field of an encoder
+/// block (FPA), and pooling the residual branch narrows it (RFNA).
 #pragma once
 
 #include <pam/core/error.hpp>
@@ -20,7 +20,7 @@ struct ReceptiveFieldOptions {
   std::int64_t in_channels = 1;  ///< channels of the input
   std::int64_t size = 160;       ///< side of the square input, in pixels
   std::int64_t samples = 16;     ///< random inputs (standard normal) to average over
-  std::uint64_t seed = 0;        ///< of those inputs
+  std::uint64_t seed = 0;        ///< seed of those inputs
 };
 
 /// A receptive field as a map over the input.
@@ -53,7 +53,7 @@ class ReceptiveField {
     double sum = 0;
     for (const auto& [distance, value] : pixels) {
       sum += value;
-      if (sum >= share * (1 - 1e-12)) return distance;  // the slack: a sum of shares rounds just below 1
+      if (sum >= share * (1 - 1e-12)) return distance;  // the shares' sum may round to just below 1
     }
     return pixels.back().first;
   }
@@ -87,7 +87,7 @@ inline ReceptiveField receptive_field(const std::function<torch::Tensor(const to
     check(gradient.defined(), "receptive_field: the output does not depend on the input; nothing to measure");
     const auto squared = gradient[0].to(torch::kDouble).square().sum(0);
     energy = energy.defined() ? energy + squared : squared;
-    // Where a strided output pixel looks: convolutions with padding (k - 1) / 2 centre output i at input i * stride.
+    // Convolutions with padding (k - 1) / 2 centre output pixel i at input pixel i * stride.
     row = static_cast<double>(h) * static_cast<double>((options.size + y.size(2) - 1) / y.size(2));
     column = static_cast<double>(w) * static_cast<double>((options.size + y.size(3) - 1) / y.size(3));
   }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /// The zoo: every network of the paper by name, with options from JSON. Including this header instantiates all of them,
-/// so a project includes it in one source file (pam's programs share one library that does).
+/// so include it in one source file of a project.
 ///
 ///     auto net = build_network({"fpa", /*in_channels=*/4});
 ///     auto net = network_from_json({{"name", "fpa"}, {"in_channels", 4}, {"stages", {{"dilation", 12}}}}, "net.json");

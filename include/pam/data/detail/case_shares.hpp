@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
-/// `CaseShares`: which samples of an epoch each of several processes trains on. A process gets whole cases, so that no
-/// two processes see slices of one volume in the same epoch, and every sample belongs to exactly one process.
+/// `CaseShares` divides the samples of an epoch among several processes. A process gets whole cases, so that no two
+/// processes see slices of one volume in the same epoch, and every sample belongs to exactly one process.
 ///
-/// Shares are made as even as whole cases allow (the largest case first, each to the process with the fewest samples so
-/// far: Graham 1969, https://doi.org/10.1137/0117039), and drawn anew for every epoch among cases of one size. Their
-/// sizes do not depend on the draw, so `length`, the largest of them, is the same in every epoch and process: a process
-/// with fewer samples goes through its own again from the first until it has as many, and none waits for another.
+/// Shares are as even as whole cases allow (the largest case first, each to the process with the fewest samples so far:
+/// Graham 1969, https://doi.org/10.1137/0117039); cases of one size are dealt anew in every epoch. The sizes of the
+/// shares do not depend on the draw, so `length`, the largest of them, is the same in every epoch and process. A
+/// process with fewer samples repeats its own, from the first on, until it has as many; so none waits for another.
 #pragma once
 
 #include <pam/core/error.hpp>
@@ -42,7 +42,7 @@ class CaseShares {
 
   /// Samples of each process in an epoch, repeated ones included: the size of the largest share.
   [[nodiscard]] std::int64_t length() const { return *std::max_element(sizes_.begin(), sizes_.end()); }
-  /// How many samples of an epoch, over all processes, are repeated ones.
+  /// The number of repeated samples in an epoch, over all processes.
   [[nodiscard]] std::int64_t repeated() const { return static_cast<std::int64_t>(sizes_.size()) * length() - samples_; }
 
   /// The samples that belong to process `rank` when `random` draws, ascending and without repeated ones.
@@ -59,7 +59,7 @@ class CaseShares {
     return samples;
   }
 
-  /// `samples` followed by its own first ones again, `length()` in all.
+  /// `samples`, then its first ones again, `length()` in all.
   [[nodiscard]] std::vector<std::int64_t> filled(std::vector<std::int64_t> samples) const {
     const auto own = samples.size();
     for (std::size_t i = 0; static_cast<std::int64_t>(samples.size()) < length(); ++i) {
@@ -75,7 +75,7 @@ class CaseShares {
     return order;
   }
 
-  /// The process of each case, where cases of one size come in `order`; adds to `sizes`, one a process.
+  /// The process of each case, where cases of one size come in `order`; adds to `sizes`, one per process.
   [[nodiscard]] std::vector<std::int64_t> owners(std::vector<std::size_t> order,
                                                  std::vector<std::int64_t>& sizes) const {
     std::stable_sort(order.begin(), order.end(),

@@ -11,7 +11,7 @@
 namespace pam {
 
 /// A stream of random numbers: SplitMix64 (Steele, Lea and Flood 2014, https://doi.org/10.1145/2714064.2660195), keyed
-/// by seed, epoch and index. (The standard library's distributions and std::shuffle differ between its makers.)
+/// by seed, epoch and index. (std::shuffle and the standard distributions differ between standard libraries.)
 class SampleRandom {
  public:
   explicit SampleRandom(std::uint64_t seed, std::uint64_t epoch = 0, std::uint64_t index = 0)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-/// Internals of images/image.hpp: what a PNG, JPEG or TIFF file says about itself, read before a decoder is let loose on
-/// it. Decoders return half a JPEG without an error, take the memory that a header asks for, and turn palette indices
-/// into colours; these checks close those holes.
+/// Internals of images/image.hpp: what the header of a PNG, JPEG or TIFF file says, checked before the file is decoded.
+/// Decoders return half a JPEG without an error, allocate whatever a header asks for, and turn palette indices into
+/// colours; these checks prevent that.
 #pragma once
 
 #include <pam/core/error.hpp>

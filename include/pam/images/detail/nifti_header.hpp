@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// Internals of images/nifti.hpp: a NIfTI-1 header is checked here, field by field, before anything is allocated for it.
-/// (niftiio trusts the header: it allocates what the header asks for, and prints to stderr instead of saying why.)
+/// Internals of images/nifti.hpp: a NIfTI-1 header is checked here, field by field, before anything is allocated for
+/// it. (niftiio trusts the header: it allocates what the header asks for, and prints to stderr instead of saying why.)
 #pragma once
 
 #include <pam/core/error.hpp>
@@ -22,13 +22,13 @@ namespace pam::detail {
 
 using NiftiHandle = std::unique_ptr<nifti_image, decltype(&nifti_image_free)>;
 
-/// niftiio speaks to stderr at its default level; what it would say is thrown as `Error` here.
+/// Silences niftiio, which prints to stderr by default; what it would print is thrown as an `Error` here.
 inline void silence_niftiio() {
   static std::once_flag once;
   std::call_once(once, [] { nifti_set_debug_level(0); });
 }
 
-/// What a checked header promises.
+/// What a checked header says about the voxels.
 struct NiftiLayout {
   nifti_1_header header{};             ///< in this machine's byte order, lengths in mm
   bool swapped = false;                ///< the file is of the other byte order

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// Internals of images/nifti.hpp: the bytes of a .nii or .nii.gz in and out. Reading never allocates more than the stream
-/// has proved to hold (twice that, at most) or the file's size plus 64 MiB, whatever the header says.
+/// Internals of images/nifti.hpp: reads and writes the bytes of a .nii or .nii.gz. Reading never allocates more than
+/// twice what the stream has proved to hold, or the file's size plus 64 MiB, whatever the header says.
 #pragma once
 
 #include <pam/core/error.hpp>
@@ -67,7 +67,7 @@ class NiftiInput {
                        : "the file is cut short: fetch or write it again");
   }
 
-  /// Reads `size` bytes that nobody needs.
+  /// Skips `size` bytes.
   void skip(std::int64_t size, const char* what) {
     std::array<char, 1 << 14> scratch{};
     for (std::int64_t done = 0; done < size;) {
@@ -166,7 +166,7 @@ class NiftiOutput {
     }
   }
 
-  /// Must be called once after the last byte.
+  /// Call this once, after the last byte.
   void finish() {
     if (compress_) pump(Z_FINISH);
   }

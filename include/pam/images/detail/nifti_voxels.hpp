@@ -109,7 +109,7 @@ inline torch::Tensor scaled(const torch::Tensor& voxels, float slope, float inte
   return is_wide ? result : result.to(torch::kFloat);
 }
 
-/// The NIfTI type in which a tensor of this type is stored without loss; none for types that NIfTI has no match for.
+/// The NIfTI type in which a tensor of this type is stored without loss; none where NIfTI has no such type.
 inline std::optional<int> nifti_type_of(torch::Dtype dtype) {
   switch (dtype) {
     case torch::kBool:

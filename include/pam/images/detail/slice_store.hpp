@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// Prepared slices, kept in memory up to a budget and in one nameless temporary file beyond it, so that every file is
+/// Prepared slices, kept in memory up to a budget and beyond it in one unnamed temporary file, so that every file is
 /// decoded once however large the data set is.
 #pragma once
 
@@ -26,8 +26,8 @@ namespace pam {
 /// `get` may be called from several threads; `add` from one, before that.
 class SliceStore {
  public:
-  /// `memory_bytes` of slices stay in memory; the rest goes to a temporary file in `spill_folder` that has no name and
-  /// vanishes with the process, however it ends. Empty: the system's temporary folder, looked at when it is needed.
+  /// `memory_bytes` of slices stay in memory; the rest goes to a temporary file in `spill_folder` that has no name, so
+  /// that the system removes it when the process ends. Empty: the system's temporary folder, checked when it is needed.
   SliceStore(std::int64_t memory_bytes, std::filesystem::path spill_folder)
       : budget_(memory_bytes), spill_folder_(std::move(spill_folder)) {}
   SliceStore(const SliceStore&) = delete;
@@ -60,7 +60,7 @@ class SliceStore {
   [[nodiscard]] std::int64_t memory_bytes() const { return memory_bytes_; }
   [[nodiscard]] std::int64_t spilled_bytes() const { return spilled_bytes_; }
 
-  /// The image and labels of slice `index`, in tensors of their own; the rest of the sample is left to the caller.
+  /// The image and labels of slice `index`, in new tensors; the caller fills in the rest of the sample.
   [[nodiscard]] Sample get(std::int64_t index) const {
     const auto& entry = entries_.at(static_cast<std::size_t>(index));
     Sample sample;
