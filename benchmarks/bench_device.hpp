@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// What pam_bench must know of the machine: when its work is done, how much memory a step takes, and how fast it copies
-/// and multiplies at best.
+/// What pam_bench measures of the machine: when its work is done, how much memory a step takes, and its highest rates
+/// of copying and multiplying.
 #pragma once
 
 #include <pam/core/torch.hpp>
@@ -59,8 +59,8 @@ inline std::optional<std::int64_t> process_memory(const std::string& field) {
 
 }  // namespace detail
 
-/// How far memory grows while `run` runs, in bytes: on the CPU the peak of the resident set above what was resident
-/// before, on CUDA LibTorch's peak of allocated memory above what was allocated. Nothing where neither can be read.
+/// The growth of memory during `run`, in bytes: on the CPU the peak of the resident set above what was resident before,
+/// on CUDA LibTorch's peak of allocated memory above what was allocated. Empty where neither can be read.
 inline std::optional<std::int64_t> peak_growth(const torch::Device& device, const std::function<void()>& run) {
   if (device.is_cuda()) {
 #ifdef PAM_WITH_CUDA
@@ -78,7 +78,7 @@ inline std::optional<std::int64_t> peak_growth(const torch::Device& device, cons
 #endif
   }
 #if defined(__GLIBC__)
-  malloc_trim(0);  // freed memory that stays with the process would hide what is taken from it
+  malloc_trim(0);  // otherwise memory that the process keeps after freeing it would hide new allocations
 #endif
   std::ofstream("/proc/self/clear_refs") << 5 << std::flush;  // Linux: the peak starts again from now
   const auto before = detail::process_memory("VmRSS:");
@@ -89,7 +89,7 @@ inline std::optional<std::int64_t> peak_growth(const torch::Device& device, cons
   return std::max<std::int64_t>(0, *peak - *before);
 }
 
-/// The best that this device does in this run: what shares are shares of.
+/// The highest rates of this device in this run, to which the others are compared.
 struct Ceilings {
   double copy_bytes_per_s = 0;  ///< read and written by a large copy
   double macs_per_s = 0;        ///< multiply-accumulates of a large matrix product or convolution, whichever is faster

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// Everything that pam_bench knows by name: the zoo's networks, the blocks and the attentions, with the input that each
-/// is measured at.
+/// Everything that pam_bench knows by name: the zoo's networks, the blocks and the attentions, each with the input that
+/// it is measured with.
 #pragma once
 
 #include <pam/attention/gather_excite.hpp>
@@ -15,7 +15,7 @@
 
 namespace pam::bench {
 
-/// What networks are built with and fed; blocks and attentions have sizes of their own.
+/// The size of networks and of their inputs; blocks and attentions have fixed sizes.
 struct BenchShape {
   std::int64_t channels = 4, height = 160, width = 160;
   std::int64_t classes = 1;

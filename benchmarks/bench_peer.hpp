@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// The same networks in Python (benchmarks/torch_peer.py), running beside pam_bench and asked over a pipe.
+/// The same networks in Python (benchmarks/torch_peer.py): a process beside pam_bench that receives requests by a pipe.
 #pragma once
 
 #include <pam/core/error.hpp>
@@ -16,7 +16,7 @@
 
 namespace pam::bench {
 
-/// Starts `python script --serve`. Throws `Error` where it does not answer; its own words go to standard error.
+/// Starts `python script --serve`. Throws `Error` if it does not answer; its own messages go to standard error.
 class Peer {
  public:
   Peer(const std::string& python, const std::string& script, int threads) {
@@ -31,7 +31,7 @@ class Peer {
     if (process_ == 0) {
       dup2(ends[1], 0);
       dup2(ends[1], 1);
-      // The thresholds that pam's programs set for themselves: the rival gets them too.
+      // The malloc thresholds that pam's programs set for themselves, so that the rival has them too.
       setenv("MALLOC_MMAP_THRESHOLD_", "1073741824", 0);
       setenv("MALLOC_TRIM_THRESHOLD_", "4294967296", 0);
       setenv("MALLOC_TOP_PAD_", "268435456", 0);

@@ -14,7 +14,7 @@
 
 namespace pam::bench {
 
-/// One measurement; null is what could not be measured.
+/// One measurement; null marks what could not be measured.
 using Row = nlohmann::ordered_json;
 
 enum class Format { Table, Json, Csv };

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
-// Times every fused kernel against its reference expression and against the memory: the bytes that it must move over
-// the bandwidth of a large copy in the same run. `kernels_bench --help` lists the options; examples:
+// Times every fused kernel against its reference expression, and against the time in which a copy would move the bytes
+// that it must move (measured in the same run). `kernels_bench --help` lists the options; examples:
 //   kernels_bench --device cuda --dtype bfloat16 float16 float32      kernels_bench --layout nhwc --only norm
-// A copy, the fused kernel and the reference take turns, so that other load on the machine meets all three, and the
-// copy empties the caches between them. Printed are medians. On the CPU: wall time, and beside it the ratio of
-// processor time over all threads, which other processes disturb less. On a GPU: CUDA events; the copy in front keeps
-// the device busy while the host queues the work, so that launches are not measured.
+// A copy, the fused kernel and the reference run alternately, so that other load on the machine affects all three, and
+// the copy empties the caches between them. Medians are printed. On the CPU: wall time, and beside it the ratio of
+// processor time over all threads, which other processes disturb less. On a GPU: CUDA events; the copy before each
+// keeps the device busy while the host queues the work, so that launches are not measured.
 #include "bench_device.hpp"
 
 #include <pam/core/allocation.hpp>
@@ -186,7 +186,7 @@ void measure(const Case& c, const std::string& layout, const std::string& dtype,
   for (int i = 0; i < settings.runs + 2; ++i) {
     const auto m = once([&] { copy(); });
     const auto f = once([&] { work(Backend::Fused); });
-    if (!settings.on_gpu()) copy();  // both find the caches the same
+    if (!settings.on_gpu()) copy();  // so that both start with the same caches
     const auto r = once([&] { work(Backend::Reference); });
     if (i < 2) continue;  // first touch of memory, oneDNN's primitives, compiled kernels
     copies.push_back(m), reference.push_back(r), fused.push_back(f);
@@ -332,7 +332,7 @@ torch::ScalarType type_of(const std::string& name) {
 void run(const Settings& settings) {
   const auto device = settings.on_gpu() ? torch::Device(torch::kCUDA, 0) : torch::Device(torch::kCPU);
   const auto options = torch::TensorOptions(device);
-  // A GPU's cache holds 50 MiB, and the copy in front must last longer than the host needs to queue the work.
+  // A GPU's cache holds 50 MiB, and the copy before must last longer than the host needs to queue the work.
   const double mebibytes = settings.mebibytes > 0 ? settings.mebibytes : settings.on_gpu() ? 128 : 40;
   Copy copy(options, settings.on_gpu() ? 2048 : 128);
   if (!settings.json) {

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
-// pam_bench: how large pam's modules are, how long they take, and how long the same networks take in Python.
-//   pam_bench --list [--json]                                   parameters and multiply-accumulates of every module
-//   pam_bench --nets unet fpa --tasks infer train               milliseconds, medians of repeats
-//   pam_bench --nets fpa --peer ~/venv/bin/python               the same in Python beside it, its fastest mode and
-//   layout pam_bench --nets fpa --json > old.jsonl; pam_bench --nets fpa --baseline old.jsonl    what changed
-// What is compared runs in turns, a round each, so that a busy moment of the machine meets all of it. Exit code 2 where
-// the command line is wrong. Figures of one machine do not carry over to another: compare ratios.
+// pam_bench: the size and speed of pam's modules, and the speed of the same networks in Python.
+//   pam_bench --list [--json]                       parameters and multiply-accumulates of every module
+//   pam_bench --nets unet fpa --tasks infer train   milliseconds, medians of repeats
+//   pam_bench --nets fpa --peer ~/venv/bin/python   the same in Python beside it, in its fastest mode and layout
+//   pam_bench --nets fpa --json > old.jsonl; pam_bench --nets fpa --baseline old.jsonl   what has changed since
+// Things that are compared are timed alternately, one round each, so that other load on the machine affects all of
+// them. A wrong command line ends with exit code 2. Milliseconds depend on the machine: compare ratios.
 #include "bench_peer.hpp"
 #include "bench_report.hpp"
 #include "bench_step.hpp"
@@ -102,8 +102,8 @@ void list_modules(const Arguments& arguments) {
 struct Contestant {
   explicit Contestant(std::unique_ptr<BenchStep> step_) : step(std::move(step_)) {}
 
-  /// The first runs fill caches, choose algorithms and compile kernels; one more shows the memory, and the last how
-  /// many fill a round of 20 ms.
+  /// The first runs fill caches, choose algorithms and compile kernels; the next measures memory, and the last how many
+  /// runs make a round of 20 ms.
   void warm_up() {
     const auto device = step->setting().device;
     for (int i = 0; i < 3; ++i) step->step();
@@ -314,15 +314,14 @@ int run(Arguments& arguments) {
 void add_options(CLI::App& app, Arguments& a) {
   app.add_flag(
       "--list", a.list,
-      "parameters and multiply-accumulates of one image: networks at 4 x 160 x 160 unless told otherwise, blocks "
-      "at 64 to 128 channels, stride 2, 80 x 80, attentions at 128 channels, 40 x 40");
-  app.add_flag("--json", a.json, "one JSON object a line");
+      "parameters and multiply-accumulates of one image: networks at 4 x 160 x 160 by default, blocks from 64 to 128 "
+      "channels, stride 2, at 80 x 80, attentions with 128 channels at 40 x 40");
+  app.add_flag("--json", a.json, "one JSON object per line");
   app.add_flag("--csv", a.csv, "comma-separated values");
   app.add_option("--nets,names", a.nets,
-                 "modules by name, as --list shows them; unet fpa rfna_section33 where none is "
-                 "named, and all for --list");
+                 "modules by name, as --list shows them (default: unet fpa rfna_section33; for --list: all)");
   app.add_option("--tasks", a.tasks, "infer, train or both")->check(CLI::IsMember({"infer", "train"}));
-  app.add_option("--device", a.devices, "cpu, cuda, cuda:1 …; CUDA where there is one");
+  app.add_option("--device", a.devices, "cpu, cuda, cuda:1 … (default: CUDA if there is a GPU)");
   app.add_option("--dtype", a.dtypes, "float32, bfloat16, float16")
       ->transform(CLI::Transformer(std::map<std::string, std::string>{
           {"fp32", "float32"}, {"bf16", "bfloat16"}, {"fp16", "float16"}, {"half", "float16"}}));
@@ -335,17 +334,17 @@ void add_options(CLI::App& app, Arguments& a) {
   app.add_option("--classes", a.shape.classes, "output channels; 1 is binary")->check(CLI::Range(1, 4096));
   app.add_option("--width", a.shape.net_width, "channels of level 0, instead of the network's own")
       ->check(CLI::Range(1, 4096));
-  app.add_option("--repeats", a.repeats, "rounds, of which the median counts")->check(CLI::Range(1, 10000));
-  app.add_option("--threads", a.threads, "CPU threads; 0: one a core")->check(CLI::Range(0, 1024));
+  app.add_option("--repeats", a.repeats, "rounds; the median is reported")->check(CLI::Range(1, 10000));
+  app.add_option("--threads", a.threads, "CPU threads; 0: one per core")->check(CLI::Range(0, 1024));
   app.add_flag("--no-graphs", a.no_graphs, "no CUDA graphs; otherwise the fused backend replays one on a GPU");
   app.add_option("--baseline", a.baseline, "JSON lines of an earlier run: adds its milliseconds and the speed-up");
   const auto* peer = app.add_option("--peer", a.peer_python,
-                                    "this Python (python3 where none is named) runs the same networks, eager and under "
-                                    "torch.compile, in both layouts; the fastest is timed in turns with pam")
+                                    "this Python (default: python3) runs the same networks, eager and under "
+                                    "torch.compile, in both layouts; the fastest is timed alternately with pam")
                          ->expected(0, 1);
   app.add_option("--peer-modes", a.peer_modes,
-                 "eager, compile, or a mode of torch.compile; eager compile on a CPU, and "
-                 "max-autotune-no-cudagraphs reduce-overhead on CUDA");
+                 "eager, compile, or a mode of torch.compile (default: eager compile; on CUDA also "
+                 "max-autotune-no-cudagraphs reduce-overhead)");
   app.parse_complete_callback([&a, peer] { a.peer = peer->count() > 0; });
 }
 

@@ -2,12 +2,12 @@
 # SPDX-License-Identifier: MIT
 """pam_bench's rival: the networks of tools/pam_torch.py in Python, eager and under torch.compile, in both layouts.
 
-A server that pam_bench --peer starts: one JSON object a line comes in, one goes out.
+A server that pam_bench --peer starts: it reads one JSON object per line and answers with one.
   {"op": "hello", "threads": 2}               -> {"torch": "2.15.0", "isa": "avx512"}
   {"op": "load", "net": {...}, "task": "infer", "device": "cpu", "dtype": "float32", "batch": 4, "size": [160, 160],
    "modes": ["eager", "compile"], "repeats": 5} -> {"mode": "compile nhwc", "ms": {"eager nchw": 401.2, ...}}
   {"op": "run", "steps": 3}                   -> {"ms": 213.4}, the mean of so many steps of the fastest of them
-What fails in one mode (torch.compile needs a compiler) is told in place of its milliseconds; the others go on.
+If a mode fails (torch.compile needs a compiler), the reason is returned in place of its milliseconds.
 A training step is forward, soft Dice, backward, AdamW, in bf16 and fp16 under autocast, as pam_bench's is. Inference in
 these types is tried under autocast and with the weights cast.
 """
@@ -32,7 +32,8 @@ spec.loader.exec_module(pam_torch)
 
 def link_with_this_torch():
     """torch.compile links what it compiles with -L/usr/lib/... first. Where Debian's libtorch-dev is installed, that is
-    another LibTorch; its check for vector instructions then fails, and it goes on without them, several times slower."""
+    another LibTorch; its check for vector instructions then fails, and the code that it generates without them is several
+    times slower."""
     import torch._inductor.config
     folder = tempfile.mkdtemp(prefix="torch_peer_")
     os.environ["TORCHINDUCTOR_CACHE_DIR"] = folder  # not what an earlier run linked with the other one

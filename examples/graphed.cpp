@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Training and inference at fixed shapes as CUDA graphs; on a machine without a GPU the same code runs plainly.
+// Training and inference at fixed shapes as CUDA graphs; on a machine without a GPU the same code runs eagerly.
+// Run: graphed
 #include <pam/losses/dice_loss.hpp>
 #include <pam/nets/graphed_inference.hpp>
 #include <pam/nets/unet.hpp>
@@ -28,5 +29,5 @@ int main() {
   pam::GraphedInference predict(net, images);
   const auto logits = predict(images).clone();  // with a graph the next call overwrites it
   std::cout << (last < first ? "learnt" : "learnt nothing") << ", logits " << logits.sizes() << ", "
-            << (predict.graphed() ? "as CUDA graphs" : "plainly: " + predict.reason()) << "\n";
+            << (predict.graphed() ? "as CUDA graphs" : "eagerly: " + predict.reason()) << "\n";
 }

@@ -125,7 +125,7 @@ TEST_CASE("on a GPU the recorded net gives the plain one's output, sees new weig
       REQUIRE_THAT(message_of<Error>([&] { fast(on_gpu(2)); }), Catch::Contains("moved or converted"));
     }
   }
-  // What waits for the device cannot be recorded: it runs plainly, and LibTorch works on afterwards.
+  // What waits for the device cannot be recorded: it runs eagerly, and LibTorch still works afterwards.
   GraphedInference waiting([](const torch::Tensor& x) { return x * x.sum().item<float>(); },
                            torch::ones({2, 3}, torch::kCUDA));
   REQUIRE_FALSE(waiting.graphed());

@@ -206,7 +206,8 @@ inline GoldenRow compare_golden(const GoldenFile& file) {
     const auto ours = golden_gradients(file, golden, target, file.inputs(), &output);
     row.output = relative_difference(output, file.tensor("output"));
     set_errors(row, ours.all() - target.gradients.all(), ours.inputs.numel());
-    // Whole nets alone: a block's gradients are few enough to fit such a span by chance, and all of them agree plainly.
+    // For whole nets only: a block's gradients are few enough to fit such a span by chance, and all of them agree
+    // without it.
     const bool net = file.text("kind") == "net";
     if (net && !row.passed() && row.output <= kGoldenBound) explain_by_neighbours(row, file, golden, target, ours);
   } catch (const c10::Error& error) {

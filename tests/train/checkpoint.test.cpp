@@ -335,21 +335,21 @@ TEST_CASE("what a killed process left half-written is removed, and nobody else's
   for (const auto& path : kept) CHECK(std::filesystem::exists(path));
 }
 
-TEST_CASE("a run goes on in another layout, which changes rounding alone", "[train]") {
+TEST_CASE("a run continues in another layout, which changes only rounding", "[train]") {
   TempDir folder;
   // Without dropout, which LibTorch 2.15 draws in the order of the memory.
-  const auto train_plainly = [](const FitOptions& how, const std::function<void(std::int64_t)>& at_step = {}) {
+  const auto train_without_dropout = [](const FitOptions& how, const std::function<void(std::int64_t)>& at_step = {}) {
     return train(how, at_step, 1, /*drops=*/false);
   };
-  const auto unbroken = train_plainly(full_options(folder / "unbroken"));
+  const auto unbroken = train_without_dropout(full_options(folder / "unbroken"));
   std::atomic<bool> stop{false};
   auto options = full_options(folder / "broken");
   options.stop = &stop;
   options.channels_last = true;
-  train_plainly(options, [&](std::int64_t step) { stop = step == 4; });
+  train_without_dropout(options, [&](std::int64_t step) { stop = step == 4; });
   stop = false;
   options.channels_last = false;
-  const auto resumed = train_plainly(options);
+  const auto resumed = train_without_dropout(options);
   REQUIRE(resumed.result.resumed);
   // Some hundred float32 operations in another order, nine steps of 1e-3. A bias before a norm has no gradient but
   // rounding, of which AdamW makes whole steps.
@@ -377,7 +377,7 @@ TEST_CASE("last.safetensors is written again where a killed process left an olde
   });
 }
 
-TEST_CASE("a full disk leaves the old checkpoint, from which the run goes on", "[train]") {
+TEST_CASE("a full disk leaves the old checkpoint, from which the run continues", "[train]") {
   TempDir folder;
   const auto unbroken = train(full_options(folder / "unbroken"));
   auto options = full_options(folder / "full");

@@ -19,8 +19,8 @@ class Dataset {
 
   /// The number of samples.
   [[nodiscard]] virtual std::int64_t size() const = 0;
-  /// Sample `index`: contiguous tensors, image float32, labels int64. The loader may change them, so they must not share
-  /// memory with the data set.
+  /// Sample `index`: contiguous tensors, image float32, labels int64. The loader may change them, so they must not
+  /// share memory with the data set.
   [[nodiscard]] virtual Sample get(std::int64_t index) const = 0;
   /// The case that sample `index` belongs to; must be quick.
   [[nodiscard]] virtual std::string case_name(std::int64_t index) const = 0;

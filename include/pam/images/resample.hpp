@@ -53,8 +53,8 @@ inline float trilinear(const float* volume, const std::array<std::int64_t, 3>& n
 }  // namespace detail
 
 /// Resamples `values`, (C, Z, Y, X) on the grid `from`, to the grid `to` of `size` (Z, Y, X): trilinear, float32, 0
-/// outside the source. There is no low-pass filter: use it for grids of similar resolution, since shrinking by much more
-/// than a factor of two aliases.
+/// outside the source. There is no low-pass filter: use it for grids of similar resolution, since shrinking by much
+/// more than a factor of two aliases.
 inline torch::Tensor resample(const torch::Tensor& values, const NiftiGeometry& from, const NiftiGeometry& to,
                               const std::array<std::int64_t, 3>& size) {
   check(values.defined() && values.dim() == 4, "resample: values must be (C, Z, Y, X), got {}", shape_string(values));
