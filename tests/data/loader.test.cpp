@@ -154,7 +154,7 @@ TEST_CASE("samples of different sizes are refused by name, or cropped and padded
   REQUIRE(torch::equal(batch.images[2], cropped));
 }
 
-TEST_CASE("what goes wrong in a thread arrives in next with the case's name; the epoch goes on", "[data]") {
+TEST_CASE("an error in a worker thread is thrown by next with the case's name; the epoch continues", "[data]") {
   const auto data = std::make_shared<Counting>(6);
   data->bad = 3;
   for (const std::int64_t workers : {0, 2}) {

@@ -36,7 +36,7 @@ Names file_names(const CaseFiles& item) {
   return names;
 }
 
-TEST_CASE("BRATS 2018: the cases of HGG in channel order; those of LGG are left out with a notice", "[datasets]") {
+TEST_CASE("BRATS 2018: the cases of HGG in channel order; those of LGG are left out with a warning", "[datasets]") {
   const TempDir folder;
   write_brats_phantom(folder.path(), {4, {24, 24}, 8, 2});
   const auto found = find_brats(in_root(folder.path()));
@@ -57,7 +57,7 @@ TEST_CASE("BRATS 2018: the cases of HGG in channel order; those of LGG are left 
   REQUIRE_THAT(why(in_root(folder / "LGG")), Contains("no case is high-grade") && Contains("HGG and LGG folders"));
 }
 
-TEST_CASE("BRATS 2020: name_mapping.csv tells the high-grade cases, in a wrapper folder, as plain .nii", "[datasets]") {
+TEST_CASE("BRATS 2020: name_mapping.csv gives the high-grade cases, in a wrapper folder, as plain .nii", "[datasets]") {
   const TempDir folder;
   const auto inner = folder / "BraTS2020_TrainingData/MICCAI_BraTS2020_TrainingData";
   for (const char* id : {"001", "002", "003", "004"}) touch_case(inner, std::string("BraTS20_Training_") + id);
@@ -78,7 +78,7 @@ TEST_CASE("BRATS 2020: name_mapping.csv tells the high-grade cases, in a wrapper
   REQUIRE(names_of(find_brats(options).cases) == Names{"BraTS20_Training_002", "BraTS20_Training_004"});
 }
 
-TEST_CASE("BRATS 2020's case 355 has its labels under another name, which is taken and said", "[datasets]") {
+TEST_CASE("BRATS 2020's case 355 has its labels under another name, which is taken with a warning", "[datasets]") {
   const TempDir folder;
   touch_case(folder.path(), "BraTS20_Training_355", ".nii", {"t1", "t1ce", "t2", "flair"});
   REQUIRE_THAT(why(in_root(folder.path())), Contains("case BraTS20_Training_355: no seg file"));
@@ -88,12 +88,12 @@ TEST_CASE("BRATS 2020's case 355 has its labels under another name, which is tak
   REQUIRE_THAT(joined(found.notices), Contains("case BraTS20_Training_355: its label file is named W39_1998"));
 }
 
-TEST_CASE("BRATS 2021 and other folders without grades: all cases, with a notice", "[datasets]") {
+TEST_CASE("BRATS 2021 and other folders without grades: all cases, with a warning", "[datasets]") {
   const TempDir folder;
   touch_case(folder.path(), "BraTS2021_00006", ".nii.gz");
   touch_case(folder.path(), "BraTS2021_00002", ".nii.gz");
   std::filesystem::create_directories(folder / "BraTS2021_00003");
-  write_file(folder / "other.csv", "Grade,ID\nHGG,somebody\n");  // a table of other cases tells nothing
+  write_file(folder / "other.csv", "Grade,ID\nHGG,somebody\n");  // a table of other cases gives no grades
   const auto found = find_brats(in_root(folder.path()));
   REQUIRE(names_of(found.cases) == Names{"BraTS2021_00002", "BraTS2021_00006"});
   REQUIRE_THAT(joined(found.notices), Contains("no HGG folder and no grade table") && Contains("all 2 cases"));
@@ -118,7 +118,7 @@ TEST_CASE("BRATS: files in folders of their own name, and cases to predict on", 
   REQUIRE(found.cases[0].images[1] == base / "BraTS20_Training_001_t1ce.nii/00000057_brain.nii");
 }
 
-TEST_CASE("BraTS-GLI 2023 has other names and codes enhancing tumour 3, which is said", "[datasets]") {
+TEST_CASE("BraTS-GLI 2023 has other names and codes enhancing tumour as 3: a warning says so", "[datasets]") {
   const TempDir folder;
   const std::string name = "BraTS-GLI-00001-000";
   for (const char* kind : {"t1n", "t1c", "t2w", "t2f"}) {

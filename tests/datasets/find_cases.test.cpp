@@ -93,7 +93,7 @@ TEST_CASE("per-case folders find modalities by a word of the name, or by a patte
   auto options = in_root(folder.path());
   options.modalities = {"t1", "flair"};
   options.label_name = "gold*";
-  REQUIRE_THAT(why(options), Contains("/p20: 1 of 3 folders hold no NIfTI file"));  // no case vanishes unsaid
+  REQUIRE_THAT(why(options), Contains("/p20: 1 of 3 folders hold no NIfTI file"));  // no case is left out silently
   std::filesystem::remove_all(folder / "p20");
   const auto cases = find_cases(options);
   REQUIRE(names_of(cases) == std::vector<std::string>{"p07", "p19"});

@@ -91,7 +91,7 @@ TEST_CASE("ISLES 2018: a missing map, an empty folder and two files for one are 
   REQUIRE_THAT(why(folder.path()),
                Contains("case case_7: more than one MTT file") && Contains("a.nii") && Contains("b.nii"));
   std::filesystem::remove(folder / "TRAINING/case_7/SMIR.Brain.XX.O.CT_MTT.1/b.nii");
-  REQUIRE(find_isles(folder.path()).cases[0].images[2].filename() == "a.nii");  // the folder's name tells
+  REQUIRE(find_isles(folder.path()).cases[0].images[2].filename() == "a.nii");  // by the folder's name
 }
 
 TEST_CASE("ISLES'22: DWI, ADC, FLAIR with the masks of derivatives, in either release's folders", "[datasets]") {
@@ -117,7 +117,7 @@ TEST_CASE("ISLES'22: DWI, ADC, FLAIR with the masks of derivatives, in either re
   }
 }
 
-TEST_CASE("ISLES'22: one case without FLAIR takes it from all, with a notice, and drops no case", "[datasets]") {
+TEST_CASE("ISLES'22: one case without FLAIR removes it from all, with a warning, and drops no case", "[datasets]") {
   const TempDir folder;
   touch_bids(folder, "ISLES-2022/", "0001", true, false);
   touch_bids(folder, "ISLES-2022/", "0002", false, false);

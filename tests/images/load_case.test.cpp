@@ -118,7 +118,7 @@ TEST_CASE("pictures are scaled to 0 … 1, resized, and cropped", "[images]") {
   REQUIRE(load_case({"c", {folder / "deep.png"}, {}}, options).image.size(0) == 3);
 }
 
-TEST_CASE("slices below a size are padded as a loader pads them, larger ones left alone", "[images]") {
+TEST_CASE("slices below a size are padded as a loader pads them, larger ones are not changed", "[images]") {
   const TempDir folder;
   write_nifti(folder / "a.nii", torch::rand({2, 9, 14}) + 1, NiftiGeometry());
   CaseOptions options;
@@ -296,7 +296,7 @@ TEST_CASE("a header that says no place in space moves nothing, and is no mirror"
              Contains("the header of b.nii has neither"));
 }
 
-TEST_CASE("a pixdim that contradicts the affine is told, since distances are measured by it", "[images]") {
+TEST_CASE("a pixdim that contradicts the affine gives a warning, since distances are measured by it", "[images]") {
   const TempDir folder;
   auto geometry = grid(3);
   write_nifti(folder / "a.nii", torch::rand({4, 6, 8}), geometry);

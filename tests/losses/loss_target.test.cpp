@@ -15,7 +15,7 @@ torch::Tensor labels_of(std::vector<std::int64_t> values, std::vector<std::int64
   return torch::tensor(values, torch::kLong).view(shape);
 }
 
-TEST_CASE("binary labels become a float target with ignored pixels out", "[losses]") {
+TEST_CASE("binary labels become a float target without ignored pixels", "[losses]") {
   const auto labels = labels_of({0, 1, -1, 1}, {1, 2, 2});
   auto target = make_target(torch::zeros({1, 1, 2, 2}), labels, {}, "test");
   REQUIRE_THAT(target.target, IsClose(torch::tensor({0.f, 1.f, 0.f, 1.f}).view({1, 1, 2, 2})));

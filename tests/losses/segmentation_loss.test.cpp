@@ -60,7 +60,7 @@ TEST_CASE("an unknown loss names the nearest, and options read from JSON refuse 
   REQUIRE_THROWS_WITH(options_from_json({{"smoth", 1}}, options, "config.json"), Contains("did you mean smooth"));
 }
 
-TEST_CASE("without the check, known labels lose the same and unknown ones become NaN under the graph's rule",
+TEST_CASE("without the check, known labels have the same loss and unknown ones become NaN by the graph's rule",
           "[losses]") {
   torch::manual_seed(4);
   for (const auto& name : segmentation_loss_names()) {

@@ -65,7 +65,7 @@ TEST_CASE("distance_transform is infinite without zeros and 0 without anything e
   REQUIRE(distance_transform(torch::zeros({0, 4}, torch::kBool)).numel() == 0);
 }
 
-TEST_CASE("distance_transform reads views and leaves the mask alone", "[metrics]") {
+TEST_CASE("distance_transform reads views and does not change the mask", "[metrics]") {
   torch::manual_seed(4);
   const auto mask = (torch::rand({20, 30}) < 0.8).to(torch::kInt) * 7;
   const auto copy = mask.clone();

@@ -32,7 +32,7 @@ TEST_CASE("diagonal neighbours count only with full connectivity", "[metrics]") 
   REQUIRE(mask_border(mask, Connectivity::Full)[1][1].item<bool>());
 }
 
-TEST_CASE("an axis of length 1 is no axis", "[metrics]") {
+TEST_CASE("an axis of length 1 is left out", "[metrics]") {
   const auto slice = pam::test::box_mask({12, 12}, {{{2, 8}, {3, 9}}});
   REQUIRE(torch::equal(mask_border(slice.unsqueeze(0)), mask_border(slice).unsqueeze(0)));
   REQUIRE(torch::equal(mask_border(slice.unsqueeze(2)), mask_border(slice).unsqueeze(2)));

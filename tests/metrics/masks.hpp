@@ -11,7 +11,7 @@
 
 namespace pam::test {
 
-using Box = std::vector<std::pair<std::int64_t, std::int64_t>>;  ///< half-open ranges, one an axis
+using Box = std::vector<std::pair<std::int64_t, std::int64_t>>;  ///< half-open ranges, one per axis
 
 /// A uint8 mask of `shape` with ones in all `boxes`.
 inline torch::Tensor box_mask(std::vector<std::int64_t> shape, const std::vector<Box>& boxes) {

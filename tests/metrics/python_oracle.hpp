@@ -14,9 +14,9 @@
 
 namespace pam::test {
 
-/// Runs `script` in `python()`. The script finds its input in the variable
-/// `data` and leaves its answer, made of lists and finite numbers, in `answer`. `modules`: what it imports, as "numpy,
-/// torch". Empty where that Python or one of the modules is absent (PAM_SKIP then); throws where the script fails.
+/// Runs `script` in `python()`. The script finds its input in the variable `data` and leaves its answer, made of lists and
+/// finite numbers, in `answer`. `modules`: what it imports, as "numpy, torch". Empty if that Python or one of the modules
+/// is absent (PAM_SKIP then); throws if the script fails.
 inline std::optional<nlohmann::json> ask_python(const std::string& modules, const std::string& script,
                                                 const nlohmann::json& data) {
   TempDir dir;

@@ -149,7 +149,7 @@ TEST_CASE("distances to an empty mask are undefined", "[metrics]") {
   REQUIRE_FALSE(normalised_surface_dice(surface_distances(none, none)).has_value());
 }
 
-TEST_CASE("an axis of length 1 is no axis for distances", "[metrics]") {
+TEST_CASE("an axis of length 1 is left out of distances", "[metrics]") {
   torch::manual_seed(3);
   const auto a = pam::test::blob_mask({30, 30}, 4), b = pam::test::blob_mask({30, 30}, 4);
   const auto flat = surface_distances(a, b, {0.5, 2});

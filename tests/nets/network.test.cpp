@@ -27,7 +27,7 @@ TEST_CASE("a Network is a reference to the net it wraps", "[nets]") {
                       Catch::Contains("'mine' is not of the type"));
 }
 
-TEST_CASE("a Network tells what its net is", "[nets]") {
+TEST_CASE("a Network describes its net", "[nets]") {
   const Network network("mine", plain());
   REQUIRE(network.name() == "mine");
   REQUIRE(network.in_channels() == 2);

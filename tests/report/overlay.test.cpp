@@ -17,7 +17,8 @@ std::vector<int> pixel(const torch::Tensor& picture, std::int64_t row, std::int6
 }
 std::vector<int> ints(const Rgb& colour) { return {colour[0], colour[1], colour[2]}; }
 
-TEST_CASE("An overlay paints true positives yellow, misses blue, inventions red, and nothing else", "[report]") {
+TEST_CASE("An overlay paints true positives yellow, false negatives blue, false positives red, and nothing else",
+          "[report]") {
   const auto image = torch::full({2, 3}, 0.5);
   //                                   tn tp fn / fp ignored wrong class
   const auto truth = torch::tensor({{0, 1, 1}, {0, -1, 2}}, torch::kLong);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// A run that stops and goes on ends where the unbroken run ends, bit for bit; what does not fit is refused.
+/// A run that is stopped and resumed ends where an uninterrupted one ends, bit for bit; what does not fit is refused.
 #include <pam/train/checkpoint.hpp>
 
 #include "support/catch.hpp"
@@ -194,7 +194,7 @@ TEST_CASE("resuming with other settings is refused with all of them named", "[tr
                                                   Contains("allow_changes"));
   other.allow_changes = true;
   CHECK(train(other).result.epochs == 4);
-  other.epochs = 5;  // a finished run goes on
+  other.epochs = 5;  // a finished run continues
   CHECK(train(other).result.epochs == 5);
   other.seed = 12;  // would give other batches than those that were skipped
   CHECK_THAT(error_of([&] { train(other); }), Contains("seed: 11") && Contains("another directory"));

@@ -58,7 +58,7 @@ TEST_CASE("the fused AdamW steps as LibTorch's plain one", "[train]") {
   pair.check_equal(2e-6);
 }
 
-TEST_CASE("a plain AdamW goes on from the fused one's state", "[train]") {
+TEST_CASE("a plain AdamW continues from the fused one's state", "[train]") {
   Pair pair(false, false);
   for (int step = 0; step < 4; ++step) {
     pair.gradients(step);

@@ -34,7 +34,7 @@ TEST_CASE("gradients of a scaled loss, unscaled, are those of the loss bit for b
   REQUIRE(torch::equal(w.grad(), plain));  // powers of two round nothing
 }
 
-TEST_CASE("one number that is not finite, anywhere, is found; parameters without gradient are passed over", "[train]") {
+TEST_CASE("one number that is not finite, anywhere, is found; parameters without gradient are skipped", "[train]") {
   const LossScaler scaler;
   for (const double bad : {std::numeric_limits<double>::infinity(), -std::numeric_limits<double>::infinity(),
                            std::numeric_limits<double>::quiet_NaN()}) {
@@ -65,7 +65,7 @@ TEST_CASE("the scale doubles after so many good steps in a row and halves after 
   REQUIRE(factors == std::vector<double>{1, 1, 2, 2, 2, 1, 1, 1, 2, 1, 0.5});
 }
 
-TEST_CASE("a scaler goes on where another was", "[train]") {
+TEST_CASE("a scaler continues where another stopped", "[train]") {
   LossScalerOptions options;
   options.growth_interval = 4;
   LossScaler first(options), second(options);

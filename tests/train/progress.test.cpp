@@ -10,7 +10,7 @@ namespace train_progress_test {
 using namespace pam;
 using Catch::Matchers::Contains;
 
-/// Two epochs of ten steps, one second each, told to a bar with a clock of its own.
+/// Two epochs of ten steps, one second each, shown by a bar with a clock of its own.
 std::string run(bool terminal, bool resumed = false, std::int64_t columns = 80) {
   std::ostringstream out;
   double now = 100;
@@ -78,7 +78,7 @@ TEST_CASE("the moving line is narrower than the terminal: first the bar gives wa
   CHECK(widest(run(true, false, 20)) == 19);
 }
 
-TEST_CASE("a resumed run says where it goes on", "[train]") {
+TEST_CASE("a resumed run says where it continues", "[train]") {
   CHECK_THAT(run(false, true), Contains("resumed: 0 of 2 epochs and 0 of 10 batches"));
 }
 
