@@ -82,7 +82,7 @@ class TemporaryFile {
     static std::atomic<unsigned> counter{0};
     for (int attempt = 0; attempt < 100 && descriptor_ < 0; ++attempt) {
       path_ = target;
-      path_ += fmt::format(".{}-{}.tmp", static_cast<long>(getpid()), counter++);
+      path_ += formatted(".{}-{}.tmp", static_cast<long>(getpid()), counter++);
       descriptor_ = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
       if (descriptor_ < 0 && errno != EEXIST) break;
     }

@@ -8,6 +8,8 @@
 #include <pam/datasets/detail/dataset_folders.hpp>
 #include <pam/datasets/found_cases.hpp>
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cstddef>
 #include <filesystem>
@@ -96,7 +98,7 @@ inline std::string held_out_city(const std::vector<std::string>& cities, const s
   if (wanted == "none") return "";
   check(wanted.empty() || std::count(cities.begin(), cities.end(), wanted) > 0,
         "{}: there is no training city \"{}\" to validate on; nearest: {} (or \"none\")", train.string(), wanted,
-        fmt::join(nearest_names(wanted, cities, 3), ", "));
+        joined(nearest_names(wanted, cities, 3), ", "));
   check(cities.size() >= 2, "{}: holds one city, {}, which cannot both train and validate; add one, or hold out none",
         train.string(), cities.front());
   return wanted.empty() ? cities.back() : wanted;

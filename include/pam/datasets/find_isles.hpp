@@ -6,6 +6,8 @@
 #include <pam/datasets/detail/dataset_folders.hpp>
 #include <pam/datasets/found_cases.hpp>
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cstddef>
 #include <filesystem>

@@ -67,7 +67,7 @@ inline nlohmann::json merge_lists(const nlohmann::json& base, const nlohmann::js
   auto list = nlohmann::json::array();
   for (std::size_t i = 0; i < std::max(base.size(), over.size()); ++i) {
     list.push_back(
-        merge_options(base[base.size() == 1 ? 0 : i], over[over.size() == 1 ? 0 : i], fmt::format("{}[{}]", where, i)));
+        merge_options(base[base.size() == 1 ? 0 : i], over[over.size() == 1 ? 0 : i], formatted("{}[{}]", where, i)));
   }
   return list;
 }
@@ -89,7 +89,7 @@ inline nlohmann::json merge_options(const nlohmann::json& base, const nlohmann::
     std::vector<std::string> known;
     for (const auto& option : base.items()) known.push_back(option.key());
     fail("{}: there is no option \"{}\"; did you mean {}?", where, shortened(item.key()),
-         fmt::join(nearest_names(item.key(), known, 3), ", "));
+         joined(nearest_names(item.key(), known, 3), ", "));
   }
   return merged;
 }
@@ -114,7 +114,7 @@ inline constexpr std::array<Bound, 11> kBounds{{{"in_channels", 4096},
 /// Throws where a number anywhere in `json` is below 1 or above its bound.
 inline void check_bounds(const nlohmann::json& json, const std::string& where) {
   if (json.is_array()) {
-    for (std::size_t i = 0; i < json.size(); ++i) check_bounds(json[i], fmt::format("{}[{}]", where, i));
+    for (std::size_t i = 0; i < json.size(); ++i) check_bounds(json[i], formatted("{}[{}]", where, i));
     return;
   }
   if (!json.is_object()) return;

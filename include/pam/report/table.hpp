@@ -7,6 +7,8 @@
 
 #include <pam/core/error.hpp>
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 #include <cstdint>

@@ -11,6 +11,8 @@
 #include <pam/weights/detail/safetensors_header.hpp>
 #include <pam/weights/state_dict.hpp>
 
+#include <fmt/format.h>
+
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
@@ -40,7 +42,7 @@ inline std::uint64_t checked_bytes(const std::string& file, const std::string& n
     const auto factor = std::max<std::uint64_t>(size, 1);
     check(bytes <= static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max()) / factor,
           "{}: tensor '{}' has the shape [{}], too large for any file; the file is damaged", file, printable(name),
-          fmt::join(shape, ", "));
+          joined(shape, ", "));
     bytes *= factor;
   }
   return empty ? 0 : bytes;
@@ -109,8 +111,8 @@ inline SafetensorsFile parse_safetensors(const std::shared_ptr<FileBytes>& bytes
             entry.offsets[1] - entry.offsets[0] == expected,
         "{}: tensor '{}' of shape [{}] and dtype {} needs {} bytes, but its data_offsets are [{}] of {} bytes of data; "
         "the file is damaged or cut short",
-        file, printable(entry.name), fmt::join(entry.shape, ", "), entry.dtype, expected,
-        fmt::join(entry.offsets, ", "), data_size);
+        file, printable(entry.name), joined(entry.shape, ", "), entry.dtype, expected,
+        joined(entry.offsets, ", "), data_size);
   }
   check_tiling(file, header.entries, data_size);
   SafetensorsFile content;
@@ -135,7 +137,7 @@ inline std::string safetensors_header(const std::string& file, const StateDict& 
     const auto& [name, tensor] = tensors[i];
     json += fmt::format(",{}:{{\"dtype\":\"{}\",\"shape\":[{}],\"data_offsets\":[{},{}]}}", json_string(file, name),
                         find_element_type(tensor.scalar_type())->safetensors,
-                        fmt::join(tensor.sizes().begin(), tensor.sizes().end(), ","), begins[i],
+                        joined(tensor.sizes(), ","), begins[i],
                         begins[i] + static_cast<std::uint64_t>(tensor.numel()) * tensor.element_size());
   }
   json += '}';

@@ -104,7 +104,7 @@ class PickledTensors {
         inside && (empty || last < available),
         "{}: tensor '{}' (shape [{}], strides [{}], offset {}) reaches beyond its storage of {} elements; the file is "
         "damaged",
-        file_, printable(name), fmt::join(tensor.sizes, ", "), fmt::join(tensor.strides, ", "), tensor.offset,
+        file_, printable(name), joined(tensor.sizes, ", "), joined(tensor.strides, ", "), tensor.offset,
         available);
     return empty;
   }

@@ -5,6 +5,8 @@
 #include <pam/core/error.hpp>
 #include <pam/datasets/detail/dataset_folders.hpp>
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cctype>
 #include <cstddef>

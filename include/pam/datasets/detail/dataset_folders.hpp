@@ -8,6 +8,9 @@
 #include <pam/datasets/found_cases.hpp>
 #include <pam/images/nifti.hpp>
 
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <cstddef>
 #include <filesystem>
@@ -103,7 +106,7 @@ std::vector<NamedFile> case_files(const std::filesystem::path& folder, const IsH
 inline std::string some_of(const std::vector<std::string>& names, std::size_t shown = 3) {
   const auto count = std::min(names.size(), shown);
   const auto text =
-      fmt::format("{}", fmt::join(names.begin(), names.begin() + static_cast<std::ptrdiff_t>(count), ", "));
+      joined(std::vector<std::string>(names.begin(), names.begin() + static_cast<std::ptrdiff_t>(count)));
   return names.size() > count ? fmt::format("{} and {} more", text, names.size() - count) : text;
 }
 
