@@ -23,7 +23,7 @@ Table summary_table(const ScoreSummary& summary) {
     table.row({metric.key, of.mean, of.std, of.cases, summary.pooled.*metric.value});
   }
   const auto name = [&](const std::vector<std::string>& cases, const char* what) {
-    if (!cases.empty()) table.note(fmt::format("{} ({}): {}", what, cases.size(), fmt::join(cases, ", ")));
+    if (!cases.empty()) table.note(fmt::format("{} ({}): {}", what, cases.size(), joined(cases, ", ")));
   };
   name(summary.missed, "missed, nothing of the foreground found");
   name(summary.false_alarms, "false alarms, foreground where there is none");
@@ -68,7 +68,7 @@ int main(int argc, char** argv) {
     const auto pairs = pair_masks(predictions, truths, predicted_only, &left_out);
     if (!left_out.empty()) {
       std::cerr << fmt::format("notice: {} truth(s) have no prediction and are left out: {}\n", left_out.size(),
-                               fmt::join(left_out, ", "));
+                               joined(left_out, ", "));
     }
     if (predicted_values.empty() && !values.empty()) {
       std::vector<std::filesystem::path> files;

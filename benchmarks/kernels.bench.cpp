@@ -195,7 +195,7 @@ void measure(const Case& c, const std::string& layout, const std::string& dtype,
 }
 
 std::string size_name(const torch::Tensor& x) {
-  return fmt::format("{}", fmt::join(x.sizes().begin(), x.sizes().end(), "x"));
+  return fmt::format("{}", pam::joined(x.sizes(), "x"));
 }
 
 double bytes_of(const torch::Tensor& x) { return static_cast<double>(x.nbytes()); }

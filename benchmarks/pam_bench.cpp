@@ -56,7 +56,7 @@ std::vector<bench::BenchEntry> chosen(const std::vector<std::string>& names) {
     const auto found = std::find(known.begin(), known.end(), name);
     if (found == known.end()) {
       fail("pam_bench: there is no module '{}'; did you mean {}?", name,
-           fmt::join(nearest_names(name, known, 3), ", "));
+           joined(nearest_names(name, known, 3), ", "));
     }
     list.push_back(all[static_cast<std::size_t>(found - known.begin())]);
   }
@@ -92,7 +92,7 @@ void list_modules(const Arguments& arguments) {
       std::cout << line.dump() << std::endl;
     } else {
       fmt::print("{:<32} {:<10} {:>12} {:>15}   {}\n", entry.name, entry.kind, parameters, macs,
-                 fmt::join(item.input, " x "));
+                 joined(item.input, " x "));
       std::fflush(stdout);
     }
   }

@@ -31,12 +31,12 @@ if(PAM_IO_PROBLEM AND (PAM_BUILD_TESTS OR PAM_BUILD_APPS))
   message(FATAL_ERROR "pam's tests and programs need the component io, which ${PAM_IO_PROBLEM}, or tools/install_dependencies.sh --for demo")
 endif()
 
-# pam and every component this machine has, for targets of this project that want all of it.
-add_library(pam_everything INTERFACE)
-target_link_libraries(pam_everything INTERFACE pam::pam)
+# pam and every component this machine has, for targets of this project that want all of it: header-only, and compiled.
+add_library(pam_all_headers INTERFACE)
+target_link_libraries(pam_all_headers INTERFACE pam::pam)
 foreach(component IN LISTS PAM_COMPONENTS)
   if(TARGET pam::${component})
-    target_link_libraries(pam_everything INTERFACE pam::${component})
+    target_link_libraries(pam_all_headers INTERFACE pam::${component})
   endif()
 endforeach()
 
@@ -44,7 +44,7 @@ endforeach()
 # No pam header may be in it: that would hide missing includes and rebuild everything after every edit.
 file(CONFIGURE OUTPUT ${PROJECT_BINARY_DIR}/pch.cpp CONTENT "")
 add_library(pam_pch OBJECT ${PROJECT_BINARY_DIR}/pch.cpp)
-target_link_libraries(pam_pch PRIVATE pam_everything)
+target_link_libraries(pam_pch PRIVATE pam_all_headers)
 target_precompile_headers(pam_pch PRIVATE <torch/torch.h> <nlohmann/json.hpp> <fmt/format.h> <fmt/ranges.h>)
 if(PAM_BUILD_TESTS)
   pam_need(Catch2 "pam's tests" catch2)
@@ -55,6 +55,12 @@ if(PAM_BUILD_TESTS)
     target_precompile_headers(pam_pch PRIVATE <catch2/catch_all.hpp>)
   endif()
 endif()
+
+pam_add_compiled(${PROJECT_SOURCE_DIR}/include pam "${PAM_COMPILED_COMPONENTS}")
+set_target_properties(pam_compiled PROPERTIES POSITION_INDEPENDENT_CODE OFF)  # as the precompiled header
+target_precompile_headers(pam_compiled REUSE_FROM pam_pch)
+add_library(pam_everything INTERFACE)
+target_link_libraries(pam_everything INTERFACE pam::compiled)
 
 if(PAM_BUILD_TESTS)
   enable_testing()

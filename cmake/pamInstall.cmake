@@ -15,11 +15,12 @@ foreach(target IN ITEMS pam ${PAM_COMPONENTS})
   install(EXPORT ${file} NAMESPACE pam:: DESTINATION ${PAM_CMAKE_DIR})
 endforeach()
 
+file(RELATIVE_PATH PAM_INCLUDE_FROM_CMAKE_DIR /${PAM_CMAKE_DIR} /${CMAKE_INSTALL_INCLUDEDIR})
 configure_package_config_file(cmake/pamConfig.cmake.in pamConfig.cmake INSTALL_DESTINATION ${PAM_CMAKE_DIR}
                               NO_SET_AND_CHECK_MACRO)
 # While 0.x a minor version may break; ARCH_INDEPENDENT because there are only headers.
 write_basic_package_version_file(pamConfigVersion.cmake COMPATIBILITY SameMinorVersion ARCH_INDEPENDENT)
 install(FILES ${CMAKE_CURRENT_BINARY_DIR}/pamConfig.cmake ${CMAKE_CURRENT_BINARY_DIR}/pamConfigVersion.cmake
-        cmake/pamDependencies.cmake cmake/pamFindTorch.cmake cmake/Findniftiio.cmake
+        cmake/pamDependencies.cmake cmake/pamCompiled.cmake cmake/pamFindTorch.cmake cmake/Findniftiio.cmake
         DESTINATION ${PAM_CMAKE_DIR})
 install(FILES LICENSE DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/pam)

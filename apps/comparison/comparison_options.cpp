@@ -45,7 +45,7 @@ void merge(nlohmann::json& into, const nlohmann::json& from) {
 void merge_known(nlohmann::json& config, const Given& given) {
   for (const auto& item : given.options.items()) {
     check(config.contains(item.key()), "{}: there is no option \"{}\"; did you mean {}?", given.where, item.key(),
-          fmt::join(nearest_names(item.key(), keys_of(config), 3), ", "));
+          joined(nearest_names(item.key(), keys_of(config), 3), ", "));
   }
   merge(config, given.words ? typed_words(given.options, config) : given.options);
 }
@@ -66,7 +66,7 @@ void check_setup(const CompareSetup& setup) {
   const auto& baseline = setup.options.baseline;
   check(baseline == "best" || std::find(nets.begin(), nets.end(), baseline) != nets.end(),
         "--baseline {}: is not among the networks compared ({}); name one of them, or best", baseline,
-        fmt::join(nets, ", "));
+        joined(nets, ", "));
   check(setup.options.repeats >= 1 && setup.options.repeats <= 1000, "--repeats: must be 1 to 1000, got {}",
         setup.options.repeats);
   const auto fold = setup.recipe_options.value("fold", nlohmann::json());
@@ -194,7 +194,7 @@ CompareSetup CompareReader::read() const {
   for (const auto& each : all) {
     if (const auto word = text_of(each.options, "task"); !word.empty()) task = word;
   }
-  check(!task.empty(), "--task: name one of {}", fmt::join(recipe_names(), ", "));
+  check(!task.empty(), "--task: name one of {}", joined(recipe_names()));
 
   CompareSetup setup;
   setup.recipe = find_recipe(task);

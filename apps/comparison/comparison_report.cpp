@@ -148,8 +148,8 @@ void write_page(const CompareSetup& setup, const Comparison& comparison, const s
   const std::filesystem::path out = setup.experiment.out;
   ResultPage page;
   page.title = title_of(facts) + ": comparison";
-  page.lead = fmt::format("Networks: {}; folds: {}; repeats: {}.", fmt::join(comparison.nets, ", "),
-                          fmt::join(comparison.folds, ", "), comparison.repeats);
+  page.lead = fmt::format("Networks: {}; folds: {}; repeats: {}.", joined(comparison.nets, ", "),
+                          joined(comparison.folds, ", "), comparison.repeats);
   page.caveats = facts.front().caveats;
   page.caveats.push_back(
       "In the first table, the scatter and the list of cases, each case counts once, with the mean of its scores over "

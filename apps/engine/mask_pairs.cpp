@@ -52,7 +52,7 @@ std::map<std::string, fs::path> masks_in(const fs::path& place, const char* opti
 
 std::string size_text(const torch::Tensor& labels) {
   std::vector<std::int64_t> sizes(labels.sizes().rbegin(), labels.sizes().rend());  // x first, as files have it
-  return fmt::format("{}", fmt::join(sizes, " x "));
+  return fmt::format("{}", joined(sizes, " x "));
 }
 
 /// Raw values as labels, and for NIfTI the spacing and the grid.
@@ -128,7 +128,7 @@ std::vector<MaskPair> pair_masks(const fs::path& predictions, const fs::path& tr
       unpaired.empty(),
       "{} file(s) have no partner of the same name: {}; a case without a partner cannot be scored, so add the missing "
       "file or take this one away (truths that were not to be predicted: --predicted-only)",
-      unpaired.size(), fmt::join(unpaired, ", "));
+      unpaired.size(), joined(unpaired, ", "));
   return pairs;
 }
 
@@ -154,15 +154,15 @@ std::string MaskReader::settle(const std::vector<fs::path>& paths) {
         "the predictions hold the values {}, which could be values of --label-values {} or class numbers, as pam's "
         "programs write them, and mean different classes; say which: --pred-label-values {} or --pred-label-values "
         "identity",
-        fmt::join(values, ", "), values_, values_);
+        joined(values, ", "), values_, values_);
   if (named) return {};
   const bool one_value = classes() == 2 && values.size() == 1;
   check(one_value || numbers,
         "the predictions hold the values {}, none of which --label-values {} names; say with --pred-label-values what "
         "they mean",
-        fmt::join(values, ", "), values_);
+        joined(values, ", "), values_);
   auto notice = fmt::format("the predictions hold {} and nothing of --label-values {}: taken as {}",
-                            fmt::join(values, ", "), values_, one_value ? "foreground" : "class numbers");
+                            joined(values, ", "), values_, one_value ? "foreground" : "class numbers");
   values_ = one_value ? "nonzero" : "identity";
   return notice;
 }
@@ -184,7 +184,7 @@ Mask MaskReader::read(const fs::path& path) {
   check(foreground_.size() <= 1,
         "{}: with it the masks hold the labels {}; say with --label-values which of them are foreground (e.g. "
         "--label-values {})",
-        path.string(), fmt::join(foreground_, ", "), *foreground_.begin());
+        path.string(), joined(foreground_, ", "), *foreground_.begin());
   return mask;
 }
 

@@ -61,7 +61,7 @@ void check_network_name(const std::string& name) {
   const auto names = network_names();
   check(std::find(names.begin(), names.end(), name) != names.end(),
         "there is no network \"{}\"; did you mean {}? --list-nets shows all", name,
-        fmt::join(nearest_names(name, names, 3), ", "));
+        joined(nearest_names(name, names, 3), ", "));
 }
 
 Network make_network(const std::string& name, std::int64_t in_channels, std::int64_t classes, std::int64_t width,

@@ -153,7 +153,7 @@ std::string keep_data(const std::filesystem::path& folder, const std::vector<Fil
   return fmt::format(
       "The data differ from those that the run was begun with ({} keeps their fingerprints), in {} file{}: {}{}; the "
       "results are of both. To be of these alone, begin afresh with --overwrite.",
-      path.string(), differ.size(), differ.size() == 1 ? "" : "s", fmt::join(names, ", "),
+      path.string(), differ.size(), differ.size() == 1 ? "" : "s", joined(names, ", "),
       differ.size() > kNamed ? ", …" : "");
 }
 

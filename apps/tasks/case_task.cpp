@@ -130,7 +130,7 @@ void tell(const Reading& reading, Task& task) {
   }
   if (names.empty()) return;
   task.caveats.push_back(
-      fmt::format("Left out, because they cannot be read (--skip-bad): {}.", fmt::join(names, ", ")));
+      fmt::format("Left out, because they cannot be read (--skip-bad): {}.", joined(names, ", ")));
 }
 
 /// The range of the slices that train.

@@ -99,7 +99,7 @@ void tell_unlisted(const std::vector<CaseFiles>& cases, const Split& split, cons
   }
   if (left.empty()) return;
   add_notices(task, {fmt::format("{} of {} cases are in no part of {} and take no part: {}.", left.size(), cases.size(),
-                                 file, fmt::join(left, ", "))});
+                                 file, joined(left, ", "))});
 }
 
 /// Says where pictures look like slices or frames of one patient or film (p1_s001.png, p1_s002.png), which a split by

@@ -77,6 +77,7 @@
 #include <pam/nets/network_json.hpp>
 #include <pam/nets/receptive_field.hpp>
 #include <pam/nets/unet.hpp>
+#include <pam/nets/zoo_nets.hpp>
 #include <pam/report/network_result.hpp>
 #include <pam/report/overlay.hpp>
 #include <pam/report/table.hpp>

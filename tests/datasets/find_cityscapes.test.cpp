@@ -88,7 +88,7 @@ TEST_CASE("Cityscapes: archives' own folders are looked into; test and train_ext
                  labels + "val/lindau/lindau_9_gtFine_labelIds.png", labels + "val/lindau/lindau_0_gtFine_color.png"});
   const auto found = find_cityscapes(folder.path().string() + "/");
   REQUIRE(names_of(found.cases) == Names{"aachen_0", "lindau_0", "zurich_0"});
-  const auto notices = fmt::format("{}", fmt::join(found.notices, "\n"));
+  const auto notices = joined(found.notices, "\n");
   REQUIRE_THAT(notices, Contains("test: ignored") && Contains("train_extra: ignored"));
   REQUIRE_THAT(notices, Contains("lindau_9_gtFine_labelIds.png") && Contains("1 label files have no picture"));
 }

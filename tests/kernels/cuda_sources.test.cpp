@@ -7,6 +7,7 @@
 #include <pam/kernels/detail/cuda/instance_norm.hpp>
 #include <pam/kernels/detail/cuda/nvrtc.hpp>
 #include <pam/kernels/detail/cuda/upsample.hpp>
+#include <pam/kernels/detail/packed_step.hpp>
 #include <pam/kernels/dice.hpp>
 #include <pam/kernels/dilated_branch.hpp>
 #include <pam/kernels/instance_norm.hpp>
@@ -150,8 +151,8 @@ TEST_CASE("the CUDA dilated branch, run on the host, equals the float64 referenc
         inputs.push_back(torch::randn({c}) * 0.3 + 0.2);
       }
       const auto dy = draw(shape, type, Storage::Contiguous);
-      const kernels::detail::PackedStep first({inputs[1], inputs[2], inputs[3]}),
-          second({inputs[4], inputs[5], inputs[6]});
+      const kernels::detail::PackedStep first(inputs[1], inputs[2], inputs[3]),
+          second(inputs[4], inputs[5], inputs[6]);
       const cuda::BranchWeights weights{first.conv, first.norm, second.conv, second.norm};
       CAPTURE(static_cast<int>(type), shape);
       REQUIRE(cuda::plane_fits(device, inputs[0], 3));

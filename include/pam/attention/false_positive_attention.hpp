@@ -18,6 +18,8 @@
 
 #include <pam/core/inspect.hpp>
 #include <pam/kernels/dilated_branch.hpp>
+#include <pam/kernels/gate.hpp>
+#include <pam/kernels/instance_norm.hpp>
 #include <pam/kernels/pointwise.hpp>
 #include <pam/layers/conv_block.hpp>
 

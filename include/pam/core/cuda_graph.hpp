@@ -167,7 +167,7 @@ class FixedTensors {
 /// "[2, 4, 160, 160] float on cuda:0", as the graphed classes print a tensor in messages.
 inline std::string describe_tensor(const torch::Tensor& x) {
   if (!x.defined()) return "an undefined tensor";
-  return fmt::format("{} {} on {}", shape_string(x), c10::toString(x.scalar_type()), x.device().str());
+  return formatted("{} {} on {}", shape_string(x), c10::toString(x.scalar_type()), x.device().str());
 }
 
 }  // namespace pam

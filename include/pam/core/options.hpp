@@ -44,7 +44,8 @@ std::string option_string(const std::vector<T>& values) {
 template <typename Options>
 std::vector<std::pair<std::string, std::string>> option_strings(const Options& options) {
   std::vector<std::pair<std::string, std::string>> fields;
-  Options::visit(options, [&](const char* name, const auto& value) { fields.emplace_back(name, option_string(value)); });
+  Options::visit(options,
+                 [&](const char* name, const auto& value) { fields.emplace_back(name, option_string(value)); });
   return fields;
 }
 
@@ -69,7 +70,7 @@ std::string option_string(const T& value) {
   } else if constexpr (has_visit<T>::value) {
     return "{" + changed_options(value, T{}) + "}";
   } else {
-    return fmt::format("{}", value);
+    return formatted("{}", value);
   }
 }
 

@@ -57,7 +57,7 @@ void field_from_json(const nlohmann::json& json, T& value, const std::string& wh
     T items;
     for (std::size_t i = 0; i < json.size(); ++i) {
       items.emplace_back();
-      field_from_json(json[i], items.back(), fmt::format("{}[{}]", where, i));
+      field_from_json(json[i], items.back(), formatted("{}[{}]", where, i));
     }
     value = std::move(items);
   } else if constexpr (std::is_enum_v<T>) {
@@ -106,7 +106,7 @@ void options_from_json(const nlohmann::json& json, Options& options, const std::
   for (const auto& item : json.items()) {
     if (std::find(known.begin(), known.end(), item.key()) != known.end()) continue;
     fail("{}: there is no option \"{}\"; did you mean {}?", where, item.key(),
-         fmt::join(nearest_names(item.key(), known, 3), ", "));
+         joined(nearest_names(item.key(), known, 3), ", "));
   }
 }
 

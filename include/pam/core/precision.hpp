@@ -3,6 +3,7 @@
 /// and the activations for convolutions and matrix products.
 #pragma once
 
+#include <pam/core/config.hpp>
 #include <pam/core/autocast.hpp>
 
 #include <string>
@@ -18,14 +19,7 @@ inline const char* to_string(Precision value) {
   return value == Precision::Float32 ? "float32" : value == Precision::Bfloat16 ? "bfloat16" : "float16";
 }
 inline const char* option_names(Precision) { return "\"float32\", \"bfloat16\" or \"float16\""; }
-inline bool from_string(const std::string& name, Precision& value) {
-  for (const auto each : {Precision::Float32, Precision::Bfloat16, Precision::Float16}) {
-    if (name != to_string(each)) continue;
-    value = each;
-    return true;
-  }
-  return false;
-}
+bool from_string(const std::string& name, Precision& value);
 
 /// The type that LibTorch computes in.
 inline torch::ScalarType scalar_type(Precision value) {
@@ -33,17 +27,14 @@ inline torch::ScalarType scalar_type(Precision value) {
 }
 
 /// Throws `Error` where `device` cannot compute in `precision`: float16 on a CPU.
-inline void check_precision(Precision precision, torch::Device device) {
-  check(precision != Precision::Float16 || !device.is_cpu(),
-        "precision float16: a CPU does not compute in it; use bfloat16 or float32, or a GPU");
-}
+void check_precision(Precision precision, torch::Device device);
 
 /// Autocast to `precision` during the lifetime of the result; with Float32 autocast is off, whatever the outer scope.
 /// Throws as `check_precision`. Example: `const auto scope = autocast(device, Precision::Bfloat16);`
-[[nodiscard]] inline AutocastScope autocast(torch::Device device, Precision precision) {
-  check_precision(precision, device);
-  const bool enabled = precision != Precision::Float32;
-  return AutocastScope(device, enabled ? scalar_type(precision) : torch::kBFloat16, enabled);
-}
+[[nodiscard]] AutocastScope autocast(torch::Device device, Precision precision);
 
 }  // namespace pam
+
+#ifndef PAM_COMPILED
+#include <pam/core/precision-inl.hpp>
+#endif

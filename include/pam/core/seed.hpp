@@ -2,26 +2,18 @@
 /// Seeds with a scope: at the end of a `SeedScope` the CPU generator has the state that it had before.
 #pragma once
 
+#include <pam/core/config.hpp>
 #include <pam/core/torch.hpp>
 
 #include <cstdint>
-#include <mutex>
 
 namespace pam {
 
 /// The state of LibTorch's default CPU generator, as a byte tensor (what checkpoints store).
-inline torch::Tensor rng_state() {
-  auto generator = at::detail::getDefaultCPUGenerator();
-  std::lock_guard<std::mutex> lock(generator.mutex());
-  return generator.get_state();
-}
+torch::Tensor rng_state();
 
 /// Puts a state from `rng_state` back.
-inline void set_rng_state(const torch::Tensor& state) {
-  auto generator = at::detail::getDefaultCPUGenerator();
-  std::lock_guard<std::mutex> lock(generator.mutex());
-  generator.set_state(state);
-}
+void set_rng_state(const torch::Tensor& state);
 
 /// Saves the CPU generator's state and restores it at the end of the scope.
 /// Example: `{ SeedScope scope(7); net = UNet<ConvBlock>(options); }` always builds the same weights.
@@ -38,3 +30,7 @@ class SeedScope {
 };
 
 }  // namespace pam
+
+#ifndef PAM_COMPILED
+#include <pam/core/seed-inl.hpp>
+#endif

@@ -9,6 +9,8 @@
 #include <pam/datasets/found_cases.hpp>
 #include <pam/images/nifti.hpp>
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <filesystem>
 #include <map>

@@ -4,6 +4,8 @@
 
 #include <pam/core/error.hpp>
 
+#include <fmt/format.h>
+
 #include <nlohmann/json.hpp>
 
 #include <algorithm>

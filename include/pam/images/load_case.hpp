@@ -15,6 +15,8 @@
 #include <pam/images/nifti.hpp>
 #include <pam/images/resample.hpp>
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <cmath>

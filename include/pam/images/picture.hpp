@@ -2,37 +2,21 @@
 /// Pictures ((H, W, 3) uint8, RGB) as PNG: as bytes, or as a file. Needs OpenCV's imgcodecs (pam's component io).
 #pragma once
 
-#include <pam/core/atomic_file.hpp>
 #include <pam/core/error.hpp>
-
-#include <opencv2/imgcodecs.hpp>
-#include <opencv2/imgproc.hpp>
 
 #include <filesystem>
 #include <string>
-#include <vector>
 
 namespace pam {
 
 /// `picture` as the bytes of a PNG file. Throws `Error` unless it is (H, W, 3) uint8.
-[[nodiscard]] inline std::string encode_png(const torch::Tensor& picture) {
-  check(picture.defined() && picture.dim() == 3 && picture.size(2) == 3 && picture.scalar_type() == torch::kByte &&
-            picture.numel() > 0,
-        "encode_png: a picture must be (H, W, 3) uint8, got {}", shape_string(picture));
-  const auto rgb = picture.to(torch::kCPU).contiguous();
-  const cv::Mat view(static_cast<int>(rgb.size(0)), static_cast<int>(rgb.size(1)), CV_8UC3, rgb.data_ptr());
-  cv::Mat bgr;
-  cv::cvtColor(view, bgr, cv::COLOR_RGB2BGR);
-  std::vector<unsigned char> bytes;
-  check(cv::imencode(".png", bgr, bytes, {cv::IMWRITE_PNG_COMPRESSION, 9}),
-        "encode_png: OpenCV could not encode a picture of shape {}", shape_string(picture));
-  return {bytes.begin(), bytes.end()};
-}
+[[nodiscard]] std::string encode_png(const torch::Tensor& picture);
 
 /// Writes `picture` as a PNG file, atomically.
-inline void write_png(const std::filesystem::path& path, const torch::Tensor& picture) {
-  const auto bytes = encode_png(picture);
-  write_atomically(path, bytes);
-}
+void write_png(const std::filesystem::path& path, const torch::Tensor& picture);
 
 }  // namespace pam
+
+#ifndef PAM_COMPILED
+#include <pam/images/picture-inl.hpp>
+#endif

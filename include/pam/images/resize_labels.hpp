@@ -10,17 +10,10 @@ namespace pam {
 
 /// Resizes labels (…, H, W) of any type: each new pixel takes the value of the pixel under its centre.
 /// (`interpolate` with `kNearest` takes the corner instead, which shifts labels by up to half a pixel.)
-inline torch::Tensor resize_labels(const torch::Tensor& labels, std::int64_t height, std::int64_t width) {
-  check(labels.defined() && labels.dim() >= 2 && labels.numel() > 0,
-        "resize_labels: the labels must be (…, H, W), got {}", shape_string(labels));
-  check(height > 0 && width > 0, "resize_labels: the new size must be positive, got {} x {}", height, width);
-  const auto nearest = [&labels](std::int64_t from, std::int64_t to) {
-    auto index = torch::empty({to}, torch::kLong);
-    // The pixel under the centre of the new one: floor((i + 1/2) · from / to), in integers.
-    for (std::int64_t i = 0; i < to; ++i) index.data_ptr<std::int64_t>()[i] = (2 * i + 1) * from / (2 * to);
-    return index.to(labels.device());
-  };
-  return labels.index_select(-2, nearest(labels.size(-2), height)).index_select(-1, nearest(labels.size(-1), width));
-}
+torch::Tensor resize_labels(const torch::Tensor& labels, std::int64_t height, std::int64_t width);
 
 }  // namespace pam
+
+#ifndef PAM_COMPILED
+#include <pam/images/resize_labels-inl.hpp>
+#endif

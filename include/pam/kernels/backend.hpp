@@ -2,6 +2,7 @@
 /// Which implementation a kernel takes: the reference expression (plain LibTorch operations) or pam's fused one.
 #pragma once
 
+#include <pam/core/config.hpp>
 #include <pam/core/torch.hpp>
 
 #include <atomic>

@@ -4,12 +4,7 @@
 /// fusion).
 #pragma once
 
-#include <pam/kernels/detail/cpu/dilated_branch.hpp>
-#include <pam/kernels/instance_norm.hpp>
-
-#ifdef PAM_WITH_CUDA
-#include <pam/kernels/detail/cuda/dilated_branch.hpp>
-#endif
+#include <pam/kernels/backend.hpp>
 
 namespace pam::kernels {
 
@@ -21,183 +16,19 @@ struct DepthwiseStep {
 namespace reference {
 
 /// relu(norm(conv(x))): stride 1, padding = dilation, one group per channel.
-inline torch::Tensor depthwise_step(const torch::Tensor& x, const DepthwiseStep& step, std::int64_t dilation,
-                                    double eps) {
-  const auto y = torch::conv2d(x, step.conv, {}, /*stride=*/1, /*padding=*/dilation, dilation, /*groups=*/x.size(1));
-  return instance_norm_relu(y, step.weight, step.bias, eps);
-}
+torch::Tensor depthwise_step(const torch::Tensor& x, const DepthwiseStep& step, std::int64_t dilation, double eps);
 
-inline torch::Tensor dilated_branch(const torch::Tensor& x, const DepthwiseStep& first, const DepthwiseStep& second,
-                                    std::int64_t dilation, double eps) {
-  return depthwise_step(depthwise_step(x, first, dilation, eps), second, dilation, eps);
-}
+torch::Tensor dilated_branch(const torch::Tensor& x, const DepthwiseStep& first, const DepthwiseStep& second,
+                             std::int64_t dilation, double eps);
 
 }  // namespace reference
 
-namespace detail {
-
-/// A step's weights as the kernels read them: float32, (C, 9) and (C, 2).
-struct PackedStep {
-  explicit PackedStep(const DepthwiseStep& step)
-      : conv(step.conv.detach().to(torch::kFloat).reshape({-1, 9}).contiguous()),
-        norm(torch::stack({step.weight.detach().to(torch::kFloat), step.bias.detach().to(torch::kFloat)}, 1)) {}
-  torch::Tensor conv, norm;
-};
-
-inline cpu::detail::BranchWeights branch_weights(const PackedStep& first, const PackedStep& second) {
-  return {first.conv, first.norm, second.conv, second.norm};
-}
-
-inline bool is_step_of(const torch::Tensor& x, const DepthwiseStep& step) {
-  return step.conv.defined() && step.conv.dim() == 4 && step.conv.numel() == 9 * x.size(1) &&
-         step.conv.size(0) == x.size(1) && step.conv.size(2) == 3 && step.conv.device() == x.device() &&
-         step.conv.is_floating_point() && cpu::rows_of(x, step.weight, step.bias);
-}
-
-/// y and what the backward pass needs.
-inline std::pair<torch::Tensor, torch::Tensor> branch_forward(const torch::Tensor& x, const PackedStep& first,
-                                                              const PackedStep& second, std::int64_t dilation,
-                                                              double eps) {
-  const auto input = dense(x);
-#ifdef PAM_WITH_CUDA
-  if (auto* device = cuda::launcher_of(input)) {
-    const auto layout = layout_of(input);
-    auto [y, table] = cuda::dilated_branch(*device, input.contiguous(),
-                                           {first.conv, first.norm, second.conv, second.norm}, dilation, eps);
-    return {y.contiguous(layout), table};
-  }
-#endif
-  return cpu::dilated_branch(input, branch_weights(first, second), dilation, eps);
-}
-
-inline cpu::BranchGradients branch_backward(const torch::Tensor& x, const PackedStep& first, const PackedStep& second,
-                                            std::int64_t dilation, const torch::Tensor& moments,
-                                            const torch::Tensor& dy) {
-  const auto input = dense(x);
-  const auto layout = layout_of(input);
-#ifdef PAM_WITH_CUDA
-  if (auto* device = cuda::launcher_of(input)) {
-    const auto [dx, weights] =
-        cuda::dilated_branch_backward(*device, input.contiguous(), {first.conv, first.norm, second.conv, second.norm},
-                                      dilation, moments, dy.contiguous());
-    return {dx.contiguous(layout), weights};
-  }
-#endif
-  return cpu::dilated_branch_backward(input, branch_weights(first, second), dilation, moments, dy.contiguous(layout));
-}
-
-#ifdef PAM_WITH_CUDA
-/// A depth-wise 3x3 convolution by itself, for planes that do not fit a block's shared memory.
-struct DepthwiseConv : torch::autograd::Function<DepthwiseConv> {
-  static torch::Tensor taps(const torch::Tensor& weight) {
-    return weight.detach().to(torch::kFloat).reshape({-1, 9}).contiguous();
-  }
-
-  static torch::Tensor forward(torch::autograd::AutogradContext* ctx, const torch::Tensor& x,
-                               const torch::Tensor& weight, std::int64_t dilation) {
-    ctx->save_for_backward({x, weight});
-    ctx->saved_data["dilation"] = dilation;
-    return cuda::depthwise(*cuda::launcher_of(x), x.contiguous(), taps(weight), dilation, /*turned=*/false);
-  }
-
-  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* ctx,
-                                                 const torch::autograd::variable_list& grads) {
-    const auto saved = ctx->get_saved_variables();
-    const auto dilation = ctx->saved_data["dilation"].toInt();
-    if (torch::GradMode::is_enabled()) {
-      auto result = differentiable_gradients(
-          [&](const auto& v) { return torch::conv2d(v[0], v[1], {}, 1, dilation, dilation, v[0].size(1)); }, saved,
-          grads[0]);
-      result.emplace_back();
-      return result;
-    }
-    auto& device = *cuda::launcher_of(saved[0]);
-    const auto dy = grads[0].contiguous();
-    const auto dw = cuda::depthwise_weights(device, dy, saved[0].contiguous(), dilation);
-    return {cuda::depthwise(device, dy, taps(saved[1]), dilation, /*turned=*/true),
-            dw.reshape(saved[1].sizes()).to(saved[1].scalar_type()),
-            {}};
-  }
-};
-
-inline torch::Tensor branch_in_steps(const torch::Tensor& x, const DepthwiseStep& first, const DepthwiseStep& second,
-                                     std::int64_t dilation, double eps) {
-  const auto step = [&](const torch::Tensor& in, const DepthwiseStep& s) {
-    return kernels::instance_norm_relu(DepthwiseConv::apply(in, s.conv, dilation), s.weight, s.bias, eps,
-                                       Backend::Fused);
-  };
-  return step(step(x, first), second).contiguous(layout_of(dense(x)));
-}
-#endif
-
-/// Saves x and four numbers a plane; the backward pass recomputes the rest in the cache.
-struct DilatedBranch : torch::autograd::Function<DilatedBranch> {
-  using Tensor = torch::Tensor;
-
-  static Tensor forward(torch::autograd::AutogradContext* ctx, const Tensor& x, const Tensor& conv1,
-                        const Tensor& weight1, const Tensor& bias1, const Tensor& conv2, const Tensor& weight2,
-                        const Tensor& bias2, std::int64_t dilation, double eps) {
-    const PackedStep first({conv1, weight1, bias1}), second({conv2, weight2, bias2});
-    const auto [y, moments] = branch_forward(x, first, second, dilation, eps);
-    ctx->save_for_backward({x, conv1, weight1, bias1, conv2, weight2, bias2, moments});
-    ctx->saved_data["dilation"] = dilation;
-    ctx->saved_data["eps"] = eps;
-    return y;
-  }
-
-  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* ctx,
-                                                 const torch::autograd::variable_list& grads) {
-    const auto s = ctx->get_saved_variables();
-    const auto dilation = ctx->saved_data["dilation"].toInt();
-    if (torch::GradMode::is_enabled()) {
-      const auto eps = ctx->saved_data["eps"].toDouble();
-      auto result = differentiable_gradients(
-          [&](const auto& v) {
-            return reference::dilated_branch(v[0], {v[1], v[2], v[3]}, {v[4], v[5], v[6]}, dilation, eps);
-          },
-          {s[0], s[1], s[2], s[3], s[4], s[5], s[6]}, grads[0]);
-      result.resize(9);
-      return result;
-    }
-    const PackedStep first({s[1], s[2], s[3]}), second({s[4], s[5], s[6]});
-    const auto out = branch_backward(s[0], first, second, dilation, s[7], grads[0]);
-    const auto part = [&](std::int64_t at, std::int64_t count, const Tensor& like) {
-      return out.weights.narrow(1, at, count).reshape(like.sizes()).to(like.scalar_type());
-    };
-    return {out.x,
-            part(0, 9, s[1]),
-            part(9, 1, s[2]),
-            part(10, 1, s[3]),
-            part(11, 9, s[4]),
-            part(20, 1, s[5]),
-            part(21, 1, s[6]),
-            {},
-            {}};
-  }
-};
-
-}  // namespace detail
-
 /// Shapes: x (N, C, H, W) -> (N, C, H, W). `first` and `second` may be the same weights (FPA's table5 preset).
-inline torch::Tensor dilated_branch(const torch::Tensor& x, const DepthwiseStep& first, const DepthwiseStep& second,
-                                    std::int64_t dilation, double eps, Backend backend) {
-  if (!detail::fused(backend, x, first.conv, first.weight, first.bias, second.conv, second.weight, second.bias) ||
-      dilation < 1 || !detail::is_step_of(x, first) || !detail::is_step_of(x, second)) {
-    return reference::dilated_branch(x, first, second, dilation, eps);
-  }
-  const bool graph =
-      detail::wants_graph(x, first.conv, first.weight, first.bias, second.conv, second.weight, second.bias);
-#ifdef PAM_WITH_CUDA
-  if (auto* device = cuda::launcher_of(x); device != nullptr && !cuda::plane_fits(*device, x, graph ? 3 : 2)) {
-    return detail::branch_in_steps(x, first, second, dilation, eps);
-  }
-#endif
-  if (graph) {
-    return detail::DilatedBranch::apply(x, first.conv, first.weight, first.bias, second.conv, second.weight,
-                                        second.bias, dilation, eps);
-  }
-  const detail::PackedStep one(first), two(second);
-  return detail::branch_forward(x, one, two, dilation, eps).first;
-}
+torch::Tensor dilated_branch(const torch::Tensor& x, const DepthwiseStep& first, const DepthwiseStep& second,
+                             std::int64_t dilation, double eps, Backend backend);
 
 }  // namespace pam::kernels
+
+#ifndef PAM_COMPILED
+#include <pam/kernels/dilated_branch-inl.hpp>
+#endif

@@ -112,7 +112,7 @@ class SegmentationLoss {
       if (names[i] == name) return functions[i];
     }
     fail("there is no loss \"{}\"; did you mean {}? The losses are {}", name, nearest_names(name, names, 1).front(),
-         fmt::join(names, ", "));
+         joined(names, ", "));
   }
 
   std::string name_;

@@ -3,13 +3,11 @@
 /// keys only, bounds on every number, and an upper estimate of the parameters before anything is built.
 #pragma once
 
+#include <pam/core/config.hpp>
 #include <pam/core/options_json.hpp>
 
-#include <algorithm>
 #include <array>
-#include <cmath>
 #include <string>
-#include <vector>
 
 namespace pam {
 
@@ -26,14 +24,7 @@ inline constexpr std::array<const char*, 7> kFilledIn{"in_channels",   "out_chan
                                                       "deep_channels", "skip_channels", "gate_channels"};
 
 /// Removes `kFilledIn` from `json` and everything in it.
-inline void erase_filled_in(nlohmann::json& json) {
-  if (json.is_object()) {
-    for (const auto* name : kFilledIn) json.erase(name);
-  }
-  for (auto& item : json) {
-    if (item.is_structured()) erase_filled_in(item);
-  }
-}
+void erase_filled_in(nlohmann::json& json);
 
 /// The options of a net without what it fills in itself: its own in_channels stays, that of its parts goes.
 template <typename Options>
@@ -51,48 +42,15 @@ inline constexpr int kDeepestOptions = 16;
 inline std::string shortened(const std::string& text) { return text.size() <= 64 ? text : text.substr(0, 64) + "..."; }
 
 /// Throws where `json` is nested deeper than any net's options: printing or merging it must not overflow the stack.
-inline void check_nesting(const nlohmann::json& json, const std::string& where, int depth = 0) {
-  check(depth <= kDeepestOptions, "{}: nested deeper than {} levels, which no network's options are", where,
-        kDeepestOptions);
-  if (!json.is_structured()) return;
-  for (const auto& item : json) check_nesting(item, where, depth + 1);
-}
+void check_nesting(const nlohmann::json& json, const std::string& where, int depth = 0);
 
-inline nlohmann::json merge_options(const nlohmann::json& base, const nlohmann::json& over, const std::string& where);
+nlohmann::json merge_options(const nlohmann::json& base, const nlohmann::json& over, const std::string& where);
 
-inline nlohmann::json merge_lists(const nlohmann::json& base, const nlohmann::json& over, const std::string& where) {
-  check(base.size() == over.size() || base.size() == 1 || over.size() == 1,
-        "{}: must hold one prototype for all levels or one per level, got {} where the net has {}", where, over.size(),
-        base.size());
-  auto list = nlohmann::json::array();
-  for (std::size_t i = 0; i < std::max(base.size(), over.size()); ++i) {
-    list.push_back(
-        merge_options(base[base.size() == 1 ? 0 : i], over[over.size() == 1 ? 0 : i], fmt::format("{}[{}]", where, i)));
-  }
-  return list;
-}
+nlohmann::json merge_lists(const nlohmann::json& base, const nlohmann::json& over, const std::string& where);
 
 /// `base` with the values of `over`: objects key by key, a list with a list item by item, an object with a list as
 /// every item's. Keys that `base` lacks are refused; types are checked when the options are read.
-inline nlohmann::json merge_options(const nlohmann::json& base, const nlohmann::json& over, const std::string& where) {
-  if (base.is_array() && over.is_object()) return merge_lists(base, nlohmann::json::array({over}), where);
-  if (base.is_array() && over.is_array() && !base.empty() && !over.empty()) return merge_lists(base, over, where);
-  if (!base.is_object() || !over.is_object()) return over;
-  auto merged = base;
-  for (const auto& item : over.items()) {
-    if (const auto found = merged.find(item.key()); found != merged.end()) {
-      *found = merge_options(*found, item.value(), where + "." + item.key());
-      continue;
-    }
-    check(std::find(kFilledIn.begin(), kFilledIn.end(), item.key()) == kFilledIn.end(),
-          "{}.{}: follows from the part's place in the net; take it out", where, item.key());
-    std::vector<std::string> known;
-    for (const auto& option : base.items()) known.push_back(option.key());
-    fail("{}: there is no option \"{}\"; did you mean {}?", where, shortened(item.key()),
-         fmt::join(nearest_names(item.key(), known, 3), ", "));
-  }
-  return merged;
-}
+nlohmann::json merge_options(const nlohmann::json& base, const nlohmann::json& over, const std::string& where);
 
 /// The largest sensible value of each whole number in a net's options, wherever it stands.
 struct Bound {
@@ -112,94 +70,28 @@ inline constexpr std::array<Bound, 11> kBounds{{{"in_channels", 4096},
                                                 {"theta_stride", 64}}};
 
 /// Throws where a number anywhere in `json` is below 1 or above its bound.
-inline void check_bounds(const nlohmann::json& json, const std::string& where) {
-  if (json.is_array()) {
-    for (std::size_t i = 0; i < json.size(); ++i) check_bounds(json[i], fmt::format("{}[{}]", where, i));
-    return;
-  }
-  if (!json.is_object()) return;
-  for (const auto& item : json.items()) {
-    check_bounds(item.value(), where + "." + item.key());
-    for (const auto& bound : kBounds) {
-      if (item.key() != bound.option || !item.value().is_number()) continue;
-      const auto value = item.value().get<double>();
-      check(value >= 1 && value <= static_cast<double>(bound.largest), "{}.{}: must be 1 to {}, got {}", where,
-            item.key(), bound.largest, item.value().dump());
-    }
-  }
-}
+void check_bounds(const nlohmann::json& json, const std::string& where);
 
 /// `json[name]` as a number, or `missing`.
-inline double number_or(const nlohmann::json& json, const char* name, double missing) {
-  const auto found = json.find(name);
-  return found != json.end() && found->is_number() ? found->get<double>() : missing;
-}
+double number_or(const nlohmann::json& json, const char* name, double missing);
 
 /// An upper estimate of the parameters of the block `json` from `in` to `out` channels: never less than the block has,
 /// and close for the options that cost most (expansion, full convolutions).
-inline double estimate_block(const nlohmann::json& json, double in, double out) {
-  const auto side = number_or(json, "kernel_size", 3);
-  double sum = side * side * out * (in + out) + 4 * out;  // two convolutions and their norms
-  if (const auto block = json.find("block"); block != json.end()) sum = estimate_block(*block, in, out);
-  if (json.contains("expansion")) {
-    const auto m = number_or(json, "expansion", 1) * out;
-    const auto depthwise = json.find("depthwise");
-    const bool full = depthwise != json.end() && *depthwise == false;
-    const auto share = json.find("share_weights");
-    const bool twice = share != json.end() && *share == false;
-    sum += m * std::max(in, out) + (twice ? 2 : 1) * (full ? 9 * m * m : 9 * m) + 6 * m + m * out + in * out;
-  }
-  if (const auto attention = json.find("attention"); attention != json.end()) {
-    const auto inner = std::max(1.0, std::floor(out / number_or(*attention, "reduction", 1)));
-    const auto kernel = number_or(*attention, "kernel_size", 3);
-    sum += 2 * out * inner + 4 * inner + 64 * out + 2 * kernel * kernel + 8;
-  }
-  return sum;
-}
+double estimate_block(const nlohmann::json& json, double in, double out);
 
 /// The same for a skip from `deep` and `skip` channels: its attention gate, where it has one.
-inline double estimate_skip(const nlohmann::json& json, double deep, double skip) {
-  const auto gate = json.find("gate"), gated = json.find("gated");
-  if (gate == json.end() || (gated != json.end() && *gated == false)) return 0;
-  const auto inner = std::max(1.0, std::floor(skip / number_or(*gate, "reduction", 1)));
-  const auto step = number_or(*gate, "theta_stride", 1);
-  return inner * (deep + skip * step * step + 3) + skip * (skip + 3) + 1;  // phi, theta, psi; the output and its norm
-}
+double estimate_skip(const nlohmann::json& json, double deep, double skip);
 
 /// The same for a whole net, from its options (`net_options_to_json`).
-inline double estimate_parameters(const nlohmann::json& json) {
-  const auto depth = static_cast<int>(number_or(json, "depth", 3));
-  const auto channels = [&](int level) { return std::ldexp(number_or(json, "width", 32), level); };
-  const auto part = [&](const char* list, int index) -> const nlohmann::json& {
-    const auto& items = json.at(list);
-    return items.size() == 1 ? items[0] : items.at(static_cast<std::size_t>(index));
-  };
-  double sum = estimate_block(json.at("stem"), number_or(json, "in_channels", 1), channels(0)) +
-               estimate_block(json.at("bridge"), channels(depth), channels(depth)) +
-               number_or(json, "classes", 1) * channels(0);
-  for (int level = 0; level < depth; ++level) {
-    const auto up = channels(level), deep = channels(level + 1);
-    sum += estimate_block(part("stages", level), up, deep) + estimate_block(part("decoders", level), up + deep, up);
-    sum += estimate_skip(part("skips", level), deep, up);
-  }
-  return sum;
-}
+double estimate_parameters(const nlohmann::json& json);
 
 /// Throws where the lists of prototypes do not fit the depth, or the net would be larger than `limits`.
-inline void check_size(const nlohmann::json& json, const std::string& where, const NetworkLimits& limits) {
-  const auto depth = static_cast<std::size_t>(number_or(json, "depth", 3));
-  for (const auto* list : {"stages", "decoders", "skips"}) {
-    const auto size = json.at(list).size();
-    check(size == 1 || size == depth, "{}.{}: must hold one prototype for all levels or one per level ({}), got {}",
-          where, list, depth, size);
-  }
-  const auto parameters = estimate_parameters(json);
-  check(parameters <= limits.parameters,
-        "{}: the net would have about {:.3g} parameters, and the limit is {:.3g}; lower width, depth, expansion or "
-        "theta_stride",
-        where, parameters, limits.parameters);
-}
+void check_size(const nlohmann::json& json, const std::string& where, const NetworkLimits& limits);
 
 }  // namespace detail
 
 }  // namespace pam
+
+#ifndef PAM_COMPILED
+#include <pam/nets/network_json-inl.hpp>
+#endif

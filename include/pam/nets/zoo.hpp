@@ -79,7 +79,7 @@ inline void add_plain_nets(std::vector<ZooEntry>& zoo) {
   zoo.push_back({"unet", network_builder<Plain>([](auto&) {})});
   zoo.push_back({"wunet", network_builder<Plain>([](auto& o) { o.width(64); })});
   for (const std::int64_t dilation : {6, 9}) {
-    zoo.push_back({fmt::format("d{}unet", dilation), network_builder<Dilated>([dilation](auto& o) {
+    zoo.push_back({formatted("d{}unet", dilation), network_builder<Dilated>([dilation](auto& o) {
                      o.stage(DilatedBlockOptions().dilation(dilation));
                    })});
   }
@@ -140,14 +140,14 @@ inline void add_figure7_nets(std::vector<ZooEntry>& zoo) {
       for (const std::int64_t dilation : {6, 9, 12}) {
         auto block = FalsePositiveAttentionOptions().table5();
         block.dilation(dilation).depthwise(depthwise).expansion(expansion);
-        zoo.push_back({fmt::format("fpa_d{}_{}_e{}", dilation, kind, expansion),
+        zoo.push_back({formatted("fpa_d{}_{}_e{}", dilation, kind, expansion),
                        network_builder<UNet<FalsePositiveAttention>>([block](auto& o) { place_block(o, block); })});
       }
       for (const std::int64_t ratio : {2, 4, 8}) {
         auto block = ReverseFalseNegativeAttentionOptions().table5();
         block.ratio(ratio).depthwise(depthwise).expansion(expansion);
         zoo.push_back(
-            {fmt::format("rfna_r{}_{}_e{}", ratio, kind, expansion),
+            {formatted("rfna_r{}_{}_e{}", ratio, kind, expansion),
              network_builder<UNet<ReverseFalseNegativeAttention>>([block](auto& o) { place_block(o, block); })});
       }
     }
@@ -197,7 +197,7 @@ inline Network network_from_json(const nlohmann::json& json, const std::string& 
     return entry.build(wanted, overrides, where, limits);
   }
   fail("{}.name: there is no network \"{}\"; did you mean {}?", where, detail::shortened(wanted),
-       fmt::join(nearest_names(wanted, network_names(), 3), ", "));
+       joined(nearest_names(wanted, network_names(), 3), ", "));
 }
 
 /// Builds the net that `spec` describes; the same spec after the same `torch::manual_seed` gives the same weights.

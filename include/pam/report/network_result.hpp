@@ -6,6 +6,8 @@
 #include <pam/metrics/score_summary.hpp>
 #include <pam/report/table.hpp>
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cstdint>
 #include <limits>
@@ -55,7 +57,7 @@ inline Cell summary_cell(const ScoreSummary& summary, const char* key) {
 /// "a, b, c and 4 more".
 inline std::string name_list(const std::vector<std::string>& names, std::size_t most = 8) {
   const auto shown = std::vector<std::string>(names.begin(), names.begin() + std::min(most, names.size()));
-  auto text = fmt::format("{}", fmt::join(shown, ", "));
+  auto text = fmt::format("{}", joined(shown, ", "));
   return names.size() > most ? text + fmt::format(" and {} more", names.size() - most) : text;
 }
 

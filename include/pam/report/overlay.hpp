@@ -93,7 +93,7 @@ inline torch::Tensor finished(torch::Tensor picture, const OverlayOptions& optio
   auto picture = detail::displayable(image, options.window);
   const auto size = picture.sizes().slice(0, 2);
   check(prediction.sizes() == size && truth.sizes() == size,
-        "overlay: image, prediction and truth must have one size, got [{}], {} and {}", fmt::join(size, ", "),
+        "overlay: image, prediction and truth must have one size, got [{}], {} and {}", joined(size, ", "),
         shape_string(prediction), shape_string(truth));
   const auto p = prediction.detach().to(torch::kCPU, torch::kLong), t = truth.detach().to(torch::kCPU, torch::kLong);
   const auto scored = t >= 0;

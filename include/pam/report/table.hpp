@@ -7,6 +7,8 @@
 
 #include <pam/core/error.hpp>
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
@@ -20,10 +22,7 @@
 namespace pam {
 
 /// The number of characters a terminal shows for UTF-8 `text` (code points; wide and combining ones count as one).
-[[nodiscard]] inline std::size_t display_width(std::string_view text) {
-  return static_cast<std::size_t>(
-      std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
-}
+[[nodiscard]] std::size_t display_width(std::string_view text);
 
 /// One field of a `Table`: a text, or a number with an optional standard deviation. NaN and `std::nullopt` mean
 /// undefined.
@@ -245,3 +244,7 @@ class Table {
 };
 
 }  // namespace pam
+
+#ifndef PAM_COMPILED
+#include <pam/report/table-inl.hpp>
+#endif

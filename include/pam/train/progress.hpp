@@ -6,6 +6,8 @@
 #include <pam/core/error.hpp>
 #include <pam/train/events.hpp>
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <chrono>
 #include <cmath>

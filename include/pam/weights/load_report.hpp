@@ -6,6 +6,8 @@
 #include <pam/core/nearest.hpp>
 #include <pam/weights/state_dict.hpp>
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cstdint>
 #include <optional>
@@ -46,7 +48,7 @@ struct LoadReport {
     for (std::size_t i = 0; i < std::min(mismatched.size(), kShown); ++i) {
       const auto& [name, file_shape, net_shape, file_type, net_type] = mismatched[i];
       lines += fmt::format("\n  '{}' has shape [{}] {} in the file, this net wants [{}] {}", detail::printable(name),
-                           fmt::join(file_shape, ", "), c10::toString(file_type), fmt::join(net_shape, ", "),
+                           joined(file_shape, ", "), c10::toString(file_type), joined(net_shape, ", "),
                            c10::toString(net_type));
     }
     append(lines, mismatched.size(), "more of another shape");

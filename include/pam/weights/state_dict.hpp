@@ -6,11 +6,9 @@
 #include <pam/core/error.hpp>
 
 #include <array>
-#include <cstdint>
 #include <map>
 #include <string>
 #include <string_view>
-#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -34,24 +32,11 @@ struct WeightsFile {
 };
 
 /// The tensor called `name`, or an undefined one.
-[[nodiscard]] inline torch::Tensor find_tensor(const StateDict& tensors, std::string_view name) {
-  for (const auto& [key, tensor] : tensors) {
-    if (key == name) return tensor;
-  }
-  return {};
-}
+[[nodiscard]] torch::Tensor find_tensor(const StateDict& tensors, std::string_view name);
 
 namespace detail {
 
-inline void append_state(const torch::nn::Module& module, const std::string& prefix, StateDict& tensors) {
-  for (const auto& item : module.named_parameters(/*recurse=*/false)) {
-    tensors.emplace_back(prefix + item.key(), item.value().detach());
-  }
-  for (const auto& item : module.named_buffers(/*recurse=*/false)) {
-    tensors.emplace_back(prefix + item.key(), item.value().detach());
-  }
-  for (const auto& child : module.named_children()) append_state(*child.value(), prefix + child.key() + ".", tensors);
-}
+void append_state(const torch::nn::Module& module, const std::string& prefix, StateDict& tensors);
 
 /// One element type: in LibTorch, in safetensors, and as the storage class that Python's pickles name.
 struct ElementType {
@@ -73,36 +58,13 @@ inline constexpr std::array<ElementType, 10> kElementTypes{{{torch::kFloat64, "F
                                                             {torch::kBool, "BOOL", "BoolStorage"}}};
 
 /// The row of `type`, or nullptr (complex, quantised and newer types).
-inline const ElementType* find_element_type(torch::ScalarType type) {
-  for (const auto& row : kElementTypes) {
-    if (row.type == type) return &row;
-  }
-  return nullptr;
-}
+const ElementType* find_element_type(torch::ScalarType type);
 
 /// Text from a file as messages print it: control characters replaced, at most 120 bytes.
-inline std::string printable(std::string_view text) {
-  constexpr std::size_t kLongest = 120;
-  std::string shown(text.substr(0, kLongest));
-  for (char& c : shown) {
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';
-  }
-  return text.size() > kLongest ? shown + "..." : shown;
-}
+std::string printable(std::string_view text);
 
 /// Throws unless `tensors` can be written to a weight file: unique names, defined dense tensors of a known type.
-inline void check_writable(const std::string& file, const StateDict& tensors) {
-  std::unordered_set<std::string_view> names;
-  for (const auto& [name, tensor] : tensors) {
-    check(names.insert(name).second, "{}: two tensors are called '{}'; names must be unique", file, printable(name));
-    check(tensor.defined(), "{}: tensor '{}' is undefined; leave it out", file, printable(name));
-    check(tensor.layout() == torch::kStrided && !tensor.is_quantized(),
-          "{}: tensor '{}' is sparse or quantised; make it dense first", file, printable(name));
-    check(find_element_type(tensor.scalar_type()) != nullptr,
-          "{}: tensor '{}' has element type {}, which weight files do not hold; convert it first", file,
-          printable(name), c10::toString(tensor.scalar_type()));
-  }
-}
+void check_writable(const std::string& file, const StateDict& tensors);
 
 /// The bytes of `tensor` as files hold them: on the CPU, in C order, with a storage of its own or none to spare.
 inline torch::Tensor writable_copy(const torch::Tensor& tensor) {
@@ -113,10 +75,10 @@ inline torch::Tensor writable_copy(const torch::Tensor& tensor) {
 
 /// The parameters and buffers of `module` under their names, in the order of Python's `state_dict()`: each module's
 /// parameters, its buffers, then its children. The tensors are detached and share memory with the module's.
-[[nodiscard]] inline StateDict state_dict(const torch::nn::Module& module) {
-  StateDict tensors;
-  detail::append_state(module, "", tensors);
-  return tensors;
-}
+[[nodiscard]] StateDict state_dict(const torch::nn::Module& module);
 
 }  // namespace pam
+
+#ifndef PAM_COMPILED
+#include <pam/weights/state_dict-inl.hpp>
+#endif

@@ -72,7 +72,7 @@ inline void check_label_range(const torch::Tensor& min_max_all, std::int64_t cla
         "{}: labels must be 0 to {} or the ignore label {} for {}, got {}; map the label values first, or build the "
         "net with more classes",
         who, classes - 1, options.ignore_label,
-        classes == 2 ? "binary logits (one channel) or two classes" : fmt::format("{} classes", classes),
+        classes == 2 ? "binary logits (one channel) or two classes" : formatted("{} classes", classes),
         least < 0 ? least : most);
 }
 

@@ -8,6 +8,8 @@
 #include <pam/train/detail/resume.hpp>
 #include <pam/train/fit_options.hpp>
 
+#include <fmt/format.h>
+
 #include <set>
 #include <string>
 #include <utility>

@@ -6,6 +6,8 @@
 
 #include <pam/core/error.hpp>
 
+#include <fmt/format.h>
+
 #include <array>
 #include <cerrno>
 #include <chrono>

@@ -5,6 +5,8 @@
 
 #include <pam/core/error.hpp>
 
+#include <fmt/format.h>
+
 #include <cmath>
 #include <cstdint>
 #include <string>

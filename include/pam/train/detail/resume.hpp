@@ -8,6 +8,8 @@
 #include <pam/train/checkpoint.hpp>
 #include <pam/train/fit_options.hpp>
 
+#include <fmt/format.h>
+
 #include <filesystem>
 #include <set>
 #include <string>

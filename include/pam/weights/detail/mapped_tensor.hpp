@@ -6,10 +6,8 @@
 #include <pam/weights/detail/memory_map.hpp>
 #include <pam/weights/state_dict.hpp>
 
-#include <algorithm>
 #include <cstdint>
 #include <cstring>
-#include <limits>
 #include <memory>
 #include <string>
 #include <vector>
@@ -18,26 +16,14 @@ namespace pam::detail {
 
 /// The tensor of one checked entry: mapped where the data are aligned to their type and to `alignment` bytes (as pam
 /// and Python write them), else a copy. A mapped tensor keeps `bytes` alive.
-inline torch::Tensor make_tensor(const std::shared_ptr<FileBytes>& bytes, std::uint8_t* data, std::uint64_t byte_count,
-                                 const ElementType& type, const std::vector<std::uint64_t>& sizes,
-                                 std::size_t alignment = 1) {
-  const std::vector<std::int64_t> shape(sizes.begin(), sizes.end());
-  const auto options = torch::TensorOptions().dtype(type.type);
-  if (byte_count == 0) return torch::empty(shape, options);
-  if (reinterpret_cast<std::uintptr_t>(data) % std::max(alignment, c10::elementSize(type.type)) == 0) {
-    return torch::from_blob(
-        data, shape, [bytes](void*) {}, options);
-  }
-  auto tensor = torch::empty(shape, options);
-  std::memcpy(tensor.data_ptr(), data, byte_count);
-  return tensor;
-}
+torch::Tensor make_tensor(const std::shared_ptr<FileBytes>& bytes, std::uint8_t* data, std::uint64_t byte_count,
+                          const ElementType& type, const std::vector<std::uint64_t>& sizes, std::size_t alignment = 1);
 
 /// Bools are bytes 0 and 1; any other byte is undefined behaviour in C++.
-inline void check_bools(const std::string& file, const std::string& name, const std::uint8_t* data,
-                        std::uint64_t size) {
-  check(std::all_of(data, data + size, [](std::uint8_t byte) { return byte <= 1; }),
-        "{}: tensor '{}' is BOOL but holds bytes other than 0 and 1; the file is damaged", file, printable(name));
-}
+void check_bools(const std::string& file, const std::string& name, const std::uint8_t* data, std::uint64_t size);
 
 }  // namespace pam::detail
+
+#ifndef PAM_COMPILED
+#include <pam/weights/detail/mapped_tensor-inl.hpp>
+#endif

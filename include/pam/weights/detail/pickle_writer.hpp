@@ -3,9 +3,9 @@
 /// takes.
 #pragma once
 
+#include <pam/core/config.hpp>
 #include <pam/weights/state_dict.hpp>
 
-#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -62,31 +62,14 @@ class PickleWriter {
 };
 
 /// The strides of a contiguous tensor of `sizes`, as torch counts them.
-inline std::vector<std::int64_t> packed_strides(at::IntArrayRef sizes) {
-  std::vector<std::int64_t> strides(sizes.size());
-  std::int64_t step = 1;
-  for (std::size_t i = sizes.size(); i-- > 0;) {
-    strides[i] = step;
-    step *= std::max<std::int64_t>(sizes[i], 1);
-  }
-  return strides;
-}
+std::vector<std::int64_t> packed_strides(at::IntArrayRef sizes);
 
 /// `{name: _rebuild_tensor_v2(storage i, 0, sizes, strides, False, OrderedDict()), …}`, where storage i is the record
 /// `data/i` of the archive.
-inline std::string pickle_state_dict(const StateDict& tensors) {
-  PickleWriter pickle;
-  pickle.opcode("\x80\x02}(");
-  for (std::size_t i = 0; i < tensors.size(); ++i) {
-    const auto& [name, tensor] = tensors[i];
-    pickle.string(name).global("torch._utils", "_rebuild_tensor_v2").opcode("((").string("storage");
-    pickle.global("torch", find_element_type(tensor.scalar_type())->storage).string(std::to_string(i)).string("cpu");
-    pickle.integer(tensor.numel()).opcode("tQ").integer(0).integers(tensor.sizes());
-    pickle.integers(packed_strides(tensor.sizes())).opcode("\x89").global("collections", "OrderedDict");
-    pickle.opcode(")RtR");
-  }
-  pickle.opcode("u.");
-  return pickle.bytes();
-}
+std::string pickle_state_dict(const StateDict& tensors);
 
 }  // namespace pam::detail
+
+#ifndef PAM_COMPILED
+#include <pam/weights/detail/pickle_writer-inl.hpp>
+#endif

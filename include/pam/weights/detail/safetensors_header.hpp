@@ -5,8 +5,6 @@
 #include <pam/core/error.hpp>
 #include <pam/weights/state_dict.hpp>
 
-#include <nlohmann/json.hpp>
-
 #include <cstdint>
 #include <deque>
 #include <string>
@@ -148,23 +146,13 @@ class SafetensorsHeader {
 };
 
 /// JSON text of a string; throws where it is not UTF-8.
-inline std::string json_string(const std::string& file, const std::string& text) {
-  try {
-    return nlohmann::json(text).dump();
-  } catch (const nlohmann::json::exception&) {
-    fail("{}: the name or metadata '{}' is not UTF-8, which safetensors files must be; rename it", file,
-         printable(text));
-  }
-}
+std::string json_string(const std::string& file, const std::string& text);
 
 /// `{"__metadata__":{…}}`, a header without tensors.
-inline std::string metadata_json(const std::string& file, const Metadata& metadata) {
-  std::string json = "{\"__metadata__\":{";
-  for (const auto& [key, value] : metadata) {
-    if (json.back() != '{') json += ',';
-    json += json_string(file, key) + ':' + json_string(file, value);
-  }
-  return json + "}}";
-}
+std::string metadata_json(const std::string& file, const Metadata& metadata);
 
 }  // namespace pam::detail
+
+#ifndef PAM_COMPILED
+#include <pam/weights/detail/safetensors_header-inl.hpp>
+#endif

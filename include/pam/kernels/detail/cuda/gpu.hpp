@@ -77,7 +77,7 @@ class Gpu final : public Launcher {
     shared_ = attribute(cudaDevAttrMaxSharedMemoryPerBlockOptin);
     processors_ = attribute(cudaDevAttrMultiProcessorCount);
     if (major_ < 8) {
-      refuse(fmt::format("the GPU has compute capability {}.{}, and the kernels need 8.0", major_, minor_));
+      refuse(formatted("the GPU has compute capability {}.{}, and the kernels need 8.0", major_, minor_));
     } else if (!driver_.load()) {
       refuse("no CUDA driver was found");
     }
@@ -149,7 +149,7 @@ class Gpu final : public Launcher {
       bind_context();
       if (const int status = driver_.load_module(&loaded, code.data()); status != 0) {
         loaded = nullptr;
-        refuse(fmt::format("the compiled kernels could not be loaded: CUDA driver error {}", status));
+        refuse(formatted("the compiled kernels could not be loaded: CUDA driver error {}", status));
       }
     }
     return modules_[build] = loaded;
@@ -163,11 +163,11 @@ class Gpu final : public Launcher {
     }
     const auto source = kDeviceSource + build.macros() + all_kernels();
     // PTX of an older architecture, which the driver compiles, is for a GPU that NVRTC does not know yet.
-    const auto exact = fmt::format("sm_{}{}", major_, minor_);
+    const auto exact = formatted("sm_{}{}", major_, minor_);
     const CodeCache cache;
     std::string log;
     for (const auto& architecture : {exact, std::string("compute_80")}) {
-      const auto key = fmt::format("pam {} nvrtc {} {}\n{}", PAM_VERSION, nvrtc->version(), architecture, source);
+      const auto key = formatted("pam {} nvrtc {} {}\n{}", PAM_VERSION, nvrtc->version(), architecture, source);
       if (auto code = cache.read(key)) return *code;
       const auto compiled = nvrtc->compile(source, architecture);
       if (compiled.ok()) {

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: MIT
+/// The definitions of image_labels.hpp.
+#pragma once
+
+#include <pam/core/error.hpp>
+#include <pam/images/detail/image_checks.hpp>
+#include <pam/images/image.hpp>
+#include <pam/images/image_labels.hpp>
+
+#include <array>
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <string>
+
+namespace pam {
+
+namespace detail {
+
+PAM_FUNC torch::Tensor palette_indices(const PictureBytes& bytes, const PictureFacts& facts, const cv::Mat& mat) {
+  std::map<std::array<unsigned char, 3>, std::int32_t> index_of;
+  std::map<std::array<unsigned char, 3>, bool> is_double;
+  for (std::size_t i = 0; i < facts.palette.size(); ++i) {
+    const bool is_new = index_of.emplace(facts.palette[i], static_cast<std::int32_t>(i)).second;
+    if (!is_new) is_double[facts.palette[i]] = true;
+  }
+  auto labels = torch::empty({mat.rows, mat.cols}, torch::kInt);
+  auto* target = labels.data_ptr<std::int32_t>();
+  const int stored = mat.channels();
+  for (int row = 0; row < mat.rows; ++row) {
+    const auto* line = mat.ptr<std::uint8_t>(row);
+    for (int column = 0; column < mat.cols; ++column) {
+      const auto* pixel = line + column * stored;
+      const std::array<unsigned char, 3> colour{pixel[2], pixel[1], pixel[0]};
+      const auto found = index_of.find(colour);
+      check(found != index_of.end() && is_double.count(colour) == 0,
+            "{}: pixel (row {}, column {}) has the colour ({}, {}, {}), which is {} entry of the palette; save the "
+            "labels as 8-bit grey",
+            bytes.file(), row, column, colour[0], colour[1], colour[2],
+            found == index_of.end() ? "no" : "more than one");
+      *target++ = found->second;
+    }
+  }
+  return labels;
+}
+
+PAM_FUNC torch::Tensor equal_channels(const std::string& file, const torch::Tensor& rgb) {
+  const auto differs = rgb[0].ne(rgb[1]).logical_or(rgb[0].ne(rgb[2]));
+  if (differs.any().item<bool>()) {
+    const auto at = differs.nonzero()[0];
+    const auto row = at[0].item<std::int64_t>(), column = at[1].item<std::int64_t>();
+    const auto pixel = rgb.select(2, column).select(1, row).to(torch::kLong);
+    fail(
+        "{}: pixel (row {}, column {}) has the colour ({}, {}, {}), but labels are one number per pixel; save class "
+        "numbers as grey (or palette) PNG",
+        file, row, column, pixel[0].item<std::int64_t>(), pixel[1].item<std::int64_t>(), pixel[2].item<std::int64_t>());
+  }
+  return rgb[0];
+}
+
+}  // namespace detail
+PAM_FUNC torch::Tensor read_label_image(const std::filesystem::path& path) {
+  const detail::PictureBytes bytes(path);
+  const auto facts = detail::picture_facts(bytes);
+  check(facts.format != detail::PictureFormat::Jpeg,
+        "{}: is a JPEG, which changes label values when it compresses; save labels as PNG", bytes.file());
+  const auto mat = detail::decode_picture(bytes);
+  check(mat.depth() == CV_8U || mat.depth() == CV_16U, "{}: labels must be 8- or 16-bit integers; save them as PNG",
+        bytes.file());
+  if (!facts.palette.empty() && mat.channels() >= 3) return detail::palette_indices(bytes, facts, mat);
+  const bool is_grey = mat.channels() < 3 || facts.png_grey_alpha;
+  const auto planes = detail::to_planes(bytes.file(), mat, is_grey ? 1 : 3);
+  auto labels = (is_grey ? planes[0] : detail::equal_channels(bytes.file(), planes)).to(torch::kInt);
+  // Decoders show such a TIFF as a picture, black for the largest value; a label is the number that was stored.
+  if (is_grey && facts.white_is_zero && facts.bits <= 8) labels = 255 - labels;
+  const bool was_stretched = is_grey && facts.bits < 8;
+  return was_stretched ? labels.floor_divide(255 / ((1 << facts.bits) - 1)) : labels;
+}
+
+PAM_FUNC void write_label_image(const std::filesystem::path& path, const torch::Tensor& labels) {
+  const auto file = path.string();
+  check(labels.defined() && labels.dim() == 2 && labels.numel() > 0 && !labels.is_floating_point(),
+        "{}: labels are written from an integer (H, W), got {}", file, shape_string(labels));
+  auto extension = path.extension().string();
+  std::transform(extension.begin(), extension.end(), extension.begin(),
+                 [](unsigned char c) { return std::tolower(c); });
+  check(extension != ".jpg" && extension != ".jpeg", "{}: JPEG changes label values; write labels as .png", file);
+  const auto wide = labels.to(torch::kLong);
+  const auto low = wide.min().item<std::int64_t>(), high = wide.max().item<std::int64_t>();
+  check(low >= 0 && high <= 65535, "{}: label pictures hold 0 … 65535, got {} … {}; map other values first", file, low,
+        high);
+  write_image(path, wide.to(high <= 255 ? torch::kByte : torch::kInt));
+}
+
+}  // namespace pam
