@@ -10,8 +10,8 @@ help: ## print this list
 demo: ## install what is missing, build, train U-Net, FPA and RFNA on real MRI, write runs/demo/report.html
 	tools/install_dependencies.sh --for demo
 	cmake --preset release
-	cmake --build --preset release --parallel $(JOBS) --target train_folder
-	build/release/bin/train_folder --demo --out runs/demo
+	cmake --build --preset release --parallel $(JOBS) --target train
+	build/release/bin/train --demo --out runs/demo
 
 programs: ## install what is missing and build all programs into build/release/bin
 	tools/install_dependencies.sh --for demo

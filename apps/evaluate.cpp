@@ -8,6 +8,8 @@
 #include <pam/core/atomic_file.hpp>
 #include <pam/report/network_result.hpp>
 
+#include <fmt/format.h>
+
 #include <iostream>
 
 namespace {
@@ -67,21 +69,21 @@ int main(int argc, char** argv) {
     std::vector<std::string> left_out;
     const auto pairs = pair_masks(predictions, truths, predicted_only, &left_out);
     if (!left_out.empty()) {
-      std::cerr << fmt::format("notice: {} truth(s) have no prediction and are left out: {}\n", left_out.size(),
+      std::cerr << fmt::format("warning: {} truth(s) have no prediction and are left out: {}\n", left_out.size(),
                                joined(left_out, ", "));
     }
     if (predicted_values.empty() && !values.empty()) {
       std::vector<std::filesystem::path> files;
       for (const auto& pair : pairs) files.push_back(pair.prediction);
-      const auto notice = prediction_reader.settle(files);
-      if (!notice.empty()) std::cerr << "notice: " << notice << "\n";
+      const auto warning = prediction_reader.settle(files);
+      if (!warning.empty()) std::cerr << "warning: " << warning << "\n";
     }
-    std::vector<std::string> notices;
+    std::vector<std::string> warnings;
     for (const auto& pair : pairs) {
-      const auto [prediction, truth] = read_pair(pair, prediction_reader, truth_reader, ignore_affine, notices);
+      const auto [prediction, truth] = read_pair(pair, prediction_reader, truth_reader, ignore_affine, warnings);
       cases.push_back(score_case(prediction.labels, truth.labels, truth.spacing, pair.name, score));
     }
-    for (const auto& notice : notices) std::cerr << "notice: " << notice << "\n";
+    for (const auto& warning : warnings) std::cerr << "warning: " << warning << "\n";
     result.name = "predictions";
     result.cases = cases;
     const auto table = case_table({result}, "Scores of each case");

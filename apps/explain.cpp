@@ -13,6 +13,8 @@
 #include <pam/core/atomic_file.hpp>
 #include <pam/images/picture.hpp>
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <iostream>
 

@@ -14,6 +14,8 @@
 #include <pam/inference/predict_planes.hpp>
 #include <pam/train/interrupt.hpp>
 
+#include <fmt/format.h>
+
 #include <iostream>
 
 namespace {
@@ -126,7 +128,7 @@ int predict(Arguments& a) {
   ProgressLine line(cases.size());
   for (const auto& files : cases) {
     const auto source = load_input(files, options, net.in_channels());
-    for (const auto& notice : source.notices) std::cerr << "notice: " << notice << "\n";
+    for (const auto& notice : source.notices) std::cerr << "warning: " << notice << "\n";
     const auto planes = predict_one(net, computation, source, a, line);
     const auto probabilities = to_input_grid(planes.transpose(0, 1).contiguous(), source);  // (K, D, H, W)
     auto labels = labels_of(probabilities.transpose(0, 1), a.threshold);

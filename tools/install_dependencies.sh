@@ -24,7 +24,6 @@ libnifti2-dev          | demo test sanitize newest | the header that niftiio inc
 libznz-dev             | demo test sanitize newest | compressed NIfTI files
 zlib1g-dev             | demo test sanitize newest | compression
 mricron-data           | demo test                 | a real MRI with labels: the data of the demo
-gnuplot-nox            | demo test                 | the charts of reports
 catch2                 | test sanitize newest      | the test framework
 libgloo-dev            | test sanitize newest      | headers for training over several processes
 libclang-rt-dev        | sanitize                  | the sanitizers of clang

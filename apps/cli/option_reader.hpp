@@ -40,6 +40,11 @@ nlohmann::json typed_words(const nlohmann::json& words, const nlohmann::json& be
 /// The JSON of `--config FILE`, comments allowed. Throws `Error` naming the file.
 nlohmann::json load_options_file(const std::string& path);
 
+template <typename T>
+struct IsList : std::false_type {};
+template <typename T>
+struct IsList<std::vector<T>> : std::true_type {};
+
 class OptionReader {
  public:
   /// Adds `--config`, `--set` and `--print-config` to `app`, which must live as long as the reader.
@@ -51,7 +56,7 @@ class OptionReader {
     auto* option = app_->add_option_function<T>(
         flag, [this, key, flag](const T& value) { take(key, value, flag); }, help);
     // A flag given twice: the later one counts, as in most programs. Lists take all the words they are given.
-    if constexpr (!pam::detail::is_vector<T>::value) option->take_last();
+    if constexpr (!IsList<T>::value) option->take_last();
     return option;
   }
   /// A flag without a value that sets `key` to true.

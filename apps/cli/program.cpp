@@ -6,6 +6,8 @@
 #include <pam/core/nearest.hpp>
 #include <pam/train/distributed/process_environment.hpp>
 
+#include <fmt/format.h>
+
 #include <cstdio>
 #include <exception>
 #include <filesystem>
@@ -57,12 +59,20 @@ const char* fresh_line() {
 }
 
 int run_program(CLI::App& app, int argc, char** argv, const std::function<int()>& body) {
-  try {
-    app.parse(argc, argv);
+  return guarded([&] {
+    try {
+      app.parse(argc, argv);
+    } catch (const CLI::ParseError& error) {
+      if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
+      return complain(explain(app, error));
+    }
     return body();
-  } catch (const CLI::ParseError& error) {
-    if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
-    return complain(explain(app, error));
+  });
+}
+
+int guarded(const std::function<int()>& body) {
+  try {
+    return body();
   } catch (const Interrupted& error) {
     std::cout.flush();
     std::cerr << fresh_line() << error.what() << "\n";

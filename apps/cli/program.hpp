@@ -30,6 +30,9 @@ const char* fresh_line();
 /// standard error and `kBadInput`, `Interrupted` one and `kInterrupted`; `--help` prints and returns 0.
 int run_program(CLI::App& app, int argc, char** argv, const std::function<int()>& body);
 
+/// What comes before the command line is parsed: runs `body`, and answers its errors as `run_program` does.
+int guarded(const std::function<int()>& body);
+
 /// Tells LibTorch to use `threads` threads (0: one a core, shared among the processes that train together) and glibc to
 /// keep large blocks: an activation that is unmapped after each use costs a page fault for each of its pages at the
 /// next.

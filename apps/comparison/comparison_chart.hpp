@@ -7,8 +7,9 @@
 
 #include "report/chart.hpp"
 
+#include <fmt/format.h>
+
 #include <cstdio>
-#include <filesystem>
 #include <optional>
 #include <string>
 #include <tuple>
@@ -127,9 +128,5 @@ inline Chart family_bars(const std::vector<NetSummary>& nets, const std::string&
   for (const auto& score : detail::bar_scores(unit)) charts.push_back(detail::net_bars(nets, score));
   return charts;
 }
-
-/// Writes `charts`, side by side, as a PNG. False where gnuplot is missing or cannot draw it, which a notice says, or
-/// there is nothing to draw.
-bool write_charts_png(const std::filesystem::path& path, const std::vector<Chart>& charts);
 
 }  // namespace pam::apps

@@ -87,6 +87,7 @@ nlohmann::json CompareSetup::config() const {
 
 nlohmann::json CompareSetup::fold_options(std::int64_t fold) const {
   auto all = recipe_options;
+  all["task"] = options.task;
   if (all.contains("fold")) all["fold"] = fold;
   return all;
 }

@@ -3,13 +3,17 @@
 
 #include "comparison/comparison_chart.hpp"
 #include "comparison/comparison_json.hpp"
+#include "report/result_page.hpp"
 #include "report/run_report.hpp"
 
 #include <pam/core/atomic_file.hpp>
-#include "report/result_page.hpp"
+
+#include <fmt/format.h>
 
 #include <algorithm>
+#include <fstream>
 #include <iostream>
+#include <iterator>
 #include <set>
 #include <utility>
 
@@ -123,6 +127,12 @@ std::vector<NetworkResult> page_results(const Comparison& comparison, const std:
   return results;
 }
 
+/// What a file holds.
+std::string text_of(const std::filesystem::path& path) {
+  std::ifstream in(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
+}
+
 /// The overlays that the cells of repeat 0 drew of one case.
 CasePictures case_pictures(const std::filesystem::path& out, const Comparison& comparison, const std::string& name) {
   CasePictures shown;
@@ -135,8 +145,8 @@ CasePictures case_pictures(const std::filesystem::path& out, const Comparison& c
       if (scores == cases.end() || !std::filesystem::exists(file)) continue;
       const auto caption = fmt::format("{}, repeat {}, Dice {}", net, cell->repeat,
                                        scores->dice ? fmt::format("{:.3f}", *scores->dice) : "undefined");
-      shown.pictures.push_back({pam::detail::read_text(file),
-                                fmt::format("{} of {}: image, and prediction against truth", caption, name), caption});
+      shown.pictures.push_back(
+          {text_of(file), fmt::format("{} of {}: image, and prediction against truth", caption, name), caption});
       break;
     }
   }
@@ -229,8 +239,7 @@ void write_comparison(const CompareSetup& setup, const Comparison& comparison,
                    json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n");
 
   const auto charts = ablation_charts(results.nets, comparison.unit);
-  const bool svg = draw_charts(out / "ablation.svg", charts),
-             png = svg && write_charts_png(out / "ablation.png", charts);
+  const bool drawn = write_charts(out / "ablation.svg", charts);
 
   std::vector<FileFingerprint> files;
   std::set<std::filesystem::path> seen;
@@ -244,11 +253,10 @@ void write_comparison(const CompareSetup& setup, const Comparison& comparison,
   write_page(setup, comparison, facts, results, record.json(), command);
 
   for (const auto& table : results.tables) std::cout << "\n" << table.text();
-  if (!have_gnuplot()) std::cout << kNoGnuplot << "\n";
   std::cout << fmt::format(
-      "\n{0}/: comparison.md comparison.csv comparison.json cases.csv {1}{2}run.json config.json\n"
+      "\n{0}/: comparison.md comparison.csv comparison.json cases.csv {1}run.json config.json\n"
       "report: {0}/report.html\n",
-      out.string(), svg ? "ablation.svg " : "", png ? "ablation.png " : "");
+      out.string(), drawn ? "ablation.svg " : "");
 }
 
 }  // namespace pam::apps

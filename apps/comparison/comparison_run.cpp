@@ -4,12 +4,14 @@
 #include "cli/option_reader.hpp"
 #include "cli/program.hpp"
 #include "comparison/comparison_report.hpp"
-#include "engine/cell.hpp"
+#include "engine/training_run.hpp"
 #include "engine/processes.hpp"
 #include "engine/run_folder.hpp"
 
 #include <pam/core/atomic_file.hpp>
 #include <pam/train/interrupt.hpp>
+
+#include <fmt/format.h>
 
 #include <exception>
 #include <iostream>
@@ -78,7 +80,7 @@ class ComparisonRun {
     const auto changed =
         keep_data(out_ / fmt::format("fold_{}", fold), task.files, options.resume && !options.overwrite);
     if (changed.empty()) return;
-    std::cerr << fresh_line() << "notice: " << changed << "\n";
+    std::cerr << fresh_line() << "warning: " << changed << "\n";
     facts_.front().caveats.push_back(changed);
   }
 
@@ -117,7 +119,7 @@ class ComparisonRun {
       auto config = setup_.fold_options(fold);
       config["seed"] = options.seed;
       config["out"] = options.out;
-      auto result = run_cell(task, options, net, folder, config, command_);
+      auto result = run_network(task, options, net, folder, config, command_);
       if (!result.done) return false;
       keep(net, fold, repeat, std::move(result));
     } catch (const c10::Error& error) {
@@ -128,7 +130,7 @@ class ComparisonRun {
     return true;
   }
 
-  void keep(const std::string& net, std::int64_t fold, std::int64_t repeat, CellResult result) {
+  void keep(const std::string& net, std::int64_t fold, std::int64_t repeat, RunResult result) {
     for (auto& scored : result.robustness) {
       auto& perturbed = perturbed_[scored.epsilon];
       perturbed.nets = comparison_.nets;

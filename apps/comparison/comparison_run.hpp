@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /// `run_comparison`: the paper's protocol. Every network on every fold in every repeat, each in a folder of its own,
-/// OUT/fold_F/repeat_R/NET (cell.hpp), then the tables of all of them in OUT: config.json, comparison.md, .csv and
-/// .json, cases.csv, ablation.svg and .png, run.json, report.html.
+/// OUT/fold_F/repeat_R/NET (training_run.hpp), then the tables of all of them in OUT: config.json, comparison.md, .csv
+/// and .json, cases.csv, ablation.svg, run.json, report.html.
 #pragma once
 
 #include "comparison/comparison.hpp"

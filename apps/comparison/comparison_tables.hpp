@@ -6,7 +6,10 @@
 #include "comparison/comparison_statistics.hpp"
 #include "comparison/paper_figures.hpp"
 
+#include <pam/report/name_list.hpp>
 #include <pam/report/table.hpp>
+
+#include <fmt/format.h>
 
 #include <string>
 #include <vector>
@@ -91,7 +94,7 @@ inline std::string counted_names(const NetSummary& net, std::vector<std::string>
   for (const auto& [name, count] : counts) {
     names.push_back(fmt::format("{} ({} of {} repeats)", name, count, net.each.size()));
   }
-  return pam::detail::name_list(names, 12);
+  return name_list(names, 12);
 }
 
 inline std::int64_t count_of(const NetSummary& net, std::vector<std::string> ScoreSummary::*list) {

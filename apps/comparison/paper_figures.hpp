@@ -6,6 +6,7 @@
 #include <pam/core/error.hpp>
 #include <pam/core/nearest.hpp>
 
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include <algorithm>

@@ -41,6 +41,8 @@ void add_experiment_flags(OptionReader& reader) {
   reader.add<double>("--timeout", "timeout", "seconds that one of several processes waits for the others");
   reader.add<std::vector<double>>("--fgsm", "fgsm",
                                   "score also under FGSM perturbations of these sizes, in units of the input");
+  reader.add_switch("--tensorboard", "tensorboard",
+                    "write event files too, for: tensorboard --logdir DIR (the folder of --out)");
   reader.add<std::string>("--out", "out", "folder of the run: made where it does not exist");
   reader.add_switch("--resume", "resume", "go on with the run in --out; finished networks are not run again");
   reader.add_switch("--overwrite", "overwrite", "begin afresh although --out holds a run");

@@ -46,6 +46,7 @@ struct ExperimentOptions {
   double timeout = 300;        ///< seconds that a process waits for the others, where several train together
   std::vector<double> fgsm;    ///< sizes of FGSM perturbations under which test cases are scored too, in input units
   std::int64_t worst = 5;      ///< cases with pictures in the report
+  bool tensorboard = false;    ///< write the curves as TensorBoard event files too, into each network's folder
 
   template <typename Self, typename Visitor>
   static void visit(Self& self, Visitor&& field) {
@@ -77,6 +78,7 @@ struct ExperimentOptions {
     field("timeout", self.timeout);
     field("fgsm", self.fgsm);
     field("worst", self.worst);
+    field("tensorboard", self.tensorboard);
   }
 };
 

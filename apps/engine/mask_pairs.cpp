@@ -2,11 +2,13 @@
 #include "engine/mask_pairs.hpp"
 
 #include <pam/core/error.hpp>
-#include <pam/datasets/find_cases.hpp>
+#include <pam/datasets/data_files.hpp>
 #include <pam/images/image_labels.hpp>
 #include <pam/images/labels.hpp>
 #include <pam/images/nifti.hpp>
 #include <pam/images/resample.hpp>
+
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <array>
@@ -21,16 +23,16 @@ namespace fs = std::filesystem;
 /// The name that a case goes by: no extension, no suffix that tools append to masks.
 std::string case_name(const fs::path& path) {
   static const std::array<const char*, 2> kSuffixes{"_pred", "_prediction"};
-  return detail::bare_label_stem(detail::without_suffix(detail::stem_of(path), kSuffixes));
+  return bare_label_stem(without_suffix(stem_of(path), kSuffixes));
 }
 
 /// Takes out of `files` the probabilities that `predict` writes beside its masks: NAME_probability, or one file a
 /// class, NAME_probability_1, where NAME is there too.
 void leave_out_probabilities(std::vector<fs::path>& files) {
   std::set<std::string> stems;
-  for (const auto& path : files) stems.insert(detail::stem_of(path));
+  for (const auto& path : files) stems.insert(stem_of(path));
   const auto is_probability = [&](const fs::path& path) {
-    const auto stem = detail::stem_of(path);
+    const auto stem = stem_of(path);
     const auto at = stem.rfind("_probability");
     return at != std::string::npos && stems.count(stem.substr(0, at)) > 0;
   };
@@ -39,7 +41,7 @@ void leave_out_probabilities(std::vector<fs::path>& files) {
 
 std::map<std::string, fs::path> masks_in(const fs::path& place, const char* option) {
   check(fs::exists(place), "{} {}: there is no such file or folder; check the path", option, place.string());
-  auto files = fs::is_directory(place) ? detail::data_files(place) : std::vector<fs::path>{place};
+  auto files = fs::is_directory(place) ? data_files(place) : std::vector<fs::path>{place};
   leave_out_probabilities(files);
   check(!files.empty(), "{} {}: the folder holds no mask (.nii, .nii.gz, .png, .tif)", option, place.string());
   std::map<std::string, fs::path> masks;
@@ -85,7 +87,7 @@ std::set<std::int64_t> values_in(const torch::Tensor& raw) {
 
 /// Where masks of one size lie in space. Those whose headers do not say are taken to lie together.
 void check_places(const MaskPair& pair, const Mask& prediction, const Mask& truth, bool ignore_affine,
-                  std::vector<std::string>& notices) {
+                  std::vector<std::string>& warnings) {
   if (!prediction.geometry.is_placed() || !truth.geometry.is_placed()) return;
   const auto& size = truth.labels.sizes();
   if (same_grid(prediction.geometry, truth.geometry, {size[0], size[1], size[2]})) return;
@@ -94,7 +96,7 @@ void check_places(const MaskPair& pair, const Mask& prediction, const Mask& trut
         "{}: its voxel axes run {}, those of its truth {} run {}: their voxels do not pair; reorient one of them, or "
         "score voxel by voxel all the same (--ignore-affine)",
         pair.prediction.string(), axes, pair.truth.string(), expected);
-  notices.push_back(
+  warnings.push_back(
       fmt::format("{}: lies elsewhere in space than its truth (their affines differ); scored voxel by "
                   "voxel",
                   pair.prediction.string()));
@@ -161,10 +163,10 @@ std::string MaskReader::settle(const std::vector<fs::path>& paths) {
         "the predictions hold the values {}, none of which --label-values {} names; say with --pred-label-values what "
         "they mean",
         joined(values, ", "), values_);
-  auto notice = fmt::format("the predictions hold {} and nothing of --label-values {}: taken as {}",
-                            joined(values, ", "), values_, one_value ? "foreground" : "class numbers");
+  auto warning = fmt::format("the predictions hold {} and nothing of --label-values {}: taken as {}",
+                             joined(values, ", "), values_, one_value ? "foreground" : "class numbers");
   values_ = one_value ? "nonzero" : "identity";
-  return notice;
+  return warning;
 }
 
 Mask MaskReader::read(const fs::path& path) {
@@ -189,7 +191,7 @@ Mask MaskReader::read(const fs::path& path) {
 }
 
 std::pair<Mask, Mask> read_pair(const MaskPair& pair, MaskReader& predictions, MaskReader& truths, bool ignore_affine,
-                                std::vector<std::string>& notices) {
+                                std::vector<std::string>& warnings) {
   auto prediction = predictions.read(pair.prediction), truth = truths.read(pair.truth);
   check(prediction.labels.sizes() == truth.labels.sizes(),
         "{}: is {}, but its truth {} is {}; both masks must lie on one grid", pair.prediction.string(),
@@ -200,9 +202,9 @@ std::pair<Mask, Mask> read_pair(const MaskPair& pair, MaskReader& predictions, M
           pair.prediction.string(), prediction.spacing[i], pair.truth.string(), truth.spacing[i]);
   }
   if (const auto doubt = spacing_doubt(truth.geometry); !doubt.empty()) {
-    notices.push_back(pair.truth.string() + ": " + doubt);
+    warnings.push_back(pair.truth.string() + ": " + doubt);
   }
-  check_places(pair, prediction, truth, ignore_affine, notices);
+  check_places(pair, prediction, truth, ignore_affine, warnings);
   return {std::move(prediction), std::move(truth)};
 }
 

@@ -41,7 +41,7 @@ class MaskReader {
   Mask read(const std::filesystem::path& path);
   /// For predictions that were given no label map of their own, only the truth's: where none of their values is named
   /// by that map, they are taken as the class numbers that pam's programs write (or as the one value of a binary mask).
-  /// Returns a notice of that, or nothing; throws where their values are neither, or both with different meanings.
+  /// Returns a warning of that, or nothing; throws where their values are neither, or both with different meanings.
   std::string settle(const std::vector<std::filesystem::path>& paths);
   /// Classes with the background: 2 without a label map.
   [[nodiscard]] std::int64_t classes() const;
@@ -53,8 +53,8 @@ class MaskReader {
 
 /// Reads both masks of a pair, which are scored voxel by voxel; throws where their sizes or voxel sizes differ, naming
 /// both files, and, unless `ignore_affine`, where their axes run to other sides (LPS and RAS): the voxels do not pair.
-/// Affines that differ otherwise, and those that are ignored, are a line of `notices`.
+/// Affines that differ otherwise, and those that are ignored, are a line of `warnings`.
 std::pair<Mask, Mask> read_pair(const MaskPair& pair, MaskReader& predictions, MaskReader& truths, bool ignore_affine,
-                                std::vector<std::string>& notices);
+                                std::vector<std::string>& warnings);
 
 }  // namespace pam::apps

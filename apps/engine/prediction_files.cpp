@@ -3,11 +3,15 @@
 
 #include "engine/run_folder.hpp"
 
+#include <pam/core/duration_string.hpp>
+#include <pam/datasets/data_files.hpp>
 #include <pam/datasets/find_cases.hpp>
 #include <pam/images/image_labels.hpp>
-#include <pam/train/progress.hpp>
+
+#include <fmt/format.h>
 
 #include <algorithm>
+#include <cctype>
 #include <iostream>
 #include <map>
 #include <set>
@@ -24,7 +28,8 @@ namespace fs = std::filesystem;
 std::string result_extension(const CaseFiles& files) {
   const auto name = files.images.front().filename().string();
   if (is_nifti_name(name)) return name.size() > 3 && name.substr(name.size() - 3) == ".gz" ? ".nii.gz" : ".nii";
-  const auto extension = pam::detail::lower(files.images.front().extension().string());
+  auto extension = files.images.front().extension().string();
+  std::transform(extension.begin(), extension.end(), extension.begin(), [](unsigned char c) { return std::tolower(c); });
   return extension == ".tif" || extension == ".tiff" ? ".tif" : ".png";
 }
 
@@ -38,15 +43,15 @@ CaseFiles one_case(const std::string& name, std::vector<fs::path> images) {
 /// NAME_0000 … as the channels of one case, where all names have as many as the net takes; else nothing. Numbered files
 /// that are whole inputs (frames, 4-D volumes) stay cases of their own.
 std::vector<CaseFiles> channel_cases(const std::vector<fs::path>& files, std::int64_t channels) {
-  const auto groups = pam::detail::channel_groups(files);
+  const auto groups = channel_groups(files);
   const bool fits = std::all_of(groups.begin(), groups.end(), [&](const auto& group) {
     return static_cast<std::int64_t>(group.second.size()) == channels &&
-           pam::detail::stem_of(group.second.front()) == group.first + "_0000";
+           stem_of(group.second.front()) == group.first + "_0000";
   });
   const bool colour = channels == 3 && is_image_name(files.front());
   std::vector<CaseFiles> cases;
   if (channels == 1 || colour || groups.empty() || !fits) return cases;
-  pam::detail::check_channels(groups);
+  check_channels(groups);
   for (const auto& [name, images] : groups) cases.push_back(one_case(name, images));
   return cases;
 }
@@ -55,7 +60,7 @@ std::vector<CaseFiles> cases_in(const fs::path& folder, const std::vector<std::s
                                 std::int64_t channels) {
   FolderOptions where;
   where.need_labels = false;
-  const auto files = pam::detail::data_files(folder);
+  const auto files = data_files(folder);
   if (files.empty() && modalities.empty()) {
     for (const char* images : {"images", "imagesTs", "imagesTr"}) {
       if (fs::is_directory(folder / images)) return cases_in(folder / images, modalities, channels);
@@ -99,9 +104,9 @@ std::vector<CaseFiles> find_inputs(const std::vector<std::string>& inputs, const
   if (folder) return cases_in(inputs.front(), modalities, channels);
   std::vector<fs::path> files(inputs.begin(), inputs.end());
   const bool modalities_of_one = files.size() > 1 && channels > 1 && is_nifti_name(files.front());
-  if (modalities_of_one) return {one_case(pam::detail::stem_of(files.front()), files)};
+  if (modalities_of_one) return {one_case(stem_of(files.front()), files)};
   std::vector<CaseFiles> cases;
-  for (const auto& file : files) cases.push_back(one_case(pam::detail::stem_of(file), {file}));
+  for (const auto& file : files) cases.push_back(one_case(stem_of(file), {file}));
   return cases;
 }
 
@@ -170,7 +175,7 @@ void ProgressLine::show(const std::string& name, std::int64_t done, std::int64_t
   const double share = (static_cast<double>(finished_) + static_cast<double>(done) / static_cast<double>(total)) /
                        static_cast<double>(cases_);
   std::cerr << fmt::format("\r\033[K{}  {}/{}  case {} of {}  left {}", name, done, total, finished_ + 1, cases_,
-                           pam::detail::duration_string(now / share - now))
+                           duration_string(now / share - now))
             << std::flush;
 }
 
@@ -180,8 +185,8 @@ void ProgressLine::finish(const std::string& text) {
   const double left = now / static_cast<double>(finished_) * static_cast<double>(cases_ - finished_);
   if (terminal_) std::cerr << "\r\033[K" << std::flush;
   std::cout << text
-            << (finished_ < cases_ ? "  left " + pam::detail::duration_string(left)
-                                   : "  took " + pam::detail::duration_string(now))
+            << (finished_ < cases_ ? "  left " + duration_string(left)
+                                   : "  took " + duration_string(now))
             << std::endl;
 }
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "engine/preparation.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <cstdio>

@@ -5,6 +5,8 @@
 
 #include <pam/train/distributed/process_group.hpp>
 
+#include <fmt/format.h>
+
 #include <iostream>
 
 namespace pam::apps {

@@ -4,6 +4,8 @@
 #include <pam/core/atomic_file.hpp>
 #include <pam/metrics/score_summary.hpp>
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -12,7 +14,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-Json to_json(const CellResult& cell) {
+Json to_json(const RunResult& cell) {
   auto list = Json::array();
   for (const auto& scored : cell.robustness) {
     Json part{{"epsilon", scored.epsilon}};
@@ -23,7 +25,7 @@ Json to_json(const CellResult& cell) {
 }
 
 /// The cells as networks named "unet, ε = 0.1".
-std::vector<NetworkResult> by_epsilon(const std::vector<CellResult>& cells) {
+std::vector<NetworkResult> by_epsilon(const std::vector<RunResult>& cells) {
   std::vector<NetworkResult> all;
   for (const auto& cell : cells) {
     for (const auto& scored : cell.robustness) {
@@ -39,7 +41,7 @@ std::vector<NetworkResult> by_epsilon(const std::vector<CellResult>& cells) {
 
 }  // namespace
 
-std::optional<Table> robustness_table(const std::vector<CellResult>& cells) {
+std::optional<Table> robustness_table(const std::vector<RunResult>& cells) {
   if (std::all_of(cells.begin(), cells.end(), [](const auto& cell) { return cell.robustness.empty(); })) return {};
   const auto unit = cells.front().network.distance_unit;
   Table table(
@@ -62,7 +64,7 @@ std::optional<Table> robustness_table(const std::vector<CellResult>& cells) {
   return table;
 }
 
-std::optional<Table> write_robustness(const std::vector<CellResult>& cells, const std::filesystem::path& folder) {
+std::optional<Table> write_robustness(const std::vector<RunResult>& cells, const std::filesystem::path& folder) {
   const auto table = robustness_table(cells);
   if (!table) return table;
   auto json = Json::object();

@@ -3,7 +3,7 @@
 /// scores.
 #pragma once
 
-#include "engine/cell.hpp"
+#include "engine/training_run.hpp"
 
 #include <pam/report/table.hpp>
 
@@ -17,12 +17,12 @@
 namespace pam::apps {
 
 /// One row for each cell and ε, mean ± std over the test cases; nothing where no cell has perturbed scores.
-std::optional<Table> robustness_table(const std::vector<CellResult>& cells);
+std::optional<Table> robustness_table(const std::vector<RunResult>& cells);
 
 /// Writes robustness.md, robustness.csv (every case) and robustness.json into `folder` and returns the table; does
 /// nothing where no cell has perturbed scores. The JSON of one cell is {"net", "unit", "epsilons": [{"epsilon",
 /// "cases": […], "aggregate": {…}}…]} with the scores as in scores.json; of several, {"nets": [that, …]}.
-std::optional<Table> write_robustness(const std::vector<CellResult>& cells, const std::filesystem::path& folder);
+std::optional<Table> write_robustness(const std::vector<RunResult>& cells, const std::filesystem::path& folder);
 
 /// Reads what `write_robustness` wrote for one cell; throws `Error` that names the file `where`.
 std::vector<PerturbedScores> robustness_from_json(const nlohmann::ordered_json& json, const std::string& where);

@@ -3,16 +3,18 @@
 
 #include "cli/option_reader.hpp"
 #include "cli/program.hpp"
-#include "engine/cell.hpp"
 #include "engine/processes.hpp"
 #include "engine/robustness.hpp"
 #include "engine/run_folder.hpp"
+#include "engine/training_run.hpp"
+#include "report/run_record.hpp"
 #include "report/run_report.hpp"
 #include "tasks/case_task.hpp"
 
 #include <pam/core/atomic_file.hpp>
-#include "report/run_record.hpp"
 #include <pam/train/interrupt.hpp>
+
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <fstream>
@@ -22,16 +24,16 @@
 namespace pam::apps {
 namespace {
 
-/// One cell a network, in order. Stops after the first that Ctrl-C stopped.
-std::vector<CellResult> run_cells(const Task& task, const ExperimentOptions& options, const nlohmann::json& config,
-                                  const std::string& command, std::vector<std::filesystem::path>& folders) {
-  std::vector<CellResult> cells;
+/// One run per network, in order. Stops after the first that Ctrl-C stopped.
+std::vector<RunResult> run_networks(const Task& task, const ExperimentOptions& options, const nlohmann::json& config,
+                                    const std::string& command, std::vector<std::filesystem::path>& folders) {
+  std::vector<RunResult> results;
   for (const auto& net : options.nets) {
     folders.push_back(std::filesystem::path(options.out) / net);
-    cells.push_back(run_cell(task, options, net, folders.back(), config, command));
-    if (!cells.back().done) break;
+    results.push_back(run_network(task, options, net, folders.back(), config, command));
+    if (!results.back().done) break;
   }
-  return cells;
+  return results;
 }
 
 }  // namespace
@@ -66,33 +68,32 @@ int run_experiment(const ExperimentOptions& options, const nlohmann::json& confi
     std::filesystem::create_directories(out);
     write_atomically(config_path(out), config.dump(2) + "\n");
     const auto changed = keep_data(out, task.files, options.resume && !options.overwrite);
-    if (!changed.empty()) add_notices(task, {changed});
+    if (!changed.empty()) add_warnings(task, {changed});
   }
 
   if (processes().first() && !task.lead.empty()) std::cout << task.lead << std::endl;
   std::vector<std::filesystem::path> folders;
-  const auto cells = run_cells(task, options, config, command, folders);
-  if (cells.empty() || !cells.back().done) {
+  const auto results = run_networks(task, options, config, command, folders);
+  if (results.empty() || !results.back().done) {
     std::cout << fmt::format("Stopped, and all is saved. Go on with: --out {} --resume", options.out) << std::endl;
     return kInterrupted;
   }
   if (!processes().first()) return kDone;
   std::vector<NetworkResult> networks;
-  for (const auto& cell : cells) networks.push_back(cell.network);
+  for (const auto& each : results) networks.push_back(each.network);
   auto table = network_table(networks, task.title);
   for (const auto& caveat : task.caveats) table.note(caveat);
   write_atomically(out / "table.md", table.markdown());
   write_atomically(out / "table.csv", table.csv());
-  const auto robustness = write_robustness(cells, out);
-  const bool charts = draw_charts(out / "curves.svg", curves(networks));
+  const auto robustness = write_robustness(results, out);
+  const bool charts = write_charts(out / "curves.svg", curves(networks));
   record.data(task.files, task.data);
   record.write(out / "run.json");
-  write_report(task, options, cells, folders, out / "report.html", record.json());
+  write_report(task, options, results, folders, out / "report.html", record.json());
 
   std::cout << "\n" << table.text() << "\n";
-  for (const auto& each : class_tables(cells)) std::cout << each.text() << "\n";
+  for (const auto& each : class_tables(results)) std::cout << each.text() << "\n";
   if (robustness) std::cout << robustness->text() << "\n";
-  if (!have_gnuplot()) std::cout << kNoGnuplot << "\n";
   for (const auto& folder : folders) {
     std::cout << fmt::format("{0}/: predictions/ overlays/ last.safetensors metrics.csv scores.json scores.csv\n",
                              folder.string());

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /// `run_experiment`: a whole run from options to report: every network of the options on one task, one after the other.
-/// In the run's folder: config.json, one folder a network (cell.hpp), table.md, table.csv, curves.svg, run.json,
-/// report.html, and robustness.json, .csv and .md where `fgsm` asks for them.
+/// In the run's folder: config.json, one folder per network (training_run.hpp), table.md, table.csv, curves.svg,
+/// run.json, report.html, and robustness.json, .csv and .md where `fgsm` asks for them.
 /// Started as several processes (torchrun, srun, or RANK and WORLD_SIZE in the environment), they train each network
 /// together; the first one does all the rest.
 #pragma once

@@ -6,6 +6,8 @@
 #include <pam/core/atomic_file.hpp>
 #include <pam/core/error.hpp>
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <cerrno>
@@ -23,8 +25,8 @@ namespace {
 
 /// What may differ between any run and its continuation: none of it changes what is learnt, but for the rounding of
 /// another device or number of threads.
-constexpr std::array kMachineOptions{"resume",  "overwrite", "allow_changes", "out",  "device",  "threads",
-                                     "workers", "worst",     "layout",        "nets", "timeout", "fgsm"};
+constexpr std::array kMachineOptions{"resume", "overwrite", "allow_changes", "out",  "device",  "threads", "workers",
+                                     "worst",  "layout",    "tensorboard",   "nets", "timeout", "fgsm"};
 /// What `fit` lets differ on request.
 constexpr std::array kChangeable{"epochs", "schedule", "optimizer", "clip_norm", "patience", "precision"};
 /// What one that begins afresh removes of the older run (or comparison) and of its networks.
@@ -118,7 +120,8 @@ void forget_run(const std::filesystem::path& out) {
     for (const auto& file : std::filesystem::directory_iterator(cell)) {
       const auto name = file.path().filename().string();
       const auto starts = [&](const char* word) { return name.rfind(word, 0) == 0; };
-      if (starts("last.") || starts("best.") || starts("metrics.")) std::filesystem::remove(file.path());
+      const bool learnt = starts("last.") || starts("best.") || starts("metrics.");
+      if (learnt || starts("events.out.tfevents.")) std::filesystem::remove(file.path());
     }
   }
   for (const auto* name : kResults) {

@@ -34,7 +34,7 @@ void check_run_folder(const RunFolder& run);
 /// `out`, and files that are no run's, are left alone.
 void forget_run(const std::filesystem::path& out);
 
-/// Keeps a fingerprint of each of `files` in `folder`/data.json, where the run begins; returns a notice of how they
+/// Keeps a fingerprint of each of `files` in `folder`/data.json, where the run begins; returns a warning of how they
 /// differ from those that a run that goes on (`resume`) was begun with, or nothing.
 std::string keep_data(const std::filesystem::path& folder, const std::vector<FileFingerprint>& files, bool resume);
 

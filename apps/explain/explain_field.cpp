@@ -8,6 +8,8 @@
 #include <pam/kernels/upsample.hpp>
 #include <pam/nets/receptive_field.hpp>
 
+#include <fmt/format.h>
+
 #include <functional>
 #include <utility>
 

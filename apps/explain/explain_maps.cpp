@@ -6,6 +6,8 @@
 #include <pam/core/inspect.hpp>
 #include <pam/inference/predict_planes.hpp>
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 namespace pam::apps {
@@ -107,7 +109,7 @@ torch::Tensor heat_over(const torch::Tensor& shown, const torch::Tensor& map, co
   plain.scale = 1;
   const auto image = plain_picture(shown, plain).to(torch::kFloat);
   const auto heat = heat_colours(map).to(torch::kFloat);
-  return pam::detail::finished(image * 0.4 + heat * 0.6, view);
+  return finish_picture(image * 0.4 + heat * 0.6, view);
 }
 
 }  // namespace

@@ -5,10 +5,14 @@
 /// wide tables scroll and are reached by keyboard.
 #pragma once
 
+#include "report/html_escaped.hpp"
+#include "report/html_style.hpp"
+
 #include <pam/core/atomic_file.hpp>
 #include <pam/core/error.hpp>
-#include "report/html_style.hpp"
 #include <pam/report/table.hpp>
+
+#include <fmt/format.h>
 
 #include <cstdint>
 #include <filesystem>
@@ -17,53 +21,7 @@
 #include <utility>
 #include <vector>
 
-namespace pam {
-
-/// `text` for an element's content or a quoted attribute: & < > " ' escaped, control characters (which HTML forbids)
-/// and bytes that are not UTF-8 replaced by U+FFFD.
-[[nodiscard]] inline std::string html_escaped(std::string_view text) {
-  std::string out;
-  const auto continuation = [&](std::size_t at) {
-    return at < text.size() && (static_cast<unsigned char>(text[at]) & 0xC0) == 0x80;
-  };
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const auto c = static_cast<unsigned char>(text[i]);
-    const std::size_t more = c < 0x80                ? 0
-                             : c >= 0xC2 && c < 0xE0 ? 1
-                             : c >= 0xE0 && c < 0xF0 ? 2
-                             : c >= 0xF0 && c < 0xF5 ? 3
-                                                     : 9;
-    bool whole = more < 9;
-    for (std::size_t k = 1; whole && k <= more; ++k) whole = continuation(i + k);
-    if (!whole || (c < 0x20 && c != '\n' && c != '\t') || c == 0x7F) {
-      out += "\xEF\xBF\xBD";
-    } else if (more > 0) {
-      out += text.substr(i, more + 1);
-      i += more;
-    } else {
-      switch (c) {
-        case '&':
-          out += "&amp;";
-          break;
-        case '<':
-          out += "&lt;";
-          break;
-        case '>':
-          out += "&gt;";
-          break;
-        case '"':
-          out += "&quot;";
-          break;
-        case '\'':
-          out += "&#39;";
-          break;
-        default:
-          out += static_cast<char>(c);
-      }
-    }
-  }
-  return out;
-}
+namespace pam::apps {
 
 /// RFC 4648 base64 with padding.
 [[nodiscard]] inline std::string base64(std::string_view bytes) {
@@ -217,4 +175,4 @@ class HtmlPage {
   std::vector<std::string> sections_;
 };
 
-}  // namespace pam
+}  // namespace pam::apps

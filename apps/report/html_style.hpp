@@ -2,7 +2,7 @@
 /// The look of pam's HTML reports, and the legend of their overlays. Plain CSS, embedded in every page.
 #pragma once
 
-namespace pam {
+namespace pam::apps {
 
 /// System fonts, one accent, two colour schemes, room on wide screens, and sensible print.
 constexpr const char* kReportStyle = R"css(
@@ -63,4 +63,4 @@ constexpr const char* kOverlayLegendHtml = R"html(<ul class="legend" aria-label=
 </ul>
 )html";
 
-}  // namespace pam
+}  // namespace pam::apps

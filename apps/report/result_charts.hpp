@@ -3,42 +3,33 @@
 #pragma once
 
 #include "report/chart.hpp"
+
 #include <pam/report/network_result.hpp>
 
+#include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <limits>
 #include <string>
 #include <utility>
 #include <vector>
 
-namespace pam {
-
-namespace detail {
-
-template <typename Value>
-Series epoch_series(const NetworkResult& result, int colour, Mark mark, Value value) {
-  Series series{result.name, {}, {}, mark, {}, colour};
-  for (const auto& point : result.epochs) {
-    series.x.push_back(static_cast<double>(point.epoch));
-    series.y.push_back(value(point));
-  }
-  return series;
-}
-
-}  // namespace detail
+namespace pam::apps {
 
 /// The training loss of each network by epoch, on a logarithmic axis where it spans more than a factor of 20.
 [[nodiscard]] inline Chart loss_chart(const std::vector<NetworkResult>& results) {
   Chart chart{"Training loss", "epoch", "loss"};
   double low = std::numeric_limits<double>::infinity(), high = 0;
   for (std::size_t i = 0; i < results.size(); ++i) {
-    chart.series.push_back(detail::epoch_series(results[i], static_cast<int>(i), Mark::Line,
-                                                [](const EpochPoint& point) { return point.loss; }));
-    for (const double y : chart.series.back().y) {
-      if (!std::isfinite(y)) continue;
-      low = std::min(low, y);
-      high = std::max(high, y);
+    Series series{results[i].name, {}, {}, Mark::Line, {}, static_cast<int>(i)};
+    for (const auto& point : results[i].epochs) {
+      series.x.push_back(static_cast<double>(point.epoch));
+      series.y.push_back(point.loss);
+      if (!std::isfinite(point.loss)) continue;
+      low = std::min(low, point.loss);
+      high = std::max(high, point.loss);
     }
+    chart.series.push_back(std::move(series));
   }
   chart.log_y = low > 0 && high > 20 * low;
   if (!chart.log_y && low >= 0) chart.y_low = 0;
@@ -49,19 +40,20 @@ Series epoch_series(const NetworkResult& result, int colour, Mark mark, Value va
 [[nodiscard]] inline Chart validation_chart(const std::vector<NetworkResult>& results, const std::string& score) {
   Chart chart{"Validation", "epoch", score};
   for (std::size_t i = 0; i < results.size(); ++i) {
-    auto series = detail::epoch_series(results[i], static_cast<int>(i), Mark::Line, [](const EpochPoint& point) {
-      return point.validation.value_or(std::numeric_limits<double>::quiet_NaN());
-    });
-    if (std::any_of(series.y.begin(), series.y.end(), [](double y) { return std::isfinite(y); })) {
-      chart.series.push_back(std::move(series));
+    Series series{results[i].name, {}, {}, Mark::Line, {}, static_cast<int>(i)};
+    for (const auto& point : results[i].epochs) {
+      if (!point.validation) continue;  // not every epoch need be validated
+      series.x.push_back(static_cast<double>(point.epoch));
+      series.y.push_back(*point.validation);
     }
+    if (!series.x.empty()) chart.series.push_back(std::move(series));
   }
   chart.y_low = 0;
   chart.y_high = 1;
   return chart;
 }
 
-/// One point a case in a column a network; the columns are spread a little, by the case's position, so that equal
+/// One point per case in a column per network; the columns are spread a little, by the case's position, so that equal
 /// scores do not hide each other, and a case stands at the same place in every column.
 [[nodiscard]] inline Chart case_scatter(const std::vector<NetworkResult>& results,
                                         std::optional<double> CaseScores::*metric, const std::string& title,
@@ -82,4 +74,4 @@ Series epoch_series(const NetworkResult& result, int colour, Mark mark, Value va
   return chart;
 }
 
-}  // namespace pam
+}  // namespace pam::apps

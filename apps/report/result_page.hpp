@@ -4,9 +4,11 @@
 #pragma once
 
 #include "report/html.hpp"
-#include <pam/report/network_result.hpp>
 #include "report/result_charts.hpp"
 
+#include <pam/report/network_result.hpp>
+
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include <cstdint>
@@ -14,7 +16,7 @@
 #include <utility>
 #include <vector>
 
-namespace pam {
+namespace pam::apps {
 
 /// The pictures of one case: the image and what each network made of it.
 struct CasePictures {
@@ -59,14 +61,8 @@ inline std::vector<std::pair<std::string, std::string>> record_facts(const nlohm
   return facts;
 }
 
-inline void add_chart(HtmlPage& page, const Chart& chart, int& number, const std::string& alt,
-                      const std::string& caption) {
-  try {
-    auto svg = charts_svg({chart}, fmt::format("chart{}", ++number));
-    if (svg) page.chart(std::move(*svg), alt, caption);
-  } catch (const Error& error) {
-    page.notice(fmt::format("The chart \"{}\" is left out: {}", chart.title, error.what()));
-  }
+inline void add_chart(HtmlPage& page, const Chart& chart, const std::string& alt, const std::string& caption) {
+  if (auto svg = charts_svg({chart})) page.chart(std::move(*svg), alt, caption);
 }
 
 inline Table epoch_table(const NetworkResult& result) {
@@ -132,12 +128,10 @@ inline void add_pictures(HtmlPage& page, const ResultPage& content) {
   }
 }
 
-inline void add_training(HtmlPage& page, const ResultPage& content, int& charts) {
+inline void add_training(HtmlPage& page, const ResultPage& content) {
   page.section("Training");
-  if (!have_gnuplot()) page.notice(kNoGnuplot);
-  add_chart(page, loss_chart(content.results), charts, loss_in_words(content.results),
-            "Mean training loss of each epoch.");
-  add_chart(page, validation_chart(content.results, "score"), charts, "Validation score by epoch.",
+  add_chart(page, loss_chart(content.results), loss_in_words(content.results), "Mean training loss of each epoch.");
+  add_chart(page, validation_chart(content.results, "score"), "Validation score by epoch.",
             "Score on the validation cases after each epoch; higher is better.");
   for (const auto& note : content.training_notes) page.paragraph(note);
   for (const auto& result : content.results) {
@@ -147,21 +141,21 @@ inline void add_training(HtmlPage& page, const ResultPage& content, int& charts)
   }
 }
 
-inline void add_cases(HtmlPage& page, const ResultPage& content, int& charts) {
+inline void add_cases(HtmlPage& page, const ResultPage& content) {
   page.section("Cases");
   std::size_t most = 0;
   for (const auto& result : content.results) most = std::max(most, result.cases.size());
   if (most > 1) {
     auto iou = case_scatter(content.results, &CaseScores::iou, "IoU of each case", "IoU");
     iou.y_high = 1;
-    add_chart(page, iou, charts, scatter_in_words(content.results, "iou", "IoU"), "One point a case.");
+    add_chart(page, iou, scatter_in_words(content.results, "iou", "IoU"), "One point a case.");
     add_chart(page,
               case_scatter(content.results, &CaseScores::hd95_penalised, "HD95 (penalised) of each case",
                            content.results.front().distance_unit),
-              charts, scatter_in_words(content.results, "hd95_penalised", "HD95 (penalised)"),
+              scatter_in_words(content.results, "hd95_penalised", "HD95 (penalised)"),
               "One point a case; missed cases and false alarms count with the image's diagonal.");
   }
-  for (const auto& [caption, chart] : content.charts) add_chart(page, chart, charts, caption, caption);
+  for (const auto& [caption, chart] : content.charts) add_chart(page, chart, caption, caption);
   const auto table = case_table(content.results, "Every score of every case");
   if (table.rows().size() > 12) page.begin_details(fmt::format("All {} rows", table.rows().size()));
   page.table(table);
@@ -181,17 +175,15 @@ inline void add_record(HtmlPage& page, const ResultPage& content) {
 
 }  // namespace detail
 
-/// The page of `content`, not yet written. Charts are left out, with a notice, where gnuplot is missing
-/// or cannot draw: a page must not fail for a picture.
+/// The page of `content`, not yet written.
 [[nodiscard]] inline HtmlPage result_page(const ResultPage& content) {
   HtmlPage page(content.title, content.lead);
-  int charts = 0;
   detail::add_scores(page, content);
   detail::add_pictures(page, content);
-  detail::add_training(page, content, charts);
-  detail::add_cases(page, content, charts);
+  detail::add_training(page, content);
+  detail::add_cases(page, content);
   detail::add_record(page, content);
   return page;
 }
 
-}  // namespace pam
+}  // namespace pam::apps

@@ -6,6 +6,7 @@
 #include <pam/core/error.hpp>
 #include <pam/core/version.hpp>
 
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
@@ -22,7 +23,7 @@
 
 #include <unistd.h>
 
-namespace pam {
+namespace pam::apps {
 
 namespace detail {
 
@@ -155,7 +156,7 @@ struct FileFingerprint {
 /// The record of one run. Constructed when the run starts; `write` adds the time that has passed.
 class RunRecord {
  public:
-  /// `program` as called ("train_folder --demo"); `options` as JSON, every one of them.
+  /// `program` as called ("train --demo"); `options` as JSON, every one of them.
   RunRecord(std::string program, nlohmann::json options, std::uint64_t seed)
       : started_(std::chrono::system_clock::now()), steady_(std::chrono::steady_clock::now()) {
     json_ = {{"program", std::move(program)}, {"options", std::move(options)}, {"seed", seed},
@@ -200,4 +201,4 @@ class RunRecord {
   nlohmann::json json_;
 };
 
-}  // namespace pam
+}  // namespace pam::apps

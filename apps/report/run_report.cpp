@@ -5,8 +5,9 @@
 
 #include <pam/images/picture.hpp>
 
+#include <fmt/format.h>
+
 #include <algorithm>
-#include <iostream>
 #include <set>
 #include <utility>
 
@@ -46,7 +47,7 @@ std::string overlay_in_words(const std::string& net, const torch::Tensor& labels
                      count_text(count(right), "pixel"), count(missed), count(invented));
 }
 
-CasePictures case_pictures(const EvalCase& each, const std::vector<CellResult>& cells,
+CasePictures case_pictures(const EvalCase& each, const std::vector<RunResult>& cells,
                            const std::vector<torch::Tensor>& predictions) {
   CasePictures shown;
   shown.name = each.name;
@@ -73,7 +74,7 @@ CasePictures case_pictures(const EvalCase& each, const std::vector<CellResult>& 
 }
 
 /// Dice of each slice of one volume, a line a network: where along the axis a network fails.
-Chart slice_chart(const EvalCase& each, const std::vector<CellResult>& cells,
+Chart slice_chart(const EvalCase& each, const std::vector<RunResult>& cells,
                   const std::vector<torch::Tensor>& predictions) {
   Chart chart{"Dice of each slice", "slice", "Dice"};
   chart.y_low = 0;
@@ -96,7 +97,7 @@ Chart slice_chart(const EvalCase& each, const std::vector<CellResult>& cells,
 }
 
 /// Pictures of the worst cases, and the slice chart where there is one volume alone.
-void add_cases(ResultPage& page, const Task& task, std::int64_t worst, const std::vector<CellResult>& cells,
+void add_cases(ResultPage& page, const Task& task, std::int64_t worst, const std::vector<RunResult>& cells,
                const std::vector<std::filesystem::path>& folders) {
   const auto names = task.test->names();
   for (const auto& name : worst_cases(page.results, static_cast<std::size_t>(worst))) {
@@ -129,16 +130,7 @@ std::vector<Chart> curves(const std::vector<NetworkResult>& networks) {
   return {loss_chart(networks), validation_chart(networks, "mean Dice of the validation cases")};
 }
 
-bool draw_charts(const std::filesystem::path& path, const std::vector<Chart>& charts) {
-  try {
-    return write_charts(path, charts);
-  } catch (const Error& error) {
-    std::cerr << fmt::format("notice: {} is left out: {}\n", path.string(), error.what());
-    return false;
-  }
-}
-
-std::vector<Table> class_tables(const std::vector<CellResult>& cells) {
+std::vector<Table> class_tables(const std::vector<RunResult>& cells) {
   std::vector<Table> tables;
   const auto classes = cells.empty() ? std::size_t{0} : cells.front().classes.size();
   for (std::size_t c = 0; c < classes; ++c) {
@@ -152,7 +144,7 @@ std::vector<Table> class_tables(const std::vector<CellResult>& cells) {
   return tables;
 }
 
-void write_report(const Task& task, const ExperimentOptions& options, const std::vector<CellResult>& cells,
+void write_report(const Task& task, const ExperimentOptions& options, const std::vector<RunResult>& cells,
                   const std::vector<std::filesystem::path>& folders, const std::filesystem::path& path,
                   const nlohmann::json& record) {
   ResultPage page;

@@ -2,7 +2,7 @@
 /// Pictures, curves and the page of finished cells.
 #pragma once
 
-#include "engine/cell.hpp"
+#include "engine/training_run.hpp"
 #include "tasks/task.hpp"
 
 #include "report/result_page.hpp"
@@ -22,15 +22,11 @@ torch::Tensor overlay_sheet(const EvalCase& each, const std::vector<torch::Tenso
 /// Training loss and, where there was one, validation score of each network.
 std::vector<Chart> curves(const std::vector<NetworkResult>& networks);
 
-/// `write_charts`, but where the charts cannot be drawn, they are left out with a notice on standard error: a picture
-/// must not cost a finished training.
-bool draw_charts(const std::filesystem::path& path, const std::vector<Chart>& charts);
-
 /// The scores of each class of each network; empty for binary tasks.
-std::vector<Table> class_tables(const std::vector<CellResult>& cells);
+std::vector<Table> class_tables(const std::vector<RunResult>& cells);
 
 /// Writes the page of `cells`, whose folders are `folders`; predictions of the worst cases are read from there.
-void write_report(const Task& task, const ExperimentOptions& options, const std::vector<CellResult>& cells,
+void write_report(const Task& task, const ExperimentOptions& options, const std::vector<RunResult>& cells,
                   const std::vector<std::filesystem::path>& folders, const std::filesystem::path& path,
                   const nlohmann::json& record);
 

@@ -4,6 +4,8 @@
 #include "tasks/case_task.hpp"
 #include "tasks/paper_settings.hpp"
 
+#include <fmt/format.h>
+
 #include <utility>
 
 namespace pam::apps {
@@ -34,10 +36,10 @@ void check_options(const BratsData& options) {
 }
 
 /// BraTS 2023 numbers enhancing tumour 3: says so where the first case's labels look like that.
-void add_label_notice(Task& task, const CaseFiles& first) {
+void add_label_warning(Task& task, const CaseFiles& first) {
   try {
-    const auto notice = brats_label_notice(first);
-    if (!notice.empty()) add_notices(task, {notice});
+    const auto warning = brats_label_notice(first);
+    if (!warning.empty()) add_warnings(task, {warning});
   } catch (const Error&) {  // a file that cannot be read is case_task's to refuse or to skip
   }
 }
@@ -49,8 +51,8 @@ Task make_task(const BratsData& options, std::int64_t seed) {
                            options.label_values == kBratsEnhancing ? "Enhancing tumour" : "Segmentation", options.fold,
                            options.folds);
   task.data = options.data;
-  add_notices(task, found.notices);
-  if (options.label_values == kBratsEnhancing) add_label_notice(task, found.cases.front());
+  add_warnings(task, found.notices);
+  if (options.label_values == kBratsEnhancing) add_label_warning(task, found.cases.front());
   const auto split = split_cases(names_of(found.cases), options.folds, options.fold, 0, options.validation_share, seed,
                                  "give more cases, or fewer --folds");
   return case_task(std::move(task), found.cases, split, task_options(options));

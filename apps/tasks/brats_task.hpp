@@ -44,7 +44,7 @@ struct BratsData {
   }
 };
 
-/// train_brats, whose recipe is "brats".
+/// `train --task brats`.
 TrainingProgram<BratsData> brats_program();
 
 }  // namespace pam::apps

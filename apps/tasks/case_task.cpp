@@ -8,6 +8,8 @@
 #include <pam/data/ordered_workers.hpp>
 #include <pam/train/interrupt.hpp>
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <iostream>
 #include <memory>
@@ -19,8 +21,8 @@
 namespace pam::apps {
 namespace {
 
-constexpr std::int64_t kReaders = 2;        ///< threads that read cases
-constexpr std::size_t kNoticesInFull = 10;  ///< of a kind; 250 resampled cases need not be 250 lines
+constexpr std::int64_t kReaders = 2;         ///< threads that read cases
+constexpr std::size_t kWarningsInFull = 10;  ///< of a kind; 250 resampled cases need not be 250 lines
 
 std::string counted(std::size_t n, const std::string& noun) {
   return fmt::format("{} {}{}", n, noun, n == 1 ? "" : "s");
@@ -38,7 +40,7 @@ void after_case(std::int64_t done, std::int64_t total, const std::string& /*name
 
 /// What was seen while the cases were read.
 struct Reading {
-  std::vector<std::string> notices;
+  std::vector<std::string> warnings;
   std::vector<SkippedCase> skipped;
 };
 
@@ -69,16 +71,16 @@ std::shared_ptr<const SliceDataset> training_slices(const std::vector<CaseFiles>
         slices->size(), how.cases.labels.text());
   for (std::int64_t c = 1; c < how.cases.labels.classes(); ++c) {
     if (seen.count(c) > 0) continue;
-    reading.notices.push_back(fmt::format(
+    reading.warnings.push_back(fmt::format(
         "class {} of --label-values {} occurs in no training slice, so it cannot be learnt; do the label files hold "
         "other values?",
         c, how.cases.labels.text()));
   }
   for (const auto& each : slices->cases()) {
-    reading.notices.insert(reading.notices.end(), each.notices.begin(), each.notices.end());
+    reading.warnings.insert(reading.warnings.end(), each.notices.begin(), each.notices.end());
     if (each.used > 0) continue;
-    reading.notices.push_back(fmt::format("case {}: none of its {} slices is taken (--slices), so it trains nothing",
-                                          each.name, each.slices));
+    reading.warnings.push_back(fmt::format("case {}: none of its {} slices is taken (--slices), so it trains nothing",
+                                           each.name, each.slices));
   }
   reading.skipped.insert(reading.skipped.end(), slices->skipped().begin(), slices->skipped().end());
   return slices;
@@ -100,7 +102,7 @@ std::vector<CaseFiles> readable_cases(const std::vector<CaseFiles>& cases, std::
             each.image.size(0), channels);
       check(each.is_volume == volumes, "case {}: is a {}, the training cases are {}; train and test on one kind",
             each.name, each.is_volume ? "volume" : "picture", volumes ? "volumes" : "pictures");
-      reading.notices.insert(reading.notices.end(), each.notices.begin(), each.notices.end());
+      reading.warnings.insert(reading.warnings.end(), each.notices.begin(), each.notices.end());
       good.push_back(files);
     } catch (const Error& error) {
       if (!how.skip_bad) throw;
@@ -113,15 +115,15 @@ std::vector<CaseFiles> readable_cases(const std::vector<CaseFiles>& cases, std::
 
 /// Says what was seen, on standard error and in the task.
 void tell(const Reading& reading, Task& task) {
-  for (std::size_t i = 0; i < std::min(kNoticesInFull, reading.notices.size()); ++i) {
-    std::cerr << "notice: " << reading.notices[i] << "\n";
+  for (std::size_t i = 0; i < std::min(kWarningsInFull, reading.warnings.size()); ++i) {
+    std::cerr << "warning: " << reading.warnings[i] << "\n";
   }
-  if (reading.notices.size() > kNoticesInFull) {
-    std::cerr << fmt::format("notice: … and {} more of these\n", reading.notices.size() - kNoticesInFull);
+  if (reading.warnings.size() > kWarningsInFull) {
+    std::cerr << fmt::format("warning: … and {} more of these\n", reading.warnings.size() - kWarningsInFull);
   }
-  if (!reading.notices.empty()) {
+  if (!reading.warnings.empty()) {
     task.caveats.push_back(fmt::format("{} from reading the files; the first: {}.",
-                                       counted(reading.notices.size(), "notice"), reading.notices.front()));
+                                       counted(reading.warnings.size(), "warning"), reading.warnings.front()));
   }
   std::vector<std::string> names;
   for (const auto& each : reading.skipped) {
@@ -222,12 +224,19 @@ void add_volume_flags(OptionReader& reader) {
   reader.add_switch("--zero-non-finite", "zero_non_finite", "take NaN and infinity in images as 0");
 }
 
-void add_notices(Task& task, const std::vector<std::string>& notices) {
-  for (const auto& notice : notices) {
-    std::cerr << "notice: " << notice << "\n";
-    task.caveats.push_back(notice);
+namespace {
+
+void add_lines(Task& task, const char* kind, const std::vector<std::string>& lines) {
+  for (const auto& line : lines) {
+    std::cerr << kind << line << "\n";
+    task.caveats.push_back(line);
   }
 }
+
+}  // namespace
+
+void add_warnings(Task& task, const std::vector<std::string>& warnings) { add_lines(task, "warning: ", warnings); }
+void add_notes(Task& task, const std::vector<std::string>& notes) { add_lines(task, "note: ", notes); }
 
 void check_parts(std::int64_t folds, std::int64_t fold, double test_share, double validation_share) {
   const auto share = [](double value) { return value >= 0 && value < 1; };

@@ -54,12 +54,14 @@ void add_volume_flags(OptionReader& reader);
 /// The task of training on `split.train`, choosing the epoch by `split.validation` where there are such cases, and
 /// scoring `split.test`. `about` has the title, the data's place and what is to be said of them; the rest is filled in.
 /// Every case is read before it returns, so that a bad file is found now and not after hours of training; the training
-/// slices stay in memory. Notices go to standard error. Throws `Error`: no cases to train or to test on, a case that
+/// slices stay in memory. Warnings go to standard error. Throws `Error`: no cases to train or to test on, a case that
 /// cannot be read (unless `skip_bad`), no foreground, other channels in one case than in another.
 Task case_task(Task about, const std::vector<CaseFiles>& cases, const Split& split, const CaseTaskOptions& how);
 
-/// Says a finder's notices on standard error, and adds them to what the reader of the numbers must know.
-void add_notices(Task& task, const std::vector<std::string>& notices);
+/// Prints warnings on standard error, and adds them to what the reader of the numbers must know.
+void add_warnings(Task& task, const std::vector<std::string>& warnings);
+/// The same with what is as it should be, such as which city chooses the epoch.
+void add_notes(Task& task, const std::vector<std::string>& notes);
 
 /// Throws `Error` for folds or shares that leave nothing to train or to test on. With `folds` (0: none) `test_share` is
 /// not looked at, and `validation_share` is of the training cases.

@@ -7,6 +7,8 @@
 
 #include <pam/datasets/find_cityscapes.hpp>
 
+#include <fmt/format.h>
+
 #include <utility>
 
 namespace pam::apps {
@@ -48,7 +50,7 @@ Task make_task(const CityscapesData& options, std::int64_t /*seed*/) {
   const bool vehicles = options.label_values == kCityscapesVehicles;
   task.title = std::string(vehicles ? "Vehicles" : "Segmentation") + " on Cityscapes";
   task.data = options.data;
-  add_notices(task, found.notices);
+  add_notes(task, found.notices);
   if (!options.resize.empty() && !options.full_size) {
     task.caveats.push_back(fmt::format(
         "Scored at {} (height x width), which is what the networks see; distances are in its pixels.", options.resize));

@@ -15,7 +15,7 @@ namespace pam::apps {
 struct CityscapesData {
   std::string data;      ///< the folder with leftImg8bit/ and gtFine/
   std::string val_city;  ///< the training city held out for validation; empty: the last by name; "none"
-  std::string label_values = kCityscapesVehicles;  ///< foreground ids (images/labels.hpp); all else, void too: background
+  std::string label_values = kCityscapesVehicles;  ///< foreground ids (images/labels.hpp); all else: background
   std::string resize = "128x256";                  ///< height x width that the networks see
   bool full_size = false;  ///< score at 1024x2048, by enlarged predictions; else at `resize`, distances in its pixels
   bool skip_bad = false;   ///< leave out pictures that cannot be read, saying which
@@ -31,7 +31,7 @@ struct CityscapesData {
   }
 };
 
-/// train_cityscapes, whose recipe is "cityscapes".
+/// `train --task cityscapes`.
 TrainingProgram<CityscapesData> cityscapes_program();
 
 }  // namespace pam::apps

@@ -8,6 +8,8 @@
 #include <pam/datasets/find_cases.hpp>
 #include <pam/images/hemispheres.hpp>
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <filesystem>
 #include <regex>
@@ -90,32 +92,32 @@ Split split_folders(const std::vector<CaseFiles>& cases, Task& task) {
   return split;
 }
 
-/// Says which cases are in no part of a split file.
-void tell_unlisted(const std::vector<CaseFiles>& cases, const Split& split, const std::string& file, Task& task) {
+/// Warns of cases that are in no part of a split file.
+void warn_of_unlisted(const std::vector<CaseFiles>& cases, const Split& split, const std::string& file, Task& task) {
   const auto listed = names_in(split);
   std::vector<std::string> left;
   for (const auto& each : cases) {
     if (listed.count(each.name) == 0) left.push_back(each.name);
   }
   if (left.empty()) return;
-  add_notices(task, {fmt::format("{} of {} cases are in no part of {} and take no part: {}.", left.size(), cases.size(),
-                                 file, joined(left, ", "))});
+  add_warnings(task, {fmt::format("{} of {} cases are in no part of {} and take no part: {}.", left.size(),
+                                  cases.size(), file, joined(left, ", "))});
 }
 
-/// Says where pictures look like slices or frames of one patient or film (p1_s001.png, p1_s002.png), which a split by
+/// Warns where pictures look like slices or frames of one patient or film (p1_s001.png, p1_s002.png), which a split by
 /// file tears apart.
-void tell_slices(const std::vector<CaseFiles>& cases, Task& task) {
+void warn_of_slices(const std::vector<CaseFiles>& cases, Task& task) {
   static const std::regex slice("(.+)[_-](?:s|sl|slice|z|f|frame)[_-]?[0-9]+", std::regex::icase);
   std::set<std::string> wholes;
   for (const auto& each : cases) {
     std::smatch parts;
     if (is_nifti_name(each.images.front()) || !std::regex_match(each.name, parts, slice)) continue;
     if (wholes.insert(parts[1].str()).second) continue;
-    add_notices(task,
-                {fmt::format("The names {0}_… look like slices or frames of one case, but are split file by file, "
-                             "so that the test may hold what the training saw; keep them together with a split "
-                             "file (--split FILE.json).",
-                             parts[1].str())});
+    add_warnings(task,
+                 {fmt::format("The names {0}_… look like slices or frames of one case, but are split file by file, "
+                              "so that the test may hold what the training saw; keep them together with a split "
+                              "file (--split FILE.json).",
+                              parts[1].str())});
     return;
   }
 }
@@ -125,12 +127,12 @@ Split make_split(const FolderData& options, std::vector<CaseFiles>& cases, std::
   const auto kind = split_kind(options, cases);
   if (kind == "hemispheres") return split_hemispheres(cases);
   if (kind == "cases") {
-    tell_slices(cases, task);
+    warn_of_slices(cases, task);
     return split_cases(names_of(cases), options.folds, options.fold, options.test_share, options.validation_share, seed,
                        "give more cases, or try --split hemispheres for one brain");
   }
   auto split = kind == "folders" ? split_folders(cases, task) : split_by_lists(names_of(cases), read_split(kind));
-  if (kind != "folders") tell_unlisted(cases, split, kind, task);
+  if (kind != "folders") warn_of_unlisted(cases, split, kind, task);
   check(!split.train.empty() && !split.test.empty(),
         "--split {}: needs cases to train and cases to test, got {} and {}", kind, split.train.size(),
         split.test.size());

@@ -78,7 +78,7 @@ void check_folder_options(const FolderData& options);
 /// `seed` decides about the split.
 Task folder_task(const FolderData& options, std::int64_t seed);
 
-/// train_folder, whose recipe is "folder".
+/// `train`, or `train --task folder`.
 TrainingProgram<FolderData> folder_program();
 
 }  // namespace pam::apps

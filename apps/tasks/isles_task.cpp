@@ -4,6 +4,8 @@
 #include "tasks/case_task.hpp"
 #include "tasks/paper_settings.hpp"
 
+#include <fmt/format.h>
+
 #include <utility>
 
 namespace pam::apps {
@@ -38,7 +40,7 @@ Task make_task(const IslesData& options, std::int64_t seed) {
   task.title = fmt::format("Stroke lesions on {}", mri ? "ISLES'22" : "ISLES 2018");
   if (options.folds > 0) task.title += fmt::format(", fold {} of {}", options.fold, options.folds);
   task.data = options.data;
-  add_notices(task, found.notices);
+  add_notes(task, found.notices);
   if (!mri) {
     task.caveats.emplace_back(
         "ISLES 2018's 94 training cases are of 63 patients, and the download does not say whose are whose: the two "

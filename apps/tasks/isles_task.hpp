@@ -40,7 +40,7 @@ struct IslesData {
   }
 };
 
-/// train_isles, whose recipe is "isles".
+/// `train --task isles`.
 TrainingProgram<IslesData> isles_program();
 
 }  // namespace pam::apps

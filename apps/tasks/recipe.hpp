@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// `Recipe`: one of the training programs as data: the options that it takes, with its defaults, and how they become a
-/// task. `train_*` run a recipe once; `compare` runs it for every network, fold and repeat.
+/// `Recipe`: one of the tasks of `train` as data: the options that it takes, with its defaults, and how they become a
+/// `Task`. `train` runs a recipe once; `compare` runs it for every network, fold and repeat.
 #pragma once
 
 #include "engine/experiment_options.hpp"
@@ -29,5 +29,11 @@ std::vector<std::string> recipe_names();
 
 /// The recipe of that name; throws `Error`, with the nearest name, for any other.
 Recipe find_recipe(const std::string& name);
+
+/// The recipe that a command line of `train` is of: that of `--task`; else what the file of `--config` says, or with
+/// `--resume` the run in `--out`; else "folder". A configuration or run of the programs before `train`, which does not
+/// say it, is known by the options that it has. Throws `Error` for names that there are not, and where `--task` is not
+/// that of the run.
+std::string chosen_recipe(int argc, char** argv);
 
 }  // namespace pam::apps

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
-/// `Task`: what a training program gives the experiment engine (cell.hpp): batches to train on, cases to score, and how
-/// a prediction goes back to a file. The engine knows nothing of folders, modalities or splits.
+/// `Task`: what `train` gives the engine (training_run.hpp): batches to train on, cases to score, and how a prediction
+/// goes back to a file. The engine knows nothing of folders, modalities or splits.
 #pragma once
+
+#include "report/run_record.hpp"
 
 #include <pam/data/loader.hpp>
 #include <pam/images/nifti_geometry.hpp>
 #include <pam/report/overlay.hpp>
-#include "report/run_record.hpp"
 
 #include <nlohmann/json.hpp>
 

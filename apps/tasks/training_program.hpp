@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// `TrainingProgram`: a program that trains networks on one kind of data, from its options to its report. `train_*`
-/// run one from the command line; `compare` takes it as a `Recipe` (recipe.hpp).
+/// `TrainingProgram`: how networks are trained on one kind of data, from the options to the report. `train --task NAME`
+/// runs one from the command line; `compare` takes it as a `Recipe` (recipe.hpp).
 #pragma once
 
 #include "cli/option_reader.hpp"
@@ -11,6 +11,8 @@
 #include "tasks/recipe.hpp"
 #include "tasks/task.hpp"
 
+#include <fmt/format.h>
+
 #include <cstdint>
 #include <string>
 #include <utility>
@@ -20,8 +22,11 @@ namespace pam::apps {
 /// Everything that such a program can be told: about its data, and what all of them share.
 template <typename Data>
 struct TrainingOptions : Data, ExperimentOptions {
+  std::string task;  ///< the program's name; here so that a configuration says which options it holds
+
   template <typename Self, typename Visitor>
   static void visit(Self& self, Visitor&& field) {
+    field("task", self.task);
     Data::visit(self, field);
     ExperimentOptions::visit(self, field);
   }
@@ -29,7 +34,7 @@ struct TrainingOptions : Data, ExperimentOptions {
 
 template <typename Data>
 struct TrainingProgram {
-  std::string name;  ///< of the recipe; the program is train_<name>
+  std::string name;  ///< what --task calls it
   std::string help;  ///< one sentence
   TrainingOptions<Data> defaults;
   void (*add_flags)(OptionReader& reader);
@@ -41,7 +46,10 @@ struct TrainingProgram {
 /// flags of its own beforehand.
 template <typename Data, typename Base>
 int run_training(const TrainingProgram<Data>& program, CLI::App& app, int argc, char** argv, const Base& base) {
+  app.footer(fmt::format("These are the options of --task {}; for those of another: --task NAME --help. Tasks: {}.",
+                         program.name, joined(recipe_names(), ", ")));
   OptionReader reader(app);
+  reader.add<std::string>("--task", "task", "what is trained on: folder (the default), cityscapes, brats or isles");
   program.add_flags(reader);
   add_experiment_flags(reader);
   bool list_nets = false;
@@ -52,7 +60,10 @@ int run_training(const TrainingProgram<Data>& program, CLI::App& app, int argc, 
       return kDone;
     }
     TrainingOptions<Data> options = base();
+    options.task = program.name;
     reader.read(options);
+    pam::check(options.task == program.name, "task={}: these are options of the task {}; choose another with --task {}",
+               options.task, program.name, options.task);
     if (reader.printed(options)) return kDone;
     program.check(options);
     tune_process(options.threads);
@@ -63,7 +74,7 @@ int run_training(const TrainingProgram<Data>& program, CLI::App& app, int argc, 
 
 template <typename Data>
 int run_training(const TrainingProgram<Data>& program, int argc, char** argv) {
-  CLI::App app{program.help, "train_" + program.name};
+  CLI::App app{program.help, "train"};
   return run_training(program, app, argc, argv, [&] { return program.defaults; });
 }
 
@@ -78,6 +89,7 @@ Recipe recipe_of(const TrainingProgram<Data>& program) {
   Recipe recipe;
   recipe.name = program.name;
   recipe.defaults = options_to_json(program.defaults);
+  recipe.defaults["task"] = program.name;
   recipe.experiment = [read](const nlohmann::json& json) -> ExperimentOptions { return read(json); };
   recipe.make_task = [program, read](const nlohmann::json& json, std::int64_t split_seed) {
     const auto options = read(json);

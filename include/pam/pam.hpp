@@ -21,6 +21,7 @@
 #include <pam/core/clone.hpp>
 #include <pam/core/config.hpp>
 #include <pam/core/cuda_graph.hpp>
+#include <pam/core/duration_string.hpp>
 #include <pam/core/error.hpp>
 #include <pam/core/inspect.hpp>
 #include <pam/core/memory_format.hpp>
@@ -78,6 +79,7 @@
 #include <pam/nets/receptive_field.hpp>
 #include <pam/nets/unet.hpp>
 #include <pam/nets/zoo_nets.hpp>
+#include <pam/report/name_list.hpp>
 #include <pam/report/network_result.hpp>
 #include <pam/report/overlay.hpp>
 #include <pam/report/table.hpp>

@@ -31,8 +31,7 @@ double iou(const TempDir& folder) {
   return scores.at("cases").at(0).at("iou").get<double>();
 }
 
-TEST_CASE("Predictions that hold class numbers are scored against truths of other values, with a notice",
-          "[apps]") {
+TEST_CASE("Predictions that hold class numbers are scored against truths of other values, with a warning", "[apps]") {
   PAM_SKIP_WITHOUT("evaluate");
   const TempDir folder;
   write_mask(folder / "truth/a.nii.gz", 5, 73);
@@ -93,8 +92,7 @@ TEST_CASE("What predict writes is scored as it is, and results have a place befo
   CHECK(refused.out.empty());
 }
 
-TEST_CASE("Truths without a prediction are refused by name, or left out by name where that is asked for",
-          "[apps]") {
+TEST_CASE("Truths without a prediction are refused by name, or left out by name where that is asked for", "[apps]") {
   PAM_SKIP_WITHOUT("evaluate");
   const TempDir folder;
   for (const char* name : {"truth/a.nii.gz", "truth/trained.nii.gz", "pred/a.nii.gz"}) write_mask(folder / name, 5, 1);
@@ -110,7 +108,7 @@ TEST_CASE("Truths without a prediction are refused by name, or left out by name 
   CHECK(evaluate(folder, {"--predicted-only"}).code == 2);
 }
 
-TEST_CASE("Masks whose axes run to other sides are not scored voxel by voxel, others that lie apart with a notice",
+TEST_CASE("Masks whose axes run to other sides are not scored voxel by voxel, others that lie apart with a warning",
           "[apps]") {
   PAM_SKIP_WITHOUT("evaluate");
   const TempDir folder;
@@ -131,7 +129,7 @@ TEST_CASE("Masks whose axes run to other sides are not scored voxel by voxel, ot
   place("pred/a.nii.gz", 1, 50);
   const auto moved = evaluate(folder, {});
   REQUIRE(moved.code == 0);
-  CHECK_THAT(moved.err, Contains("notice: ") && Contains("pred/a.nii.gz: lies elsewhere in space than its truth"));
+  CHECK_THAT(moved.err, Contains("warning: ") && Contains("pred/a.nii.gz: lies elsewhere in space than its truth"));
 }
 
 }  // namespace apps_evaluate_test

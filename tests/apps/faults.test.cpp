@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
-/// train_folder under faults: kill -9 at random moments (PAM_KILLS says how many; default 5), a disk that is full, and
+/// train under faults: kill -9 at random moments (PAM_KILLS says how many; default 5), a disk that is full, and
 /// a corrupt case. Skipped by name where the program was not built beside the tests.
 #include <pam/images/nifti.hpp>
-#include "report/gnuplot.hpp"
 
 #include "apps/program_runs.hpp"
 
@@ -20,8 +19,8 @@ using Catch::Contains;
 
 TEST_CASE("a training that is killed at random moments goes on to the weights and scores of an unbroken one",
           "[apps]") {
-  PAM_SKIP_WITHOUT("train_folder");
-  const auto program = program_named("train_folder");
+  PAM_SKIP_WITHOUT("train");
+  const auto program = program_named("train");
   const char* wanted = std::getenv("PAM_KILLS");
   const int kills = wanted != nullptr ? std::atoi(wanted) : 5;
   TempDir folder;
@@ -63,10 +62,9 @@ TEST_CASE("a training that is killed at random moments goes on to the weights an
                            whole);
 }
 
-TEST_CASE("a full disk during a checkpoint ends with a sentence, keeps the old one, and the run can go on",
-          "[apps]") {
-  PAM_SKIP_WITHOUT("train_folder");
-  const auto program = program_named("train_folder");
+TEST_CASE("a full disk during a checkpoint ends with a sentence, keeps the old one, and the run can go on", "[apps]") {
+  PAM_SKIP_WITHOUT("train");
+  const auto program = program_named("train");
   TempDir folder;
   make_pictures(folder, 4);
   const auto arguments = small_training(folder, "run", {"--epochs", "120", "--resume"});
@@ -118,14 +116,14 @@ class SmallDisk {
 };
 
 TEST_CASE("a disk without space ends a training with a sentence, and nothing half-written is left", "[apps]") {
-  PAM_SKIP_WITHOUT("train_folder");
+  PAM_SKIP_WITHOUT("train");
   TempDir folder;
   make_pictures(folder, 4);
   // The first state does not fit; the second one, which holds AdamW's moments beside it, does not.
   for (const char* size : {"64k", "900k"}) {
     const SmallDisk disk(folder / "disk", size);
     if (!disk.mounted()) PAM_SKIP("no file system can be mounted here (it takes root)");
-    const auto end = run_program_with(program_named("train_folder"), small_training(folder, "disk/run"));
+    const auto end = run_program_with(program_named("train"), small_training(folder, "disk/run"));
     INFO(size << ": " << end.err);
     REQUIRE(end.code == 2);
     REQUIRE_THAT(end.err, Contains("No space left on device") && Contains("free some space"));
@@ -137,32 +135,9 @@ TEST_CASE("a disk without space ends a training with a sentence, and nothing hal
   }
 }
 
-TEST_CASE("a temporary folder that is full or missing costs the charts, with a notice, and not the training",
-          "[apps]") {
-  PAM_SKIP_WITHOUT("train_folder");
-  if (!have_gnuplot()) PAM_SKIP(kNoGnuplot);
-  TempDir folder;
-  make_pictures(folder, 4);
-  const auto train_with = [&](const std::string& out, const std::filesystem::path& temporary) {
-    const auto end = run_program_with(program_named("train_folder"), small_training(folder, out, {"--epochs", "2"}),
-                                      {{"TMPDIR", temporary.string()}});
-    INFO(end.err);
-    REQUIRE(end.code == 0);
-    REQUIRE_THAT(end.err, Contains("curves.svg is left out") && Contains("set TMPDIR"));
-    REQUIRE_FALSE(std::filesystem::exists(folder / out / "curves.svg"));
-    const auto html = text_of(folder / out / "report.html");
-    REQUIRE_THAT(html, Contains("is left out") && Contains("</html>") && !Contains("<svg"));
-    REQUIRE(std::filesystem::exists(folder / out / "unet" / "scores.json"));
-  };
-  train_with("missing", folder / "none");
-  const SmallDisk disk(folder / "disk", "8k");  // room for the script, not for the drawing
-  if (!disk.mounted()) PAM_SKIP("no file system can be mounted here (it takes root)");
-  train_with("full", folder / "disk");
-}
-
 TEST_CASE("a truncated training case is named, and left out with --skip-bad alone", "[apps]") {
-  PAM_SKIP_WITHOUT("train_folder");
-  const auto program = program_named("train_folder");
+  PAM_SKIP_WITHOUT("train");
+  const auto program = program_named("train");
   TempDir folder;
   for (const char* name : {"images", "labels"}) std::filesystem::create_directories(folder / name);
   for (int i = 0; i < 4; ++i) {
@@ -194,8 +169,8 @@ TEST_CASE("a truncated training case is named, and left out with --skip-bad alon
 }
 
 TEST_CASE("a run that begins afresh and is killed leaves nothing of the older one to go on with", "[apps]") {
-  PAM_SKIP_WITHOUT("train_folder");
-  const auto program = program_named("train_folder");
+  PAM_SKIP_WITHOUT("train");
+  const auto program = program_named("train");
   TempDir folder;
   make_pictures(folder, 5);
   const auto with = [&](const std::vector<std::string>& more) {

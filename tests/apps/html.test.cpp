@@ -2,6 +2,8 @@
 /// The HTML page: well-formed to a parser that is not ours, escaped, self-contained, and usable by keyboard and ear.
 #include "report/html.hpp"
 
+#include <pam/report/overlay.hpp>
+
 #include "support/catch.hpp"
 #include "support/files.hpp"
 
@@ -10,6 +12,7 @@
 
 namespace apps_html_test {
 using namespace pam;
+using namespace pam::apps;
 
 HtmlPage page_with(const std::string& name) {
   HtmlPage page(name, name);
@@ -19,6 +22,13 @@ HtmlPage page_with(const std::string& name) {
   page.section("Pictures").overlay_legend().figures({{"png bytes", name, name}});
   page.begin_details(name).table(table).end_details();
   return page.chart("<svg xmlns=\"http://www.w3.org/2000/svg\"></svg>", name, name);
+}
+
+TEST_CASE("The legend's colours are the overlay's", "[apps]") {
+  const std::string legend = kOverlayLegendHtml;
+  for (const auto& colour : {kTruePositiveColour, kFalseNegativeColour, kFalsePositiveColour}) {
+    REQUIRE(legend.find(fmt::format("#{:02x}{:02x}{:02x}", colour[0], colour[1], colour[2])) != std::string::npos);
+  }
 }
 
 TEST_CASE("base64 gives the vectors of RFC 4648, section 10", "[apps]") {
@@ -61,8 +71,7 @@ TEST_CASE("The page is self-contained and forbids scripts and outside references
   REQUIRE(html.find("src=\"data:image/png;base64,cG5nIGJ5dGVz\"") != std::string::npos);
 }
 
-TEST_CASE("Python's parser finds balanced elements, captions, scopes, alternative texts and working links",
-          "[apps]") {
+TEST_CASE("Python's parser finds balanced elements, captions, scopes, alternative texts and working links", "[apps]") {
   test::TempDir folder;
   page_with("a <b> & \"c\"").write(folder / "page.html");
   std::ofstream(folder / "check.py") << R"py(

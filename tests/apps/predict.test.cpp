@@ -148,7 +148,7 @@ TEST_CASE("pictures of any size give PNG of that size; the preparation in the we
 
 TEST_CASE("predict gives the masks that the run itself gave, padding of smaller cases included", "[apps]") {
   PAM_SKIP_WITHOUT("predict");
-  PAM_SKIP_WITHOUT("train_folder");
+  PAM_SKIP_WITHOUT("train");
   const TempDir folder;
   for (const char* name : {"images", "labels"}) std::filesystem::create_directories(folder / name);
   for (std::int64_t i = 0; i < 4; ++i) {
@@ -164,7 +164,7 @@ TEST_CASE("predict gives the masks that the run itself gave, padding of smaller 
   std::ofstream(folder / "split.json") << R"({"train": ["c1", "c2", "c3"], "test": ["c0"]})";
   const auto run = folder / "run";
   const auto trained = test::run_program_with(
-      test::program_named("train_folder"),
+      test::program_named("train"),
       {"--data", folder.path().string(), "--label-values", "1", "--split", (folder / "split.json").string(), "--nets",
        "unet", "--width", "4", "--epochs", "3", "--threads", "1", "--out", run.string()});
   INFO(trained.err);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// train_folder as two processes that train together on loopback, and its robustness table.
+/// train as two processes that train together on loopback, and its robustness table.
 /// Skipped by name where the program was not built beside the tests, or without gloo.
 #include <pam/train/distributed/process_group.hpp>
 
@@ -33,8 +33,8 @@ std::vector<std::string> files_below(const std::filesystem::path& folder) {
 }
 
 TEST_CASE("FGSM's robustness table stands apart from the clean scores, which it does not change", "[apps]") {
-  PAM_SKIP_WITHOUT("train_folder");
-  const auto program = program_named("train_folder");
+  PAM_SKIP_WITHOUT("train");
+  const auto program = program_named("train");
   TempDir folder;
   make_pictures(folder, 4);
   // rfna, too: it is reversed, and its smallest side of 65 asks for padding.
@@ -88,18 +88,18 @@ Variables rank_of_two(int rank, int port) {
 
 std::vector<ProgramEnd> run_two(const std::vector<std::string>& arguments) {
   const int port = free_port();
-  ProgramRun first(program_named("train_folder"), arguments, rank_of_two(0, port));
-  ProgramRun second(program_named("train_folder"), arguments, rank_of_two(1, port));
+  ProgramRun first(program_named("train"), arguments, rank_of_two(0, port));
+  ProgramRun second(program_named("train"), arguments, rank_of_two(1, port));
   return {first.wait(), second.wait()};
 }
 
 TEST_CASE("two processes train together: the first writes and prints all that one would, the second nothing",
           "[apps]") {
-  PAM_SKIP_WITHOUT("train_folder");
+  PAM_SKIP_WITHOUT("train");
   TempDir folder;
   make_pictures(folder, 7);
   const std::vector<std::string> more{"--nets", "unet", "fpa", "--validation-share", "0.3", "--fgsm", "0.1"};
-  const auto one = run_program_with(program_named("train_folder"), small_training(folder, "one", more));
+  const auto one = run_program_with(program_named("train"), small_training(folder, "one", more));
   INFO(one.err);
   REQUIRE(one.code == 0);
   const auto two = run_two(small_training(folder, "two", more));
@@ -131,17 +131,16 @@ TEST_CASE("two processes train together: the first writes and prints all that on
   }
 }
 
-TEST_CASE("two processes are interrupted by the Ctrl-C of one and go on to the weights of an unbroken run",
-          "[apps]") {
-  PAM_SKIP_WITHOUT("train_folder");
+TEST_CASE("two processes are interrupted by the Ctrl-C of one and go on to the weights of an unbroken run", "[apps]") {
+  PAM_SKIP_WITHOUT("train");
   TempDir folder;
   make_pictures(folder, 5);
   const auto arguments = small_training(folder, "run", {"--epochs", "30"});
   const auto unbroken = run_two(small_training(folder, "unbroken", {"--epochs", "30"}));
   REQUIRE(unbroken[0].code == 0);
   const int port = free_port();
-  ProgramRun first(program_named("train_folder"), arguments, rank_of_two(0, port));
-  ProgramRun second(program_named("train_folder"), arguments, rank_of_two(1, port));
+  ProgramRun first(program_named("train"), arguments, rank_of_two(0, port));
+  ProgramRun second(program_named("train"), arguments, rank_of_two(1, port));
   const auto metrics = folder / "run" / "unet" / "metrics.jsonl";
   REQUIRE(wait_until(first, [&] { return text_of(metrics).size() > 300; }));
   if (first.over() || second.over()) PAM_SKIP("the run was over before the interrupt could be sent");
@@ -156,7 +155,7 @@ TEST_CASE("two processes are interrupted by the Ctrl-C of one and go on to the w
 }
 
 TEST_CASE("a process that is killed, or hangs, ends the other with code 2 and a sentence", "[apps]") {
-  PAM_SKIP_WITHOUT("train_folder");
+  PAM_SKIP_WITHOUT("train");
   TempDir folder;
   make_pictures(folder, 5);
   const auto metrics = [&](const char* run) { return text_of(folder / run / "unet" / "metrics.jsonl"); };
@@ -166,8 +165,8 @@ TEST_CASE("a process that is killed, or hangs, ends the other with code 2 and a 
       const auto name = fmt::format("run{}{}", signal, victim);
       const int port = free_port();
       const auto arguments = small_training(folder, name, {"--epochs", "100000", "--timeout", "2"});
-      ProgramRun first(program_named("train_folder"), arguments, rank_of_two(0, port));
-      ProgramRun second(program_named("train_folder"), arguments, rank_of_two(1, port));
+      ProgramRun first(program_named("train"), arguments, rank_of_two(0, port));
+      ProgramRun second(program_named("train"), arguments, rank_of_two(1, port));
       REQUIRE(wait_until(first, [&] { return metrics(name.c_str()).size() > 100; }));
       const auto begin = std::chrono::steady_clock::now();
       (victim == 0 ? first : second).send(signal);
@@ -183,10 +182,10 @@ TEST_CASE("a process that is killed, or hangs, ends the other with code 2 and a 
 }
 
 TEST_CASE("processes without a partner, and more processes than training cases, end with a sentence", "[apps]") {
-  PAM_SKIP_WITHOUT("train_folder");
+  PAM_SKIP_WITHOUT("train");
   TempDir folder;
   make_pictures(folder, 2);  // one trains, one tests
-  const auto alone = run_program_with(program_named("train_folder"), small_training(folder, "run", {"--timeout", "1"}),
+  const auto alone = run_program_with(program_named("train"), small_training(folder, "run", {"--timeout", "1"}),
                                       rank_of_two(0, free_port()));
   REQUIRE(alone.code == 2);
   REQUIRE_THAT(alone.err, Contains("process 0 of 2") && Contains("meeting the other processes"));
@@ -194,7 +193,7 @@ TEST_CASE("processes without a partner, and more processes than training cases, 
     REQUIRE(end.code == 2);
     REQUIRE_THAT(end.err, Contains("1 training cases for 2 processes"));
   }
-  const auto wrong = run_program_with(program_named("train_folder"), small_training(folder, "run"), {{"RANK", "0"}});
+  const auto wrong = run_program_with(program_named("train"), small_training(folder, "run"), {{"RANK", "0"}});
   REQUIRE(wrong.code == 2);
   REQUIRE_THAT(wrong.err, Contains("RANK but not WORLD_SIZE"));
 }

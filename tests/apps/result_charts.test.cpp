@@ -6,6 +6,7 @@
 
 namespace apps_result_charts_test {
 using namespace pam;
+using namespace pam::apps;
 
 NetworkResult trained(const std::string& name, const std::vector<double>& losses) {
   NetworkResult result;
@@ -19,7 +20,7 @@ NetworkResult trained(const std::string& name, const std::vector<double>& losses
   return result;
 }
 
-TEST_CASE("The loss chart has a line a network, and a log axis only where the loss spans a factor of twenty",
+TEST_CASE("The loss chart has a line per network, and a log axis only where the loss spans a factor of twenty",
           "[apps]") {
   auto chart = loss_chart({trained("unet", {0.5, 0.4}), trained("fpa", {0.6, 0.3, 0.2})});
   REQUIRE(chart.series.size() == 2);
@@ -37,8 +38,8 @@ TEST_CASE("The validation chart leaves out networks that were not validated", "[
   const auto chart = validation_chart({trained("unet", {0.5}), validated}, "IoU");
   REQUIRE(chart.series.size() == 1);
   REQUIRE(chart.series[0].name == "fpa");
-  REQUIRE(std::isnan(chart.series[0].y[0]));
-  REQUIRE(chart.series[0].y[1] == 0.8);
+  REQUIRE(chart.series[0].x == std::vector<double>{2});  // the first epoch was not validated
+  REQUIRE(chart.series[0].y == std::vector<double>{0.8});
   REQUIRE(chart.series[0].colour == 1);  // the network's colour in every chart
 }
 

@@ -12,6 +12,7 @@
 
 namespace apps_result_page_test {
 using namespace pam;
+using namespace pam::apps;
 
 ResultPage example() {
   ResultPage page;
@@ -46,7 +47,7 @@ ResultPage example() {
     page.pictures.push_back({name, {{png, "the image", "image"}, {png, "unet on " + name, "unet"}}, 2});
   page.record = {{"seed", 7}, {"versions", {{"pam", "0.1.0"}}}, {"options", {{"hidden", 1}}}};
   page.options = {{"epochs", 3}};
-  page.command = "train_folder --demo";
+  page.command = "train --demo";
   return page;
 }
 
@@ -54,30 +55,17 @@ TEST_CASE("The report holds scores, five worst cases, curves, every case and the
   const auto html = result_page(example()).html();
   for (const char* part :
        {"Three &lt;b&gt;networks", "one subject is no study", "1,234,567", "case 13", "unet on case 4", "versions: pam",
-        "&quot;epochs&quot;: 3", "train_folder --demo", "missed (1): case 0", "HD95 pen."}) {
+        "&quot;epochs&quot;: 3", "train --demo", "missed (1): case 0", "HD95 pen."}) {
     INFO(part);
     REQUIRE(html.find(part) != std::string::npos);
   }
   REQUIRE(html.find("unet on case 5") == std::string::npos);  // five, not six
   REQUIRE(html.find("hidden") == std::string::npos);          // options stand once, in their own box
-  if (have_gnuplot()) {
-    for (const char* part : {"Training loss by epoch. unet: from 1.0000 to 0.3333 in 3 epochs.", "IoU of each case",
-                             "aria-label=\"Validation score by epoch.\""}) {
-      INFO(part);
-      REQUIRE(html.find(part) != std::string::npos);
-    }
-  } else {
-    REQUIRE(html.find("gnuplot is not installed") != std::string::npos);
+  for (const char* part : {"Training loss by epoch. unet: from 1.0000 to 0.3333 in 3 epochs.", "IoU of each case",
+                           "aria-label=\"Validation score by epoch.\""}) {
+    INFO(part);
+    REQUIRE(html.find(part) != std::string::npos);
   }
-}
-
-TEST_CASE("A chart that cannot be drawn is left out with a notice, and the page is whole", "[apps]") {
-  if (!have_gnuplot()) PAM_SKIP(kNoGnuplot);
-  test::TempDir folder;
-  const test::Variable missing("TMPDIR", (folder / "none").string());
-  const auto html = result_page(example()).html();
-  REQUIRE_THAT(html, Catch::Contains("The chart &quot;Training loss&quot; is left out") && Catch::Contains("TMPDIR"));
-  REQUIRE_THAT(html, Catch::Contains("IoU of each case") && Catch::Contains("</html>"));
 }
 
 TEST_CASE("A report of nothing is still a page", "[apps]") {
@@ -108,7 +96,7 @@ TEST_CASE("Chromium lays the report out without a script, an error or a sideways
   REQUIRE(count("<h2") == 5);
   REQUIRE(count("<img ") == 10);
   REQUIRE(count("scope=\"row\"") >= 30);
-  REQUIRE(count("<svg ") == (have_gnuplot() ? 4 : 0));
+  REQUIRE(count("<svg ") == 4);
   const auto picture = folder / "page.png";
   REQUIRE(run(fmt::format("--window-size=1200,3000 --screenshot={}", picture.string())) == 0);
   const auto shot = cv::imread(picture.string());

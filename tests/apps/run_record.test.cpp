@@ -9,6 +9,7 @@
 
 namespace apps_run_record_test {
 using namespace pam;
+using namespace pam::apps;
 using test::TempDir;
 
 std::filesystem::path put(const std::filesystem::path& path, const std::string& content) {
@@ -20,7 +21,7 @@ std::filesystem::path put(const std::filesystem::path& path, const std::string& 
 TEST_CASE("A run record holds options, seed, versions, machine, data and time", "[apps]") {
   TempDir folder;
   const auto data = put(folder / "a.nii", "voxels");
-  RunRecord record("train_folder --demo", {{"width", 16}}, 7);
+  RunRecord record("train --demo", {{"width", 16}}, 7);
   record.data({data}, "one volume").set("note", "smoke test");
   record.write(folder / "run.json");
   const auto json = nlohmann::json::parse(std::ifstream(folder / "run.json"));

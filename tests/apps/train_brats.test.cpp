@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// train_brats on phantoms in the official layout. Skipped by name where it was not built beside the tests.
+/// train --task brats on phantoms in the official layout. Skipped by name where it was not built beside the tests.
 #include <pam/images/nifti.hpp>
 
 #include "apps/trainer_checks.hpp"
@@ -13,10 +13,11 @@ using test::Trainer;
 /// Cases 1, 2, 4, 5 in HGG; 3 and 6 in LGG.
 void make_phantom(const Trainer& trainer) { write_brats_phantom(trainer.data(), {6, {72, 68}, 4}); }
 
-TEST_CASE("train_brats scores every slice of each high-grade case of a fold, and each case in one fold", "[apps]") {
-  PAM_SKIP_WITHOUT("train_brats");
+TEST_CASE("train --task brats scores every slice of each high-grade case of a fold, and each case in one fold",
+          "[apps]") {
+  PAM_SKIP_WITHOUT("train");
   const TempDir folder;
-  const Trainer trainer("train_brats", folder);
+  const Trainer trainer("brats", folder);
   make_phantom(trainer);
   std::set<std::string> all;
   for (const char* fold : {"0", "1"}) {
@@ -51,10 +52,10 @@ TEST_CASE("train_brats scores every slice of each high-grade case of a fold, and
   REQUIRE_THAT(table, Contains("Enhancing tumour on BRATS, fold 1 of 2") && Contains("low-grade ones left out"));
 }
 
-TEST_CASE("train_brats has the paper's task by default, and its options go through a file unchanged", "[apps]") {
-  PAM_SKIP_WITHOUT("train_brats");
+TEST_CASE("train --task brats has the paper's task by default, and its options go through a file unchanged", "[apps]") {
+  PAM_SKIP_WITHOUT("train");
   const TempDir folder;
-  const Trainer trainer("train_brats", folder);
+  const Trainer trainer("brats", folder);
   const auto config = trainer.defaults();
   test::check_common_defaults(config);
   REQUIRE(config["modalities"] == nlohmann::json({"t1", "t1ce", "t2", "flair"}));
@@ -67,11 +68,11 @@ TEST_CASE("train_brats has the paper's task by default, and its options go throu
       {"--data", "there", "--fold", "3", "--slices", "brain", "--modalities", "flair", "t1ce", "--lr", "0.1"});
 }
 
-TEST_CASE("train_brats refuses what no data could make good, and an absent data set by saying where it is had",
+TEST_CASE("train --task brats refuses what no data could make good, and an absent data set by saying where it is had",
           "[apps]") {
-  PAM_SKIP_WITHOUT("train_brats");
+  PAM_SKIP_WITHOUT("train");
   const TempDir folder;
-  const Trainer trainer("train_brats", folder);
+  const Trainer trainer("brats", folder);
   trainer.refuses({}, {"no such folder", "registering", "synapse", "HGG"});
   trainer.refuses({"--data", ""}, {"--data", "HGG"});
   trainer.refuses({"--fold", "5"}, {"--fold 5", "0 to 4"});
@@ -86,9 +87,9 @@ TEST_CASE("train_brats refuses what no data could make good, and an absent data 
 
 TEST_CASE("A damaged case is named before anything trains, and left out only with --skip-bad, which the table says",
           "[apps]") {
-  PAM_SKIP_WITHOUT("train_brats");
+  PAM_SKIP_WITHOUT("train");
   const TempDir folder;
-  const Trainer trainer("train_brats", folder);
+  const Trainer trainer("brats", folder);
   make_phantom(trainer);
   const std::string name = "Brats18_PHA_004_1";
   test::truncate_file(trainer.data() / "HGG" / name / (name + "_t2.nii.gz"));

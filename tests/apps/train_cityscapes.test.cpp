@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// train_cityscapes on phantoms in the official layout. Skipped by name where it was not built beside the tests.
+/// train --task cityscapes on phantoms in the official layout. Skipped by name where it was not built beside the tests.
 #include "apps/trainer_checks.hpp"
 
 namespace apps_train_cityscapes_test {
@@ -18,11 +18,11 @@ std::int64_t foreground_of(const nlohmann::json& each) {
   return each["confusion"]["tp"].get<std::int64_t>() + each["confusion"]["fn"].get<std::int64_t>();
 }
 
-TEST_CASE("train_cityscapes finds vehicles on the official val/, at the networks' size or the pictures'",
+TEST_CASE("train --task cityscapes finds vehicles on the official val/, at the networks' size or the pictures'",
           "[apps]") {
-  PAM_SKIP_WITHOUT("train_cityscapes");
+  PAM_SKIP_WITHOUT("train");
   const TempDir folder;
-  const Trainer trainer("train_cityscapes", folder);
+  const Trainer trainer("cityscapes", folder);
   make_phantom(trainer);
   auto end = trainer.run({"--resize", "32x64", "--full-size", "--epochs", "2"});
   INFO(end.err);
@@ -59,11 +59,11 @@ TEST_CASE("train_cityscapes finds vehicles on the official val/, at the networks
   REQUIRE_THAT(test::text_of(trainer.out() / "table.md"), Contains("Scored at 32x64"));
 }
 
-TEST_CASE("train_cityscapes has the paper's task by default, and its options go through a file unchanged",
+TEST_CASE("train --task cityscapes has the paper's task by default, and its options go through a file unchanged",
           "[apps]") {
-  PAM_SKIP_WITHOUT("train_cityscapes");
+  PAM_SKIP_WITHOUT("train");
   const TempDir folder;
-  const Trainer trainer("train_cityscapes", folder);
+  const Trainer trainer("cityscapes", folder);
   const auto config = trainer.defaults();
   test::check_common_defaults(config);
   REQUIRE(config["resize"] == "128x256");
@@ -73,10 +73,10 @@ TEST_CASE("train_cityscapes has the paper's task by default, and its options go 
   trainer.round_trip({"--data", "there", "--val-city", "ulm", "--nets", "fpa", "aunet", "--full-size"});
 }
 
-TEST_CASE("train_cityscapes refuses bad options, and an absent data set by saying where it is had", "[apps]") {
-  PAM_SKIP_WITHOUT("train_cityscapes");
+TEST_CASE("train --task cityscapes refuses bad options, and an absent data set by saying where it is had", "[apps]") {
+  PAM_SKIP_WITHOUT("train");
   const TempDir folder;
-  const Trainer trainer("train_cityscapes", folder);
+  const Trainer trainer("cityscapes", folder);
   trainer.refuses({}, {"no such folder", "registering", "leftImg8bit"});
   trainer.refuses({"--resize", "256"}, {"--resize 256", "HEIGHTxWIDTH"});
   trainer.refuses({"--val-cty", "ulm"}, {"--val-cty", "did you mean --val-city?"});

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// train_isles on phantoms in the official layouts. Skipped by name where it was not built beside the tests.
+/// train --task isles on phantoms in the official layouts. Skipped by name where it was not built beside the tests.
 #include <pam/images/nifti.hpp>
 
 #include "apps/trainer_checks.hpp"
@@ -31,10 +31,10 @@ void write_isles22(const std::filesystem::path& root, int cases) {
   }
 }
 
-TEST_CASE("train_isles chooses the epoch on a tenth of ISLES 2018 and scores every slice of a fifth", "[apps]") {
-  PAM_SKIP_WITHOUT("train_isles");
+TEST_CASE("train --task isles chooses the epoch on a tenth of ISLES 2018 and scores every slice of a fifth", "[apps]") {
+  PAM_SKIP_WITHOUT("train");
   const TempDir folder;
-  const Trainer trainer("train_isles", folder);
+  const Trainer trainer("isles", folder);
   write_isles_phantom(trainer.data(), {10, {40, 44}, 3});
   const auto end = trainer.run({"--epochs", "2", "--crop", "48x40"});  // padded to 48 rows, cropped to 40 columns
   INFO(end.err);
@@ -50,10 +50,10 @@ TEST_CASE("train_isles chooses the epoch on a tenth of ISLES 2018 and scores eve
   REQUIRE(read_safetensors(trainer.out() / "unet" / "best.safetensors").tensors.front().second.size(1) == 4);
 }
 
-TEST_CASE("train_isles brings ISLES'22's modalities to the grid of the label, and says so", "[apps]") {
-  PAM_SKIP_WITHOUT("train_isles");
+TEST_CASE("train --task isles brings ISLES'22's modalities to the grid of the label, and says so", "[apps]") {
+  PAM_SKIP_WITHOUT("train");
   const TempDir folder;
-  const Trainer trainer("train_isles", folder);
+  const Trainer trainer("isles", folder);
   write_isles22(trainer.data(), 3);
   const auto end = trainer.run({"--folds", "3", "--fold", "1", "--validation-share", "0", "--crop", "40x40"});
   INFO(end.err);
@@ -72,10 +72,10 @@ TEST_CASE("train_isles brings ISLES'22's modalities to the grid of the label, an
   REQUIRE(nlohmann::json::parse(weights.metadata.at("pam.input"))["resample"] == true);
 }
 
-TEST_CASE("train_isles has the paper's task by default, and its options go through a file unchanged", "[apps]") {
-  PAM_SKIP_WITHOUT("train_isles");
+TEST_CASE("train --task isles has the paper's task by default, and its options go through a file unchanged", "[apps]") {
+  PAM_SKIP_WITHOUT("train");
   const TempDir folder;
-  const Trainer trainer("train_isles", folder);
+  const Trainer trainer("isles", folder);
   const auto config = trainer.defaults();
   test::check_common_defaults(config);
   REQUIRE(config["crop"] == "224x224");
@@ -86,10 +86,10 @@ TEST_CASE("train_isles has the paper's task by default, and its options go throu
   trainer.round_trip({"--data", "there", "--folds", "4", "--fold", "3", "--slices", "all", "--skip-bad"});
 }
 
-TEST_CASE("train_isles refuses bad options, and an absent data set by saying where it is had", "[apps]") {
-  PAM_SKIP_WITHOUT("train_isles");
+TEST_CASE("train --task isles refuses bad options, and an absent data set by saying where it is had", "[apps]") {
+  PAM_SKIP_WITHOUT("train");
   const TempDir folder;
-  const Trainer trainer("train_isles", folder);
+  const Trainer trainer("isles", folder);
   trainer.refuses({}, {"no such folder", "registering", "TRAINING/case_N"});
   trainer.refuses({"--folds", "3", "--fold", "3"}, {"--fold 3", "0 to 2"});
   trainer.refuses({"--test-share", "0.95"}, {"--test-share 0.95", "--validation-share 0.1"});

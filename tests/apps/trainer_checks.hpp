@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// What the tests of train_cityscapes, train_brats and train_isles have in common.
+/// What the tests of train --task cityscapes, brats and isles have in common.
 #pragma once
 
 #include "support/phantom.hpp"
@@ -16,10 +16,10 @@
 
 namespace pam::test {
 
-/// One of the trainers on the data in `folder`/data: small, one epoch, into `folder`/run.
+/// `train` for one task on the data in `folder`/data: small, one epoch, into `folder`/run.
 class Trainer {
  public:
-  Trainer(std::string name, const TempDir& folder) : name_(std::move(name)), folder_(folder) {}
+  Trainer(std::string task, const TempDir& folder) : task_(std::move(task)), folder_(folder) {}
 
   [[nodiscard]] std::filesystem::path data() const { return folder_ / "data"; }
   [[nodiscard]] std::filesystem::path out() const { return folder_ / "run"; }
@@ -33,7 +33,9 @@ class Trainer {
   }
   /// With these arguments alone.
   [[nodiscard]] ProgramEnd only(const std::vector<std::string>& arguments) const {
-    return run_program_with(program_named(name_), arguments);
+    auto all = arguments;
+    all.insert(all.begin(), {"--task", task_});
+    return run_program_with(program_named("train"), all);
   }
   [[nodiscard]] nlohmann::json json(const std::string& file) const {
     return nlohmann::json::parse(std::ifstream(out() / file));
@@ -46,7 +48,7 @@ class Trainer {
     INFO(end.err);
     REQUIRE(end.code == 2);
     for (const auto& word : words) REQUIRE_THAT(end.err, Catch::Contains(word));
-    const auto errors = end.err.rfind("error: ");  // notices may come before it, and libpng's own words
+    const auto errors = end.err.rfind("error: ");  // warnings may come before it, and libpng's own words
     REQUIRE(errors != std::string::npos);
     REQUIRE(std::count(end.err.begin() + static_cast<std::ptrdiff_t>(errors), end.err.end(), '\n') == 1);
     REQUIRE_FALSE(std::filesystem::exists(out()));
@@ -63,7 +65,7 @@ class Trainer {
   }
 
  private:
-  std::string name_;
+  std::string task_;
   const TempDir& folder_;
 };
 

@@ -16,21 +16,21 @@ import sys
 root = pathlib.Path(sys.argv[1]).resolve()
 bin_folder = pathlib.Path(sys.argv[2]) if len(sys.argv) > 2 else None
 problems, checked, unbuilt = [], [], set()
-FOLDERS = ("include", "examples", "tests", "tools", "docs", "cmake", "benchmarks", ".ci")
+FOLDERS = ("include", "apps", "examples", "tests", "tools", "docs", "cmake", "benchmarks", ".ci")
 SUBCOMMANDS = {"explain": ("maps", "receptive-field")}
 
-programs = {p.stem: p for folder in ("examples", "benchmarks") for p in (root / folder).glob("*.cpp")
-            if ".bench" not in p.name}
+programs = {p.stem: p for folder in ("apps", "examples", "benchmarks") for p in (root / folder).glob("*.cpp")
+            if ".bench" not in p.name} | {"make_phantoms": root / "tests/support/make_phantoms.cpp"}
 targets = set(re.findall(r"^([a-z][a-z-]*):", (root / "Makefile").read_text(), re.M))
 presets = set(re.findall(r'"name": "([a-z]+)"', (root / "CMakePresets.json").read_text()))
-sources = "".join(p.read_text() for folder in ("examples", "benchmarks", "tools")
+sources = "".join(p.read_text() for folder in ("apps", "examples", "benchmarks", "tools", "tests/support")
                   for p in sorted((root / folder).rglob("*")) if p.suffix in (".cpp", ".hpp", ".py", ".sh"))
 source_flags = set(re.findall(r"(?<![\w-])--[a-z][\w-]*", sources))
 helps = {}
 
 
-def flags_of(program, subcommand=""):
-    """The flags that --help prints; None where the program was not built."""
+def flags_of(program, subcommand=()):
+    """The flags that --help prints after the words `subcommand`; None where the program was not built."""
     key = (program, subcommand)
     if key not in helps:
         path = bin_folder / program if bin_folder else None
@@ -38,7 +38,7 @@ def flags_of(program, subcommand=""):
             unbuilt.add(program)
             helps[key] = None
         else:
-            words = [str(path)] + ([subcommand] if subcommand else []) + ["--help"]
+            words = [str(path), *subcommand, "--help"]
             answer = subprocess.run(words, capture_output=True, text=True, timeout=120)
             helps[key] = set(re.findall(r"(?<![\w-])--[a-z][\w-]*", answer.stdout + answer.stderr))
     return helps[key]
@@ -79,15 +79,17 @@ def check_command(where, words):
         if preset not in presets:
             problems.append(f"{where}: there is no preset {preset}")
     elif name in programs:
-        subcommand = ""
+        subcommand = ()
+        if name == "train" and "--task" in words[:-1]:
+            subcommand = ("--task", words[words.index("--task") + 1])
         if name in SUBCOMMANDS and len(words) > 1 and not words[1].startswith("-"):
-            subcommand = words[1]
-            if subcommand not in SUBCOMMANDS[name]:
-                problems.append(f"{where}: {name} has no subcommand {subcommand}")
+            subcommand = (words[1],)
+            if words[1] not in SUBCOMMANDS[name]:
+                problems.append(f"{where}: {name} has no subcommand {words[1]}")
         known = flags_of(name, subcommand)
         for flag in (w.split("=")[0] for w in words[1:] if w.startswith("--")):
             if flag not in (known if known is not None else source_flags):
-                problems.append(f"{where}: {name} {subcommand} has no option {flag}")
+                problems.append(f"{where}: {' '.join((name, *subcommand))} has no option {flag}")
     elif words[0].startswith("build/"):
         problems.append(f"{where}: there is no program {name}")
     else:

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 /// Overlays: every pixel's colour by hand, windows, tiles, and the choice of slices.
-#include "report/html_style.hpp"
 #include <pam/report/overlay.hpp>
 
 #include "support/catch.hpp"
@@ -112,13 +111,6 @@ TEST_CASE("Overlays of unlike sizes, of several modalities, and absurd options a
   REQUIRE_THROWS_WITH(overlay(image, labels, labels, options), Catch::Contains("alpha"));
   REQUIRE_THROWS_AS(pick_slices(labels, labels, 1, SliceRule::WorstError), Error);
   REQUIRE_THROWS_AS(tile({}, 2), Error);
-}
-
-TEST_CASE("The legend's colours are the overlay's", "[report]") {
-  const std::string legend = kOverlayLegendHtml;
-  for (const auto& colour : {kTruePositiveColour, kFalseNegativeColour, kFalsePositiveColour}) {
-    REQUIRE(legend.find(fmt::format("#{:02x}{:02x}{:02x}", colour[0], colour[1], colour[2])) != std::string::npos);
-  }
 }
 
 }  // namespace report_overlay_test

@@ -6,9 +6,8 @@
 #pragma once
 
 #include <pam/core/error.hpp>
-#include <pam/images/case.hpp>
-#include "support/phantom_shapes.hpp"
 #include <pam/data/detail/random.hpp>
+#include <pam/images/case.hpp>
 #include <pam/images/image.hpp>
 #include <pam/images/image_labels.hpp>
 #include <pam/images/nifti.hpp>
@@ -19,6 +18,8 @@
 #include <string>
 #include <vector>
 
+#include "support/phantom_shapes.hpp"
+
 namespace pam {
 
 /// Size and number of phantoms. Zeros mean the real data set's size.
@@ -27,11 +28,13 @@ struct PhantomOptions {
   PlaneSize plane = {};
   std::int64_t slices = 0;
   std::uint64_t seed = 0;
+  std::int64_t label = 1;  ///< value of the foreground in the files of `write_folder_phantom`, at most 255
 };
 
 namespace detail {
 
 inline std::array<std::int64_t, 3> phantom_size(const PhantomOptions& options, std::array<std::int64_t, 3> real) {
+  check(options.label >= 0 && options.label <= 255, "phantom: the label must be 0 to 255, got {}", options.label);
   check(options.cases >= 1, "phantom: at least one case, got {}", options.cases);
   if (options.slices > 0) real[0] = options.slices;
   if (options.plane.given()) real[1] = options.plane.height, real[2] = options.plane.width;
@@ -206,7 +209,8 @@ inline void write_folder_phantom(const std::filesystem::path& root, bool picture
       write_image(root / "images" / (name + ".png"), picture.image);
       write_label_image(
           root / "labels" / (name + ".png"),
-          picture.labels.eq(detail::kStreetCar).logical_or(picture.labels.eq(detail::kStreetTruck)).to(torch::kByte));
+          picture.labels.eq(detail::kStreetCar).logical_or(picture.labels.eq(detail::kStreetTruck)).to(torch::kByte) *
+              options.label);
       continue;
     }
     const auto volume = detail::isles_volume(size, random);
@@ -214,7 +218,7 @@ inline void write_folder_phantom(const std::filesystem::path& root, bool picture
     const auto geometry = geometry_of({{{2, 0, 0, -2 * middle}, {0, 2, 0, -2 * middle}, {0, 0, 2, 0}}});
     write_nifti(root / "images" / (name + ".nii.gz"), volume.image[3].mul(100).round().to(torch::kShort), geometry,
                 {1});
-    write_nifti(root / "labels" / (name + ".nii.gz"), volume.labels.to(torch::kByte), geometry, {1});
+    write_nifti(root / "labels" / (name + ".nii.gz"), volume.labels.to(torch::kByte) * options.label, geometry, {1});
   }
 }
 

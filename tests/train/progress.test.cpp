@@ -82,11 +82,4 @@ TEST_CASE("a resumed run says where it continues", "[train]") {
   CHECK_THAT(run(false, true), Contains("resumed: 0 of 2 epochs and 0 of 10 batches"));
 }
 
-TEST_CASE("durations read as people write them", "[train]") {
-  CHECK(pam::detail::duration_string(47.4) == "47 s");
-  CHECK(pam::detail::duration_string(725) == "12:05 min");
-  CHECK(pam::detail::duration_string(11220) == "3:07:00 h");
-  CHECK(pam::detail::duration_string(-1) == "?");
-}
-
 }  // namespace train_progress_test

@@ -149,7 +149,7 @@ inline std::vector<CaseFiles> find_cases(const FolderOptions& options) {
     std::error_code ignored;
     check(!std::filesystem::equivalent(options.images, options.labels, ignored),
           "{}: is given as the image and as its own label; name the label file", options.images.string());
-    cases.push_back({detail::stem_of(options.images), {options.images}, options.labels});
+    cases.push_back({stem_of(options.images), {options.images}, options.labels});
   } else {
     check(std::filesystem::is_directory(options.images), "{}: no such file or folder; check its path",
           options.images.string());

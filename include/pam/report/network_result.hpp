@@ -4,6 +4,7 @@
 
 #include <pam/core/error.hpp>
 #include <pam/metrics/score_summary.hpp>
+#include <pam/report/name_list.hpp>
 #include <pam/report/table.hpp>
 
 #include <fmt/format.h>
@@ -52,13 +53,6 @@ inline Cell summary_cell(const ScoreSummary& summary, const char* key) {
   const auto& metric = summary.of(key);
   if (!metric.mean) return Cell(std::nullopt);
   return metric.std ? Cell(*metric.mean, *metric.std) : Cell(*metric.mean);
-}
-
-/// "a, b, c and 4 more".
-inline std::string name_list(const std::vector<std::string>& names, std::size_t most = 8) {
-  const auto shown = std::vector<std::string>(names.begin(), names.begin() + std::min(most, names.size()));
-  auto text = fmt::format("{}", joined(shown, ", "));
-  return names.size() > most ? text + fmt::format(" and {} more", names.size() - most) : text;
 }
 
 /// Sentences about the cases that a mean hides.

@@ -67,7 +67,10 @@ inline void blend(torch::Tensor& picture, const torch::Tensor& mask, const Rgb& 
   picture = torch::where(mask.unsqueeze(-1), picture * (1 - alpha) + paint * alpha, picture);
 }
 
-inline torch::Tensor finished(torch::Tensor picture, const OverlayOptions& options) {
+}  // namespace detail
+
+/// `picture` (H, W, 3), float in [0, 255], as `overlay` ends with it: flipped and enlarged as `options` say, uint8.
+[[nodiscard]] inline torch::Tensor finish_picture(torch::Tensor picture, const OverlayOptions& options) {
   if (options.flip_rows) picture = picture.flip({0});
   if (options.flip_columns) picture = picture.flip({1});
   picture = picture.round().clamp(0, 255).to(torch::kByte);
@@ -75,11 +78,9 @@ inline torch::Tensor finished(torch::Tensor picture, const OverlayOptions& optio
   return picture.contiguous();
 }
 
-}  // namespace detail
-
 /// The image alone, as `overlay` shows it: (H, W), (1, H, W) or (3, H, W) -> (H·scale, W·scale, 3) uint8.
 [[nodiscard]] inline torch::Tensor plain_picture(const torch::Tensor& image, const OverlayOptions& options = {}) {
-  return detail::finished(detail::displayable(image, options.window), options);
+  return finish_picture(detail::displayable(image, options.window), options);
 }
 
 /// `prediction` against `truth`, both (H, W) of integer labels, over `image`. With several classes a pixel is a true
@@ -102,7 +103,7 @@ inline torch::Tensor finished(torch::Tensor picture, const OverlayOptions& optio
   detail::blend(picture, (t > 0).logical_and(found.logical_not()), kFalseNegativeColour, options.alpha);
   detail::blend(picture, found.logical_and(right.logical_not()).logical_and(scored), kFalsePositiveColour,
                 options.alpha);
-  return detail::finished(picture, options);
+  return finish_picture(picture, options);
 }
 
 /// Pictures of any sizes in rows of `columns`, centred in equal cells with `gap` dark pixels between: (H, W, 3) uint8.

@@ -3,6 +3,7 @@
 /// elsewhere (files, pipes, CI).
 #pragma once
 
+#include <pam/core/duration_string.hpp>
 #include <pam/core/error.hpp>
 #include <pam/train/events.hpp>
 
@@ -21,15 +22,6 @@
 
 namespace pam {
 namespace detail {
-
-/// "47 s", "12:05 min", "3:07:00 h".
-inline std::string duration_string(double seconds) {
-  if (!std::isfinite(seconds) || seconds < 0) return "?";
-  const auto whole = static_cast<std::int64_t>(std::llround(std::min(seconds, 1e9)));
-  if (whole < 60) return fmt::format("{} s", whole);
-  if (whole < 3600) return fmt::format("{}:{:02} min", whole / 60, whole % 60);
-  return fmt::format("{}:{:02}:{:02} h", whole / 3600, whole / 60 % 60, whole % 60);
-}
 
 /// Columns of the terminal that standard error is, as wide as it is at this moment; 80 where it does not say.
 inline std::int64_t terminal_columns() {
@@ -105,7 +97,7 @@ class ProgressBar {
 
   void handle(const EpochEnd& event) {
     auto text = fmt::format("epoch {}/{}  loss {:.4f}  lr {:.3g}  {}  {:.1f} images/s  waited {:.0f} %", event.epoch,
-                            started_.epochs, event.loss, event.learning_rate, detail::duration_string(event.seconds),
+                            started_.epochs, event.loss, event.learning_rate, duration_string(event.seconds),
                             event.images_per_second, 100 * event.data_wait_share);
     if (event.validation) {
       text += fmt::format("  score {:.4f}{}", event.validation->score, event.best ? " (best)" : "");
@@ -126,7 +118,7 @@ class ProgressBar {
     const auto done = step - started_.step;
     if (done <= 0) return "?";
     const double per_step = (now - begin_) / static_cast<double>(done);
-    return detail::duration_string(per_step * static_cast<double>(started_.total_steps - step));
+    return duration_string(per_step * static_cast<double>(started_.total_steps - step));
   }
 
   /// Replaces the moving line.

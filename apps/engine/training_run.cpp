@@ -1,21 +1,24 @@
 // SPDX-License-Identifier: MIT
-#include "engine/cell.hpp"
+#include "engine/training_run.hpp"
 
 #include "cli/option_reader.hpp"
 #include "engine/networks.hpp"
 #include "engine/predict_case.hpp"
 #include "engine/processes.hpp"
 #include "engine/robustness.hpp"
+#include "report/run_record.hpp"
 #include "report/run_report.hpp"
 
 #include <pam/core/memory_format.hpp>
 #include <pam/images/picture.hpp>
-#include <pam/weights/weights.hpp>
-#include "report/run_record.hpp"
 #include <pam/train/fit.hpp>
 #include <pam/train/interrupt.hpp>
 #include <pam/train/log.hpp>
 #include <pam/train/progress.hpp>
+#include <pam/train/tensorboard.hpp>
+#include <pam/weights/weights.hpp>
+
+#include <fmt/format.h>
 
 #include <fstream>
 #include <iostream>
@@ -29,11 +32,11 @@ using Json = nlohmann::ordered_json;
 /// The foreground as a whole: what a binary score of a task with several classes is of.
 torch::Tensor merged(const torch::Tensor& labels) { return labels.clamp_max(1); }
 
-/// Everything that happens in one cell's folder.
-class Cell {
+/// Everything that happens in one network's folder.
+class TrainingRun {
  public:
-  Cell(const Task& task, const ExperimentOptions& options, std::string net, std::filesystem::path folder,
-       const nlohmann::json& config, std::string command)
+  TrainingRun(const Task& task, const ExperimentOptions& options, std::string net, std::filesystem::path folder,
+              const nlohmann::json& config, std::string command)
       : task_(task),
         options_(options),
         folder_(std::move(folder)),
@@ -49,7 +52,7 @@ class Cell {
     result_.reversed = net_.reversed();
   }
 
-  CellResult run() {
+  RunResult run() {
     // The first process looks at the files, so that all go the same way whatever it writes meanwhile.
     const bool scored = from_first([&] { return options_.resume && exists("scores.json") && !lengthened(); });
     const bool perturbed = from_first([&] { return scored && read_robustness(); });
@@ -85,14 +88,14 @@ class Cell {
     std::cout << fmt::format("{}: {} parameters", result_.network.name, parameters_text()) << std::endl;
   }
 
-  /// The options that make this cell alone.
+  /// The options that make this network alone.
   static nlohmann::json own_config(nlohmann::json config, const std::string& net) {
     config["nets"] = nlohmann::json::array({net});
     for (const char* key : {"resume", "overwrite", "allow_changes"}) config[key] = false;
     return config;
   }
 
-  /// Whether the cell was scored after fewer epochs than it may have now.
+  /// Whether the network was scored after fewer epochs than it may have now.
   [[nodiscard]] bool lengthened() const {
     if (!options_.allow_changes) return false;
     const auto before = options_of_run(folder_.string());
@@ -136,19 +139,20 @@ class Cell {
     check(loader.world() == processes_.world(),
           "the task's loader shares the cases among {} processes, but there are {}; make it with loader_options",
           loader.world(), processes_.world());
-    if (processes_.world() > 1) tell_shares(loader);
+    if (processes_.world() > 1) print_shares(loader);
     SegmentationLoss loss(options_.loss, options_.loss_options);
     if (processes_.world() > 1) {
       loss.options().reduce_sums = [this](const torch::Tensor& sums) { return processes_.sum(sums); };
     }
     auto optimizer = make_adamw(net_, options_.optimizer);
-    const auto outcome =
-        fit(net_, loader, loss, optimizer, fit_options(), combine({ProgressBar(), MetricsLog(folder_)}), processes_);
+    std::vector<EventHandler> handlers{ProgressBar(), MetricsLog(folder_)};
+    if (options_.tensorboard && processes_.first()) handlers.emplace_back(TensorBoardLog(folder_));
+    const auto outcome = fit(net_, loader, loss, optimizer, fit_options(), combine(std::move(handlers)), processes_);
     best_epoch_ = outcome.best_epoch;
     return outcome.reason != StopReason::kInterrupted && outcome.reason != StopReason::kStopRequested;
   }
 
-  void tell_shares(const AnyLoader& loader) {
+  void print_shares(const AnyLoader& loader) {
     const auto repeated =
         fmt::format("{} samples an epoch are repeated, so that all processes have equally many", loader.repeated());
     std::cout << fmt::format("{} processes train together, each on cases of its own; {}", processes_.world(), repeated)
@@ -193,10 +197,10 @@ class Cell {
   }
 
   /// What a reader of the scores must know of the weights that they are of.
-  void tell_lost_best() const {
+  void warn_of_lost_best() const {
     if (best_epoch_ == 0 || scored_weights() == CheckpointPaths(folder_).best) return;
     std::cerr << fmt::format(
-        "notice: {}: the weights of the best epoch, {}, are gone; scored are those of the last epoch. To score the "
+        "warning: {}: the weights of the best epoch, {}, are gone; scored are those of the last epoch. To score the "
         "best, begin afresh with --overwrite.\n",
         CheckpointPaths(folder_).best.string(), best_epoch_);
   }
@@ -228,7 +232,7 @@ class Cell {
   /// Predicts and scores every test case. False where Ctrl-C stopped it.
   bool score() {
     if (processes_.first()) {
-      tell_lost_best();
+      warn_of_lost_best();
       load_weights(*net_, scored_weights());
       for (const char* name : {"predictions", "overlays"}) make_empty(folder_ / name);
     }
@@ -275,11 +279,11 @@ class Cell {
     return epsilons == options_.fgsm;
   }
 
-  /// The records of a finished cell; scores.json is last and says that the cell is done.
+  /// The records of a finished network; scores.json is last and says that it is done.
   void finish() {
     auto& network = result_.network;
     network.epochs = read_epochs(folder_);
-    draw_charts(folder_ / "curves.svg", curves({network}));
+    write_charts(folder_ / "curves.svg", curves({network}));
     write_atomically(folder_ / "scores.csv", case_table({network}, "").csv());
     record_.data(task_.files, task_.data).set("network", net_.options()).set("parameters", network.parameters);
     record_.set("precision", to_string(options_.precision)).set("layout", how_.channels_last ? "nhwc" : "nchw");
@@ -328,9 +332,9 @@ class Cell {
   torch::Device device_;
   Computation how_;
   Network net_;
-  nlohmann::json config_;  ///< every option of this cell
+  nlohmann::json config_;  ///< every option of this run
   RunRecord record_;
-  CellResult result_;
+  RunResult result_;
   std::int64_t best_epoch_ = 0;  ///< 0: none, or not trained in this session
 };
 
@@ -374,9 +378,9 @@ void check_trainable(const Task& task, const ExperimentOptions& options) {
   check_schedule(options.schedule, options.epochs * ((batches + options.accumulate - 1) / options.accumulate));
 }
 
-CellResult run_cell(const Task& task, const ExperimentOptions& options, const std::string& net,
-                    const std::filesystem::path& folder, const nlohmann::json& config, const std::string& command) {
-  return Cell(task, options, net, folder, config, command).run();
+RunResult run_network(const Task& task, const ExperimentOptions& options, const std::string& net,
+                      const std::filesystem::path& folder, const nlohmann::json& config, const std::string& command) {
+  return TrainingRun(task, options, net, folder, config, command).run();
 }
 
 }  // namespace pam::apps

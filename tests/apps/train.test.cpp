@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// train_folder as its users meet it: a process with arguments, files, an exit code and a sentence.
+/// train as its users meet it: a process with arguments, files, an exit code and a sentence.
 /// Skipped by name where the program was not built beside the tests.
 #include <pam/images/nifti.hpp>
 
@@ -16,14 +16,14 @@
 #include <pty.h>
 #endif
 
-namespace apps_train_folder_test {
+namespace apps_train_test {
 using namespace pam;
 using test::TempDir;
 
-#define SKIP_WITHOUT_PROGRAM() PAM_SKIP_WITHOUT("train_folder")
+#define SKIP_WITHOUT_PROGRAM() PAM_SKIP_WITHOUT("train")
 
 test::ProgramEnd run(const std::vector<std::string>& arguments) {
-  return test::run_program_with(test::program_named("train_folder"), arguments);
+  return test::run_program_with(test::program_named("train"), arguments);
 }
 
 /// A dim noisy picture with a bright box, and the box as label 3.
@@ -178,8 +178,7 @@ TEST_CASE("--max-cases takes the first cases by name, and folds test each of the
   REQUIRE(tested == std::vector<std::string>{"case0", "case1", "case2"});
 }
 
-TEST_CASE("A finished run is not run again, not overwritten unasked, and not continued with other options",
-          "[apps]") {
+TEST_CASE("A finished run is not run again, not overwritten unasked, and not continued with other options", "[apps]") {
   SKIP_WITHOUT_PROGRAM();
   TempDir folder;
   make_folder(folder, 3, /*pictures=*/true);
@@ -265,7 +264,7 @@ TEST_CASE("A resumed run tells which files are not those that it was begun with"
   REQUIRE(run(arguments).code == 0);
   auto outcome = run(arguments);
   REQUIRE(outcome.code == 0);
-  REQUIRE_THAT(outcome.err, !Catch::Contains("notice"));
+  REQUIRE_THAT(outcome.err, !Catch::Contains("warning"));
   std::filesystem::copy_file(folder / "images" / "case0.png", folder / "images" / "case1.png",
                              std::filesystem::copy_options::overwrite_existing);
   outcome = run(arguments);
@@ -406,7 +405,7 @@ TEST_CASE("On a terminal an error has a line of its own", "[apps]") {
   TempDir folder;
   int terminal = -1, end = -1;
   if (openpty(&terminal, &end, nullptr, nullptr, nullptr) != 0) PAM_SKIP("no pseudo-terminal can be opened");
-  test::ProgramRun refused(test::program_named("train_folder"), arguments_for(folder, {"--epochs", "0"}), {},
+  test::ProgramRun refused(test::program_named("train"), arguments_for(folder, {"--epochs", "0"}), {},
                            [&] { dup2(end, STDERR_FILENO); });
   REQUIRE(refused.wait().code == 2);
   char text[512];
@@ -454,7 +453,7 @@ TEST_CASE("Ctrl-C saves and ends with 130, and the resumed run has the weights o
   auto unbroken = arguments;
   unbroken.insert(unbroken.end(), {"--out", (folder / "unbroken").string()});  // the later --out counts
   REQUIRE(run(unbroken).code == 0);
-  test::ProgramRun broken(test::program_named("train_folder"), arguments);
+  test::ProgramRun broken(test::program_named("train"), arguments);
   const auto metrics = folder / "run" / "unet" / "metrics.csv";
   REQUIRE(test::wait_until(broken, [&] { return test::text_of(metrics).size() >= 10; }));
   if (broken.over()) PAM_SKIP("the run was over before the interrupt could be sent");
@@ -520,7 +519,7 @@ TEST_CASE("Bad input ends with code 2, one sentence, and nothing written", "[app
     INFO(outcome.err);
     REQUIRE(outcome.code == 2);
     for (const auto& word : words) REQUIRE_THAT(outcome.err, Catch::Contains(word));
-    const auto error = outcome.err.rfind("error: ");  // notices may come before it
+    const auto error = outcome.err.rfind("error: ");  // warnings may come before it
     REQUIRE(error != std::string::npos);
     REQUIRE(std::count(outcome.err.begin() + static_cast<std::ptrdiff_t>(error), outcome.err.end(), '\n') == 1);
     REQUIRE_FALSE(std::filesystem::exists(folder / "run"));
@@ -555,7 +554,7 @@ TEST_CASE("Bad input ends with code 2, one sentence, and nothing written", "[app
   refuses({"--folds", "4"}, {"there are 3 cases", "--folds 4"});
   refuses({"--crop", "160"}, {"--crop 160", "160x160"});
   refuses({"--set", "optimizer.lr=1"}, {"there is no option \"lr\"", "did you mean"});
-  for (int i = 0; i < 3; ++i) {  // so that class 1 occurs: no notice stands before the refusal
+  for (int i = 0; i < 3; ++i) {  // so that class 1 occurs: no warning stands before the refusal
     const auto label = folder / "labels" / fmt::format("case{}.png", i);
     auto labels = read_label_image(label);
     labels[0][0] = 1;
@@ -586,4 +585,99 @@ TEST_CASE("Bad input ends with code 2, one sentence, and nothing written", "[app
   refuses({}, {"case1.png", "no label file"});
 }
 
-}  // namespace apps_train_folder_test
+TEST_CASE("--task says which options there are, and a configuration may say the task", "[apps]") {
+  SKIP_WITHOUT_PROGRAM();
+  TempDir folder;
+  const auto help = run({"--help"}), brats = run({"--task", "brats", "--help"});
+  REQUIRE(help.code == 0);
+  REQUIRE_THAT(help.out, Catch::Contains("--images") && Catch::Contains("--demo") && !Catch::Contains("--grades"));
+  REQUIRE_THAT(help.out, Catch::Contains("cityscapes, brats, isles, folder"));
+  REQUIRE(brats.code == 0);
+  REQUIRE_THAT(brats.out, Catch::Contains("--grades") && !Catch::Contains("--images"));
+  const auto unknown = run({"--task", "brast"});
+  REQUIRE(unknown.code == 2);
+  REQUIRE(unknown.err == "error: --task brast: must be one of cityscapes, brats, isles, folder; did you mean brats?\n");
+  for (const char* task : {"cityscapes", "brats", "isles", "folder"}) {
+    CAPTURE(task);
+    const auto printed = run({"--task", task, "--width", "5", "--print-config"});
+    REQUIRE(printed.code == 0);
+    auto config = nlohmann::json::parse(printed.out);
+    REQUIRE(config["task"] == task);
+    std::ofstream(folder / "config.json") << printed.out;
+    REQUIRE(run({"--config", (folder / "config.json").string(), "--print-config"}).out == printed.out);
+    config.erase("task");  // as the programs train_folder, train_brats … wrote it
+    std::ofstream(folder / "older.json") << config.dump();
+    REQUIRE(run({"--config", (folder / "older.json").string(), "--print-config"}).out == printed.out);
+  }
+  const auto other = run({"--set", "task=isles"});
+  REQUIRE(other.code == 2);
+  REQUIRE_THAT(other.err, Catch::Contains("choose another with --task isles"));
+}
+
+TEST_CASE("A run of an older program goes on, as the task that its options are of", "[apps]") {
+  SKIP_WITHOUT_PROGRAM();
+  TempDir folder;
+  make_folder(folder, 3, /*pictures=*/true);
+  REQUIRE(run(arguments_for(folder, {"--net", "unet", "--epochs", "1"})).code == 0);
+  const auto out = folder / "run";
+  // What train_folder left: no word of the task, nor of options that came later.
+  for (const auto& path : {out / "config.json", out / "unet" / "config.json"}) {
+    auto config = nlohmann::json::parse(std::ifstream(path));
+    for (const char* key : {"task", "tensorboard"}) REQUIRE(config.erase(key) == 1);
+    std::ofstream(path) << config.dump(2);
+  }
+  for (const std::vector<std::string>& task : {std::vector<std::string>{}, {"--task", "folder"}}) {
+    std::vector<std::string> arguments{"--out", out.string(), "--resume"};
+    arguments.insert(arguments.end(), task.begin(), task.end());
+    const auto again = run(arguments);
+    INFO(again.err);
+    REQUIRE(again.code == 0);
+    REQUIRE_THAT(again.out, Catch::Contains("unet: done already"));
+  }
+  const auto longer = run({"--out", out.string(), "--resume", "--allow-changes", "--epochs", "2"});
+  INFO(longer.err);
+  REQUIRE(longer.code == 0);
+  REQUIRE(test::text_of(out / "unet" / "metrics.csv").find("\n2,") != std::string::npos);
+  const auto refused = run({"--task", "brats", "--out", out.string(), "--resume"});
+  REQUIRE(refused.code == 2);
+  REQUIRE_THAT(refused.err, Catch::Contains("holds a run of the task folder"));
+}
+
+TEST_CASE("The names of older versions say the new command and end with code 2", "[apps]") {
+  for (const char* task : {"folder", "cityscapes", "brats", "isles"}) {
+    const auto program = test::program_named(std::string("train_") + task);
+    if (program.empty()) PAM_SKIP("train_" << task << " was not built");
+    const auto end = test::run_program_with(program, {"--data", "mine"});
+    REQUIRE(end.code == 2);
+    REQUIRE(end.out.empty());
+    REQUIRE(end.err == fmt::format("error: train_{0} is now train --task {0}, with the same options\n", task));
+  }
+}
+
+TEST_CASE("--tensorboard writes every epoch's loss as an event file, and a resumed run adds its own", "[apps]") {
+  SKIP_WITHOUT_PROGRAM();
+  TempDir folder;
+  make_folder(folder, 3, /*pictures=*/true);
+  const auto points = [&] {  // of the loss; tests/train reads the format itself
+    std::size_t files = 0, losses = 0;
+    for (const auto& file : std::filesystem::directory_iterator(folder / "run" / "unet")) {
+      if (file.path().filename().string().rfind("events.out.tfevents.", 0) != 0) continue;
+      ++files;
+      const auto text = test::text_of(file.path());
+      for (auto at = text.find("train/loss"); at != std::string::npos; at = text.find("train/loss", at + 1)) ++losses;
+    }
+    return std::pair(files, losses);
+  };
+  REQUIRE(run(arguments_for(folder, {"--net", "unet", "--epochs", "1"})).code == 0);
+  REQUIRE(points() == std::pair<std::size_t, std::size_t>(0, 0));  // nobody asked
+  REQUIRE(run(arguments_for(folder, {"--net", "unet", "--tensorboard", "--overwrite"})).code == 0);
+  REQUIRE(points() == std::pair<std::size_t, std::size_t>(1, 2));
+  const auto longer = run({"--out", (folder / "run").string(), "--resume", "--allow-changes", "--epochs", "5"});
+  INFO(longer.err);
+  REQUIRE(longer.code == 0);
+  REQUIRE(points() == std::pair<std::size_t, std::size_t>(2, 5));
+  REQUIRE(run(arguments_for(folder, {"--net", "unet", "--epochs", "1", "--overwrite"})).code == 0);
+  REQUIRE(points() == std::pair<std::size_t, std::size_t>(0, 0));  // the older run is forgotten
+}
+
+}  // namespace apps_train_test

@@ -1,9 +1,14 @@
 // SPDX-License-Identifier: MIT
-/// Trains networks on a folder of NIfTI or PNG with labels, scores them on cases that did not train, and writes a
-/// report.
-///   train_folder --images scans/ --labels masks/ --label-values 1 --nets unet fpa --out runs/mine
-///   train_folder --demo --out runs/demo        real T1 MRI from Debian's mricron-data
+/// Trains networks, scores them on cases that did not train, and writes a report. --task says on what:
+///   train --images scans/ --labels masks/ --label-values 1 --nets unet fpa --out runs/mine     a folder of one's own
+///   train --task cityscapes --data cityscapes/ --nets unet fpa --out runs/cityscapes
+///   train --task brats --data MICCAI_BraTS_2018_Data_Training/ --fold 0 --nets unet fpa rfna --out runs/brats-0
+///   train --task isles --data isles2018/ --nets unet fpa rfna --out runs/isles
+///   train --demo --out runs/demo        real T1 MRI from Debian's mricron-data
+#include "tasks/brats_task.hpp"
+#include "tasks/cityscapes_task.hpp"
 #include "tasks/folder_task.hpp"
+#include "tasks/isles_task.hpp"
 
 #include <filesystem>
 
@@ -38,12 +43,22 @@ TrainingOptions<FolderData> demo_options() {
   return demo;
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
+int train_folder(int argc, char** argv) {
   const auto program = folder_program();
-  CLI::App app{program.help, "train_folder"};
+  CLI::App app{program.help, "train"};
   bool demo = false;
   app.add_flag("--demo", demo, "real T1 MRI from Debian's mricron-data; minutes on two cores");
   return run_training(program, app, argc, argv, [&] { return demo ? demo_options() : program.defaults; });
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  return guarded([&] {
+    const auto task = chosen_recipe(argc, argv);
+    if (task == "cityscapes") return run_training(cityscapes_program(), argc, argv);
+    if (task == "brats") return run_training(brats_program(), argc, argv);
+    if (task == "isles") return run_training(isles_program(), argc, argv);
+    return train_folder(argc, argv);
+  });
 }

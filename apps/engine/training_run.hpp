@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
-/// One cell of an experiment: one network trained and scored on one task, in one folder, which can be left at any
-/// moment and gone on with. What is in the folder:
+/// `run_network`: one network trained and scored on one task, in one folder. It can be stopped at any moment and
+/// continued. What is in the folder:
 ///   config.json                        the options that made it
-///   metrics.jsonl, metrics.csv         one row an epoch
+///   metrics.jsonl, metrics.csv         one row per epoch
 ///   last.safetensors, last.state…, best.safetensors   checkpoints (train/checkpoint.hpp)
 ///   predictions/CASE.nii.gz or .png    on the grid of the input, with its affine
 ///   overlays/CASE.png                  image beside prediction against truth
 ///   robustness.json, .csv, .md         the same under FGSM perturbations, where asked for (robustness.hpp)
-///   scores.json, scores.csv            every case, and the aggregate; written last: it is there where the cell is done
+///   scores.json, scores.csv            every case, and the aggregate; written last: it says that the run is done
 ///   curves.svg, run.json, report.html
 /// Several processes (processes.hpp) train one network together, each on batches of its own cases. All of them must see
 /// the folder; the first one writes it, scores and prints.
@@ -33,8 +33,8 @@ struct PerturbedScores {
   std::vector<CaseScores> cases;
 };
 
-/// A cell's scores, and those of each class where there is more than one.
-struct CellResult {
+/// A network's scores, and those of each class where there is more than one.
+struct RunResult {
   NetworkResult network;
   std::vector<std::vector<CaseScores>> classes;  ///< [class - 1][case]; empty for binary tasks
   std::vector<PerturbedScores> robustness;       ///< one for each ε of the options
@@ -46,12 +46,11 @@ struct CellResult {
 /// without validation, a warm-up longer than the run. Writes nothing.
 void check_trainable(const Task& task, const ExperimentOptions& options);
 
-/// Trains and scores `net` in `folder`, or reads the result where the cell is done and `options.resume` is set.
+/// Trains and scores `net` in `folder`, or reads the result where the run is done and `options.resume` is set.
 /// `config` is every option of the program, as `--config` takes them, and `command` the command line, for the records.
-/// With several processes all call it, and the others than the first
-/// learn only whether the cell is done.
-CellResult run_cell(const Task& task, const ExperimentOptions& options, const std::string& net,
-                    const std::filesystem::path& folder, const nlohmann::json& config, const std::string& command);
+/// With several processes all call it, and all but the first learn only whether the run is done.
+RunResult run_network(const Task& task, const ExperimentOptions& options, const std::string& net,
+                      const std::filesystem::path& folder, const nlohmann::json& config, const std::string& command);
 
 /// Epochs from a folder's metrics.jsonl; lines that are not whole are left out.
 std::vector<EpochPoint> read_epochs(const std::filesystem::path& folder);

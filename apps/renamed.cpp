@@ -1,0 +1,9 @@
+// SPDX-License-Identifier: MIT
+/// The programs train_folder, train_cityscapes, train_brats and train_isles of older versions: says what took their
+/// place. Compiled once for each, with the name of its task in PAM_TASK; to be removed with the next version.
+#include <cstdio>
+
+int main() {
+  std::fputs("error: train_" PAM_TASK " is now train --task " PAM_TASK ", with the same options\n", stderr);
+  return 2;
+}
