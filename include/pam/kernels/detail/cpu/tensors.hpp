@@ -11,7 +11,7 @@
 
 namespace pam::kernels::cpu {
 
-/// Dense float32 or bfloat16 (N, C, H, W) on the CPU, not empty, not traced (a trace would not record a kernel's writes).
+/// Dense float32 or bfloat16 (N, C, H, W) on the CPU, not empty, not traced (a trace would miss a kernel's writes).
 inline bool takes(const torch::Tensor& x) {
   return isa() != Isa::None && x.defined() && x.device().is_cpu() && x.layout() == torch::kStrided && x.dim() == 4 &&
          x.numel() > 0 && (x.scalar_type() == torch::kFloat || x.scalar_type() == torch::kBFloat16) &&
