@@ -17,7 +17,8 @@ std::int64_t parameters(const Network& net) {
 }
 
 TEST_CASE("parameter counts at 4 channels are the paper's table 5, to the unit", "[nets]") {
-  // design.md section 2; the paper prints them in millions: 3.13, 3.13, 3.13, 12.51, 3.16, 3.14, 3.14, 3.15, 4.2, 5.63.
+  // Counted from the blocks that the paper describes; the paper prints them in millions:
+  // 3.13, 3.13, 3.13, 12.51, 3.16, 3.14, 3.14, 3.15, 4.2, 5.63.
   const std::vector<std::pair<std::string, std::int64_t>> expected{
       {"unet", 3129248},          {"d6unet", 3129248},        {"d9unet", 3129248},     {"wunet", 12506944},
       {"aunet", 3161843},         {"cscunet", 3140448},       {"cbamunet", 3140200},   {"gcnunet", 3151608},

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// Which implementation a kernel takes: the reference expression (plain LibTorch operations) or pam's fused one.
+/// Which implementation of a kernel is used: the reference expression (LibTorch operations) or pam's fused one.
 #pragma once
 
 #include <pam/core/config.hpp>
@@ -10,7 +10,7 @@
 
 namespace pam::kernels {
 
-/// `Fused` falls back to `Reference` wherever there is no fused kernel for the tensors at hand (float64 always).
+/// `Fused` falls back to `Reference` where there is no fused kernel for the given tensors (float64, for example).
 enum class Backend { Reference, Fused };
 
 namespace detail {
@@ -20,11 +20,11 @@ inline std::atomic<Backend>& global_backend() {
 }
 }  // namespace detail
 
-/// The backend of every module that was not told otherwise. Default: `Fused`.
+/// The backend of every module without a choice of its own. Default: `Fused`.
 inline Backend default_backend() { return detail::global_backend(); }
 inline void set_default_backend(Backend backend) { detail::global_backend() = backend; }
 
-/// Base of modules that call kernels: the global choice unless this module has its own.
+/// Base of modules that call kernels: the module's own choice of backend, else the global one.
 class BackendUser {
  public:
   virtual ~BackendUser() = default;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /// FPA's depth-wise branch D(D(x)): two dilated 3x3 convolutions with their instance norms and ReLUs. None of these
-/// mixes channels, so a fused kernel carries one (sample, channel) plane through all of it (design.md section 5, plane
-/// fusion).
+/// mixes channels, so a fused kernel computes all of it one (sample, channel) plane at a time (docs/design.md,
+/// "Kernels": plane fusion).
 #pragma once
 
 #include <pam/kernels/backend.hpp>

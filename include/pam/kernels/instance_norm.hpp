@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// Instance normalisation (affine, no running statistics) with what follows it: ReLU, and the attention gate.
+/// Instance normalisation (affine, no running statistics) fused with what follows it: ReLU, and the attention gate.
 #pragma once
 
 #include <pam/kernels/backend.hpp>
@@ -22,7 +22,7 @@ torch::Tensor instance_norm_relu_gate(const torch::Tensor& x, const torch::Tenso
 torch::Tensor instance_norm_relu(const torch::Tensor& x, const torch::Tensor& weight, const torch::Tensor& bias,
                                  double eps, Backend backend);
 
-/// The same for an `x` given away: without gradients the result takes its memory, which spares a tensor's traffic.
+/// The same for an `x` that is moved in: without gradients the result is written into its memory, which saves traffic.
 torch::Tensor instance_norm_relu(torch::Tensor&& x, const torch::Tensor& weight, const torch::Tensor& bias, double eps,
                                  Backend backend);
 
@@ -30,7 +30,7 @@ torch::Tensor instance_norm_relu(torch::Tensor&& x, const torch::Tensor& weight,
 torch::Tensor instance_norm_relu_gate(const torch::Tensor& x, const torch::Tensor& weight, const torch::Tensor& bias,
                                       double eps, const torch::Tensor& logits, bool identity, Backend backend);
 
-/// The same for an `x` given away, as above.
+/// The same for an `x` that is moved in, as above.
 torch::Tensor instance_norm_relu_gate(torch::Tensor&& x, const torch::Tensor& weight, const torch::Tensor& bias,
                                       double eps, const torch::Tensor& logits, bool identity, Backend backend);
 

@@ -20,7 +20,7 @@ PAM_FUNC torch::Tensor pointwise(const torch::Tensor& x, const torch::Tensor& we
 
 namespace detail {
 
-/// Every `stride`-th row and column, which is all that a strided 1x1 convolution reads.
+/// Every `stride`-th row and column: the pixels that a strided 1x1 convolution reads.
 PAM_FUNC torch::Tensor every(const torch::Tensor& x, std::int64_t stride) {
   return stride == 1 ? x : x.slice(2, 0, x.size(2), stride).slice(3, 0, x.size(3), stride);
 }
@@ -43,7 +43,7 @@ PAM_FUNC torch::Tensor read_pixels(const torch::Tensor& x, std::int64_t stride) 
   if (stride == 1 || !input.device().is_cpu() || layout != at::MemoryFormat::ChannelsLast) {
     return every(input, stride).contiguous(layout);
   }
-  // A pixel is one run of memory: LibTorch's copy of the strided view takes several times as long.
+  // A pixel is contiguous memory: LibTorch's copy of the strided view takes several times as long.
   const auto n = input.size(0), c = input.size(1), in_h = input.size(2), in_w = input.size(3);
   const auto h = (in_h + stride - 1) / stride, w = (in_w + stride - 1) / stride;
   auto pixels = torch::empty({n, c, h, w}, input.options().memory_format(layout));
@@ -97,7 +97,7 @@ struct PointwiseTo : torch::autograd::Function<PointwiseTo> {
       }
     }
     if (saved[1].requires_grad()) {
-      // One product a sample; the sum over the samples in the weights' own type.
+      // One product per sample; the sum over the samples is in the weights' type.
       const auto type = saved[1].scalar_type();
       dw = torch::bmm(dy.flatten(2), x.flatten(2).transpose(1, 2)).sum(0, false, type).view(saved[1].sizes());
     }

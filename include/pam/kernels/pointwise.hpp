@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-/// 1x1 convolutions: with a stride, and between layouts. A 1x1 convolution is a matrix product a sample, and a matrix
-/// product reads and writes either order by its transposition flags: channels-last in and planes out, or back, costs no
-/// copy (design.md section 5). That is what the plane-fused branch on a GPU wants around it.
+/// 1x1 convolutions: with a stride, and between layouts. A 1x1 convolution is one matrix product per sample, and the
+/// transposition flags of a matrix product choose the order that it reads and writes: channels-last in and planes out,
+/// or the other way round, needs no copy (docs/design.md, "Kernels").
 #pragma once
 
 #include <pam/kernels/backend.hpp>
@@ -20,14 +20,14 @@ torch::Tensor pointwise(const torch::Tensor& x, const torch::Tensor& weight, std
 /// Channels-last are, to LibTorch, one channel with strides (HW, 1, W, 1) and planes under channels-last weights too.
 torch::Tensor pointwise(const torch::Tensor& x, const torch::Tensor& weight, std::int64_t stride);
 
-/// The convolution with its result laid out as `format` says, whatever x's layout, without a copy where stride is 1;
-/// with a larger one the pixels that it reads are copied.
+/// The convolution with its result in the layout `format`, whatever x's layout: without a copy if the stride is 1; with
+/// a larger one the pixels that it reads are copied.
 torch::Tensor pointwise_to(const torch::Tensor& x, const torch::Tensor& weight, std::int64_t stride,
                            at::MemoryFormat format);
 
-/// Whether the kernel behind `dilated_branch` wants planes although x is channels-last. On a GPU, where a block carries
-/// a plane in shared memory; on the CPU in float32 inference, where it saves the kernel the turning of channels into
-/// planes (FPA U-Net 7 % faster on 2 cores; in training the products' gradients take back what that gains).
+/// Whether `dilated_branch` should be given planes although x is channels-last. On a GPU, because a block keeps a plane
+/// in shared memory; on the CPU in float32 inference, because the kernel then need not transpose (FPA U-Net 7 % faster
+/// on 2 cores; in training the gradients of the matrix products lose as much as that gains).
 bool wants_planes(const torch::Tensor& x, Backend backend);
 
 }  // namespace pam::kernels

@@ -32,8 +32,7 @@ PAM_FUNC torch::Tensor upsample_gate(const torch::Tensor& features, const torch:
 
 namespace detail {
 
-/// True where `small` can be resized to `large` by the kernels: they enlarge or keep a side, and take one of each
-/// sample.
+/// True if the kernels can resize `small` to `large`: no side may shrink, and the batch sizes must be equal.
 PAM_FUNC bool enlarges(const torch::Tensor& small, const torch::Tensor& large) {
   return small.defined() && small.dim() == 4 && small.numel() > 0 && small.size(0) == large.size(0) &&
          small.size(2) <= large.size(2) && small.size(3) <= large.size(3);
@@ -60,7 +59,7 @@ struct UpsampleConcat : torch::autograd::Function<UpsampleConcat> {
                                                  const torch::autograd::variable_list& grads) {
     const auto shape = ctx->saved_data["shape"].toIntVector();
     const auto& dy = grads[0];
-    const auto skip = dy.narrow(1, shape[1], dy.size(1) - shape[1]);  // a view: what adds it up needs no copy
+    const auto skip = dy.narrow(1, shape[1], dy.size(1) - shape[1]);  // a view: accumulating it needs no copy
     if (torch::GradMode::is_enabled()) {  // linear, so this expression of dy is its own derivative
       const auto up = dy.narrow(1, 0, shape[1]);
       return {at::upsample_bilinear2d_backward(up, dy.sizes().slice(2), shape, /*align_corners=*/true), skip};

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// Bilinear upsampling (align_corners) with what follows it: the concatenation with a skip, and RFNA's gate.
+/// Bilinear upsampling (align_corners) fused with what follows it: the concatenation with a skip, and RFNA's gate.
 #pragma once
 
 #include <pam/kernels/backend.hpp>

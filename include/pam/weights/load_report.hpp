@@ -16,7 +16,7 @@
 
 namespace pam {
 
-/// A name that has no partner on the other side, and the names there that look most like it.
+/// A name that has no partner on the other side, and the most similar names there.
 struct UnmatchedName {
   std::string name;
   std::vector<std::string> nearest;
@@ -32,8 +32,8 @@ struct MismatchedTensor {
 /// The result of `load_weights`. Names are the module's (after `LoadOptions::key_map`).
 struct LoadReport {
   std::vector<std::string> loaded;
-  std::vector<UnmatchedName> missing;        ///< the module has it, the file has not
-  std::vector<UnmatchedName> unexpected;     ///< the file has it, the module has not
+  std::vector<UnmatchedName> missing;        ///< the module has it, the file does not
+  std::vector<UnmatchedName> unexpected;     ///< the file has it, the module does not
   std::vector<MismatchedTensor> mismatched;  ///< both have it, but it does not fit
   std::optional<bool> reversed;              ///< trained on reversed labels, where file or caller said so
   Metadata metadata;                         ///< the file's
@@ -41,7 +41,7 @@ struct LoadReport {
   /// File and module have the same names and shapes.
   [[nodiscard]] bool complete() const { return missing.empty() && unexpected.empty() && mismatched.empty(); }
 
-  /// Several lines for people: the counts, then every name that was not loaded (at most 20 of a kind) with its remedy.
+  /// Several lines of text: the counts, then every name that was not loaded (at most 20 of a kind) with its remedy.
   [[nodiscard]] std::string text() const {
     std::string lines = fmt::format("{} loaded, {} missing, {} unexpected, {} of another shape", loaded.size(),
                                     missing.size(), unexpected.size(), mismatched.size());

@@ -67,8 +67,7 @@ PAM_FUNC SafetensorsHeader parse_safetensors_header(const FileBytes& bytes, std:
   std::memcpy(&header_size, bytes.data(), 8);
   check(header_size <= kSafetensorsHeaderLimit && header_size <= bytes.size() - 8,
         "{}: says that its header has {} bytes, but the file has {} (and the format allows 100 MB): it is cut short, "
-        "or not "
-        "a safetensors file",
+        "or not a safetensors file",
         file, header_size, bytes.size());
   check(header_size >= 2 && bytes.data()[8] == '{', "{}: the header does not begin with '{{': not a safetensors file",
         file);
@@ -90,8 +89,7 @@ PAM_FUNC SafetensorsFile parse_safetensors(const std::shared_ptr<FileBytes>& byt
                                    [&](const auto& row) { return entry.dtype == row.safetensors; });
     check(type != kElementTypes.end(),
           "{}: tensor '{}' has the dtype '{}'; pam reads F64, F32, F16, BF16, I64, I32, I16, I8, U8 and BOOL: convert "
-          "it in "
-          "Python first",
+          "it in Python first",
           file, printable(entry.name), printable(entry.dtype));
     types.push_back(&*type);
     const auto expected = checked_bytes(file, entry.name, entry.shape, c10::elementSize(type->type));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-/// safetensors files, read and written as https://github.com/huggingface/safetensors#format says:
+/// safetensors files, read and written as described in https://github.com/huggingface/safetensors#format:
 ///   u64 little-endian header length | JSON header {"name": {"dtype", "shape", "data_offsets"}, "__metadata__"} | data.
-/// Reading maps the file and believes nothing; writing is atomic and gives the same bytes for the same content.
+/// Reading maps the file and checks everything; writing is atomic and gives the same bytes for the same content.
 #pragma once
 
 #include <pam/core/atomic_file.hpp>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// What weight files hold: named tensors in order, and metadata. Also the element types that files may name, in one
-/// table.
+/// The content of weight files: named tensors in order, and metadata; and a table of the element types that files may
+/// hold.
 #pragma once
 
 #include <pam/core/error.hpp>

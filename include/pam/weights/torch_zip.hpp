@@ -111,14 +111,14 @@ class PickledTensors {
   std::map<std::string_view, torch::Tensor> storages_;
 };
 
-/// The archive's top folder with its slash: what stands before "data.pkl" in the one entry of that name.
+/// The archive's top folder with its slash: what precedes "data.pkl" in the one entry of that name.
 std::string torch_folder(const ZipArchive& archive);
 
 /// The keys of a dict, for messages.
 std::string dict_keys(const PickleData& data, const PickleValue& dict);
 
-/// The dict of weights in what was pickled: `section` of it, or the first of `kWeightSections` at each level, or
-/// itself.
+/// The dict of weights within the pickled value: its `section`, or the first of `kWeightSections` at each level, or the
+/// value itself.
 PickleValue find_weights(const std::string& file, const PickleData& data, const std::string& section);
 
 StateDict named_tensors(const std::string& file, const PickleData& data, const PickleValue& dict,

@@ -8,15 +8,15 @@
 
 namespace pam::kernels::detail {
 
-/// True where autograd must be able to come back to one of these tensors; otherwise nothing need be saved.
+/// True if autograd needs the gradient of one of these tensors; otherwise nothing needs to be saved.
 template <typename... Tensors>
 bool wants_graph(const Tensors&... tensors) {
   return torch::GradMode::is_enabled() && (tensors.requires_grad() || ...);
 }
 
-/// The kernels write through raw pointers, which autograd cannot see. So a backward pass that is to be differentiated
-/// itself (create_graph) runs the reference expression on the saved inputs instead: `expression(inputs)`. It runs on
-/// views of them, so that each gradient is that of one input alone, also where a tensor stands at two places or one
+/// The kernels write through raw pointers, which autograd cannot see. So a backward pass that is itself to be
+/// differentiated (create_graph) runs the reference expression on the saved inputs instead: `expression(inputs)`. It
+/// runs on views of them, so that each gradient is that of one input only, even if a tensor is passed twice or one
 /// input is computed from another. Inputs that need no gradient, and undefined ones, give undefined tensors.
 template <typename Expression>
 torch::autograd::variable_list differentiable_gradients(const Expression& expression,

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// Where a fused kernel runs: pam's CPU loops, pam's CUDA kernels (component cuda), or nowhere, which means the
-/// reference.
+/// Where a fused kernel runs: pam's CPU loops, or pam's CUDA kernels (component cuda); elsewhere the reference is used.
 #pragma once
 
 #include <pam/core/memory_format.hpp>
@@ -14,14 +13,13 @@
 
 namespace pam::kernels::detail {
 
-/// True where a tensor carries a tangent of forward-mode differentiation (at::_make_dual), which no kernel passes on.
+/// True if a tensor has a tangent of forward-mode differentiation (at::_make_dual), which no kernel propagates.
 template <typename... Tensors>
 bool has_tangent(const Tensors&... tensors) {
   return ((tensors.defined() && tensors._fw_grad(/*level=*/0).defined()) || ...);
 }
 
-/// True where the fused kernels may take `x`, with `others` as its other inputs; every kernel has conditions of its own
-/// on those.
+/// True if the fused kernels can take `x` and the other inputs `others`, on which each kernel has further conditions.
 template <typename... Others>
 bool fused(Backend backend, const torch::Tensor& x, const Others&... others) {
   if (backend != Backend::Fused || has_tangent(x, others...)) return false;
@@ -34,7 +32,7 @@ bool fused(Backend backend, const torch::Tensor& x, const Others&... others) {
 /// `x` itself where it is dense in some layout, else a contiguous copy.
 inline torch::Tensor dense(const torch::Tensor& x) { return x.contiguous(layout_of(x)); }
 
-/// True where nothing else can see `x`'s memory, so that a kernel may write its output there.
+/// True if nothing else can see `x`'s memory, so that a kernel may write its output there.
 inline bool may_overwrite(const torch::Tensor& x) {
   return x.use_count() == 1 && x.storage().use_count() == 1 && !x.requires_grad() &&
          x.contiguous(layout_of(x)).is_same(x);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// CRC-32 as zip files use it (polynomial 0xEDB88320), eight bytes a step: about 1.5 GB/s on one core.
+/// CRC-32 as zip files use it (polynomial 0xEDB88320), eight bytes per step: about 1.5 GB/s on one core.
 #pragma once
 
 #include <pam/core/config.hpp>

@@ -25,7 +25,7 @@ namespace pam {
 class FileBytes {
  public:
   /// Maps `path`, privately (copy on write). Nothing is read before it is touched. The file must not be truncated while
-  /// the mapping lives; files that pam replaces are renamed over, which leaves the mapping whole.
+  /// the mapping lives; pam replaces files by renaming, which does not affect the mapping.
   /// Throws `Error` where `path` does not exist, is not a regular file, or may not be read.
   [[nodiscard]] static std::shared_ptr<FileBytes> map(const std::filesystem::path& path) {
     auto bytes = std::shared_ptr<FileBytes>(new FileBytes(path.string()));

@@ -21,7 +21,8 @@ constexpr std::size_t kPickleStack = 1u << 18;
 constexpr std::size_t kPickleMarks = 1'000;
 constexpr std::size_t kPickleTensors = 1u << 15;
 
-/// What every opcode works on. Each method throws `Error` instead of leaving the pickle, the stack or the bounds.
+/// The state that every opcode works on. Each method throws `Error` instead of leaving the pickle, the stack or the
+/// bounds.
 class PickleStack {
  protected:
   using Kind = PickleValue::Kind;
@@ -56,8 +57,7 @@ class PickleStack {
     return taken;
   }
 
-  // ---- the stack (pushing returns true: "this opcode is done")
-  // ---------------------------------------------------------------
+  // ---- the stack (pushing returns true: "this opcode is done") ---------------------------------------------------
   bool push(PickleValue value) {
     need(stack_.size() < kPickleStack, "too many values");
     stack_.push_back(value);

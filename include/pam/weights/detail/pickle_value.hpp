@@ -27,7 +27,7 @@ enum class PickleName : std::uint8_t {
   kSize,               // torch.Size(tuple)
   kStorage,            // a storage class: `type` says of what
   kType,               // torch.float32, …
-  kInert,              // known and harmless, but nothing that weights need: calling it gives an opaque value
+  kInert,              // known and harmless, but not needed for weights: calling it gives an opaque value
 };
 
 /// One row of the allow-list.
@@ -37,7 +37,7 @@ struct PickleGlobal {
 };
 
 /// The allow-list, without storage classes and element types, which `find_pickle_global` takes from `kElementTypes`.
-/// Inert are the names that checkpoints carry beside the weights (PyTorch Lightning, nnU-Net, argparse).
+/// Inert are names that checkpoints contain besides the weights (PyTorch Lightning, nnU-Net, argparse).
 inline constexpr std::array<PickleGlobal, 30> kPickleGlobals{{
     {"collections", "OrderedDict", PickleName::kDict},
     {"collections", "Counter", PickleName::kDict},
@@ -71,7 +71,7 @@ inline constexpr std::array<PickleGlobal, 30> kPickleGlobals{{
     {"argparse", "Namespace", PickleName::kInert},
 }};
 
-/// What `module.name` means, and for storage classes and element types which type (nullptr: a type that pam has not).
+/// The meaning of `module.name`, and for storage classes and element types the type (nullptr: one that pam lacks).
 struct PickleMeaning {
   PickleName meaning;
   const ElementType* type = nullptr;

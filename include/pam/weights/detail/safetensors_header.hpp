@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// The JSON header of a safetensors file, read event by event: nothing in it is believed, and nothing recurses.
+/// The JSON header of a safetensors file, read event by event: everything in it is checked, and nothing recurses.
 #pragma once
 
 #include <pam/core/error.hpp>
@@ -15,7 +15,7 @@
 
 namespace pam::detail {
 
-/// The format's own limit, and limits that keep what a hostile header can make us allocate far below 64 MiB.
+/// The format's own limit, and limits that keep the memory that a hostile header can claim far below 64 MiB.
 constexpr std::uint64_t kSafetensorsHeaderLimit = 100'000'000;
 constexpr std::size_t kTensorCountLimit = 65'536;
 constexpr std::size_t kTensorRankLimit = 64;
@@ -27,8 +27,8 @@ struct SafetensorsEntry {
   bool has_dtype = false, has_shape = false, has_offsets = false;
 };
 
-/// Takes nlohmann's parse events one by one. The grammar is three levels deep and anything else is refused on the spot,
-/// so nested-array bombs cost nothing, and repeated keys (which a DOM would merge silently) are seen.
+/// Receives nlohmann's parse events one by one. The grammar is three levels deep and anything else is refused at once,
+/// so deeply nested arrays cost nothing, and repeated keys (which a DOM would merge silently) are detected.
 class SafetensorsHeader {
  public:
   explicit SafetensorsHeader(std::string file) : file_(std::move(file)) {}

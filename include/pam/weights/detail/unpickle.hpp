@@ -86,7 +86,7 @@ class Unpickler : PickleStack {
         return push_long();
       case 'G':
         take(8);
-        return push_int(0, Kind::kFloat);  // no float matters to weights
+        return push_int(0, Kind::kFloat);  // weights do not need floats of the pickle
       case 'X':
         return push_string(read<std::uint32_t>());
       case 'U':
@@ -116,7 +116,7 @@ class Unpickler : PickleStack {
     for (std::size_t i = count; i-- > 0;) items[i] = pop();
     return push(container(Kind::kTuple, std::move(items)));
   }
-  /// Appends to the list or dict below; to an opaque value (a set, say) in vain.
+  /// Appends to the list or dict below; to an opaque value (such as a set) without effect.
   void extend(const std::vector<PickleValue>& values, Kind kind) {
     const auto& target = top();
     if (target.kind == Kind::kOpaque) return;

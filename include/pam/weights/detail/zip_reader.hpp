@@ -29,7 +29,7 @@ struct ZipEntry {
   std::string_view name;
   std::uint64_t local_offset = 0, data_offset = 0, size = 0;
   std::uint32_t crc = 0;
-  bool compressed = false;  // such an entry is listed, but its data cannot be had
+  bool compressed = false;  // such an entry is listed, but its data cannot be read
 };
 
 /// A little-endian reader over part of a file that throws instead of leaving it.
@@ -62,8 +62,8 @@ class ZipCursor {
   const char* part_;
 };
 
-/// The entries of a zip archive. Throws `Error` on what is no sound archive of stored entries: encryption, archives in
-/// parts, repeated names, entries that overlap each other or the directory.
+/// The entries of a zip archive. Throws `Error` unless it is a sound archive of stored entries: no encryption, not in
+/// parts, no repeated names, no entries that overlap each other or the directory.
 class ZipArchive {
  public:
   explicit ZipArchive(std::shared_ptr<FileBytes> bytes) : bytes_(std::move(bytes)) {
@@ -81,8 +81,7 @@ class ZipArchive {
   [[nodiscard]] std::uint8_t* data(const ZipEntry& entry) const {
     check(!entry.compressed,
           "{}: the zip entry '{}' is compressed, which torch.save never does: unpack the archive and zip it again "
-          "without "
-          "compression, or save it again from Python",
+          "without compression, or save it again from Python",
           bytes_->name(), printable(entry.name));
     auto* data = bytes_->data() + entry.data_offset;
     check(entry.crc == 0 || crc32(data, entry.size) == entry.crc,
@@ -200,7 +199,8 @@ class ZipArchive {
     }
   }
 
-  /// Follows the local header to the data; only its name and length fields are used, as the directory rules.
+  /// Follows the local header to the data; only its name and length fields are used; the directory gives
+  /// the rest.
   void locate_data(ZipEntry& entry, const std::string& shown) const {
     check(entry.local_offset < directory_begin_, "{}: the zip entry '{}' lies outside the file; it is damaged",
           bytes_->name(), shown);
@@ -217,7 +217,7 @@ class ZipArchive {
           bytes_->name(), shown, entry.size);
   }
 
-  /// Overlapping entries are how a small archive pretends to be a huge one.
+  /// With overlapping entries a small archive could pretend to be a huge one.
   void check_no_overlap() const {
     std::vector<std::pair<std::uint64_t, std::uint64_t>> spans;
     for (const auto& entry : entries_) spans.emplace_back(entry.local_offset, entry.data_offset + entry.size);

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 /// FPA's branch on one (sample, channel) plane: conv -> norm -> ReLU -> conv -> norm -> ReLU without leaving the cache,
-/// and its gradient, which computes all of that again from the input (design.md section 5, plane fusion).
+/// and its gradient, which computes all of that again from the input (docs/design.md, "Kernels": plane fusion).
 ///
-/// What a convolution reads lies in a padded copy: rows `pitch` apart, and right of each row a gap of zeros that is
-/// also the left margin of the next row (rows above and below the plane are left out by the loops instead). What it
-/// writes is dense, so that the norms run over one array.
+/// A convolution reads from a padded copy: rows are `pitch` apart, and to the right of each row is a gap of zeros that
+/// is also the left margin of the next row (rows above and below the plane are skipped by the loops instead). It writes
+/// a dense plane, so that the norms run over one array.
 #pragma once
 
 #include <pam/kernels/detail/cpu/norm_plane.hpp>
@@ -24,7 +24,7 @@ struct PlaneShape {
   PlaneShape(std::int64_t height_, std::int64_t width_, std::int64_t dilation)
       : height(height_),
         width(width_),
-        // A tap further away than the plane is wide reads zeros only, wherever it lies.
+        // A tap further away than the width of the plane reads only zeros, so its exact place does not matter.
         down(std::min(dilation, height_)),
         across(std::min(dilation, width_)),
         pitch(round_up(width_ + std::max(across, kSpill), 16)),
@@ -68,7 +68,7 @@ PAM_INLINE void convolve_columns(const float* middle, std::int64_t down, std::in
   }
 }
 
-/// One output row. What runs past it, the next row overwrites.
+/// One output row. Values written past its end are overwritten by the next row.
 template <bool Above, bool Below>
 PAM_INLINE void convolve_row(const float* row, const PlaneShape& s, const float* t, float* out) {
   const Columns c(s.width);
@@ -97,7 +97,7 @@ PAM_INLINE void convolve(const float* in, const PlaneShape& shape, const float* 
   }
 }
 
-/// Moments of a dense plane whose tail up to the next kStep is free to be written: no remainder loops.
+/// Moments of a dense plane. The memory up to the next kStep may be written, so there are no remainder loops.
 PAM_INLINE Moments dense_moments(float* x, const PlaneShape& s, float eps) {
   const auto end = round_up(s.pixels, kStep);
   for (std::int64_t i = s.pixels; i < end; ++i) x[i] = 0;
@@ -106,7 +106,7 @@ PAM_INLINE Moments dense_moments(float* x, const PlaneShape& s, float eps) {
   });
 }
 
-/// Puts zeros back where the last vector of a padded row ran into the gap.
+/// Restores the zeros that the last vector of a padded row has overwritten in the gap.
 PAM_INLINE void clear_spill(float* row_end) {
   for (int i = 0; i < 8; ++i) row_end[i] = 0;
 }
@@ -188,7 +188,7 @@ PAM_INLINE void weight_sums(const float* dout, const float* in, const PlaneShape
   for (int row = 0; row < 3; ++row) {
     const float* middle = in + (row - 1) * down;
     const float *left = middle - s.across, *right = middle + s.across;
-    // Where the kernel's row lies outside the plane, its taps read zeros: leave those rows out.
+    // Where the kernel's row lies outside the plane, its taps read zeros: skip those rows.
     const auto first = row == 0 ? down : 0, last = row == 2 ? end - down : end;
     float a = 0, b = 0, c = 0;
     PAM_SIMD_SUM(a, b, c) for (std::int64_t i = first; i < last; ++i) {

@@ -89,7 +89,7 @@ struct PixelBlocks {
   std::int64_t samples, channels, pixels, size, per_sample;
 };
 
-/// Merges the blocks' moments (Chan, Golub, LeVeque: exact for any mean) into those of every (sample, channel).
+/// Merges the blocks' moments (Chan, Golub, LeVeque: accurate for any mean) into those of every (sample, channel).
 inline void merge_moments(const PixelBlocks& blocks, const std::vector<float>& mean, const std::vector<float>& squares,
                           float eps, Moments* moments) {
   const auto channels = blocks.channels;
@@ -109,7 +109,7 @@ inline void merge_moments(const PixelBlocks& blocks, const std::vector<float>& m
   }
 }
 
-/// Per (sample, channel) constants as separate arrays, which vector loads like.
+/// The constants of each (sample, channel) as separate arrays, for vector loads.
 struct PlaneConstants {
   PlaneConstants(const Moments* moments, const float* weight, const float* bias, std::int64_t planes,
                  std::int64_t channels)

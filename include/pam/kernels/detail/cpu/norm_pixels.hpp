@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// The loops of norm_plane.hpp for channels-last tensors: a block of pixels, all channels of each beside each other.
-/// Statistics of a block are taken in the cache and merged afterwards, so that memory is read once for them here too.
+/// The loops of norm_plane.hpp for channels-last tensors: over a block of pixels with all their channels. Statistics
+/// are computed per block, in the cache, and merged afterwards, so that memory is read once for them here too.
 #pragma once
 
 #include <pam/kernels/detail/cpu/norm_plane.hpp>

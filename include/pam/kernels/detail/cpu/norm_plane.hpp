@@ -24,8 +24,8 @@ PAM_INLINE Affine affine_of(Moments m, float weight, float bias) {
   return {scale, static_cast<float>(static_cast<double>(bias) - static_cast<double>(m.mean) * scale)};
 }
 
-/// Partial sums this long stay in float32, their total is float64: 1e6 pixels lose no digits. Either way, one float32
-/// adds up about 64 values: with 1e3 and more the rounding of a deep net's output doubles.
+/// Partial sums of this length are float32, their total is float64, so that 1e6 pixels lose no digits. Each float32
+/// adds up about 64 values: with 1e3 and more, the rounding error of a deep net's output doubles.
 inline constexpr std::int64_t kSumChunk = PAM_SUMS_IN_LANES ? 4096 : 64;
 
 /// Mean and 1 / sqrt(variance + eps) of x[0, n), which may be followed by zeros up to x[end): the vectors' last one.

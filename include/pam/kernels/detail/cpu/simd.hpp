@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
-/// How pam's CPU kernels become vector code: plain loops in `PAM_INLINE` bodies, compiled once for AVX2 and once for
-/// AVX-512 inside the two functions below, chosen at run time. Built for SSE2, as a header's code is by default, the
-/// same loops lose to LibTorch. (clang 14's target_clones breaks linking when a header is used in two translation
-/// units.)
+/// How pam's CPU kernels become vector code: plain loops in `PAM_INLINE` bodies are compiled for AVX2 and for AVX-512
+/// inside the two functions below, and one is chosen at run time. Compiled for SSE2, the default, the same loops are
+/// slower than LibTorch. (clang 14's target_clones breaks linking when a header is used in two translation units.)
 #pragma once
 
 #include <pam/core/torch.hpp>
@@ -24,7 +23,7 @@
 #define PAM_TARGET_AVX512
 #endif
 
-/// A body must be inlined into the function that carries the target, or it stays SSE2 code.
+/// A body must be inlined into the function that has the target attribute, or it stays SSE2 code.
 #define PAM_INLINE inline __attribute__((always_inline))
 
 #define PAM_PRAGMA(text) _Pragma(#text)
@@ -93,7 +92,7 @@ inline Isa detect_isa() {
   return Isa::None;
 }
 
-/// What the kernels run on; `None` means the reference expressions. Tests lower it to reach every path.
+/// The instruction set that the kernels use; `None` means the reference expressions. Tests lower it to try each path.
 inline std::atomic<Isa>& isa() {
   static std::atomic<Isa> value{detect_isa()};
   return value;

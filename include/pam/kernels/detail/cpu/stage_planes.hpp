@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-/// Channels-last tensors for kernels that want planes: 16 channels at a time (a cache line of float32) are turned into
-/// planes in a buffer that fits the cache, and back, 4x4 pixels x channels at a time. Element by element, this took
-/// three times as long as the work on the planes.
+/// Channels-last tensors for kernels that work on planes: 16 channels at a time (a cache line of float32) are
+/// transposed into planes in a buffer that fits the cache, and back, in blocks of 4 pixels x 4 channels. Done element
+/// by element, this took three times as long as the work on the planes.
 #pragma once
 
 #include <pam/kernels/detail/cpu/simd.hpp>
@@ -98,7 +98,7 @@ struct StagePlanes {
   }
 };
 
-/// And back. Walks the tensor pixel by pixel, four at a time, so that a cache line is completed while it is at hand.
+/// And back. Goes through the tensor four pixels at a time, so that each cache line is completed while it is cached.
 template <typename T>
 struct UnstagePlanes {
   static PAM_INLINE void run(const float* planes, const ChannelGroups& groups, std::int64_t channels, T* x) {

@@ -11,7 +11,7 @@
 
 namespace pam::kernels::cpu {
 
-/// Dense float32 or bfloat16 (N, C, H, W) on the CPU, not empty. A trace would record none of a kernel's writes.
+/// Dense float32 or bfloat16 (N, C, H, W) on the CPU, not empty, not traced (a trace would miss a kernel's writes).
 inline bool takes(const torch::Tensor& x) {
   return isa() != Isa::None && x.defined() && x.device().is_cpu() && x.layout() == torch::kStrided && x.dim() == 4 &&
          x.numel() > 0 && (x.scalar_type() == torch::kFloat || x.scalar_type() == torch::kBFloat16) &&
@@ -34,11 +34,11 @@ bool rows_of(const torch::Tensor& x, const Tensors&... rows) {
           ...);
 }
 
-/// A row of per-channel parameters as float32, whatever the module holds.
+/// A row of per-channel parameters as float32, whatever the module's type.
 inline torch::Tensor float_row(const torch::Tensor& row) { return row.detach().to(torch::kFloat).contiguous(); }
 
-/// `f(first, last)` over [0, count) on LibTorch's threads; one item touches `floats_per_item` numbers. The split never
-/// changes a result: no kernel adds across items inside `f`.
+/// `f(first, last)` over [0, count) on LibTorch's threads; one item touches `floats_per_item` numbers. How the range is
+/// split does not change results: no kernel adds across items inside `f`.
 template <typename F>
 void parallel(std::int64_t count, std::int64_t floats_per_item, const F& f) {
   const std::int64_t grain = std::max<std::int64_t>(1, 32768 / std::max<std::int64_t>(1, floats_per_item));

@@ -28,7 +28,7 @@ PAM_INLINE void widen_row(const T* row, const AxisView& axis, float* wide) {
   }
 }
 
-/// Walks the output rows of a plane; `wide` holds the two widened input rows that the present one lies between.
+/// Goes through the output rows of a plane; `wide` holds the two widened input rows that the current one lies between.
 template <typename T>
 struct RowWalk {
   const T* plane;

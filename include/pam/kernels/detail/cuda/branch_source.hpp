@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 /// CUDA source of FPA's depth-wise branch: one block carries one plane through conv, norm, ReLU, conv, norm, ReLU in
-/// shared memory (design.md section 5); and the plain depth-wise convolution for planes that do not fit there.
+/// shared memory (docs/design.md, "Kernels": plane fusion); and a depth-wise convolution for planes that do not fit.
 #pragma once
 
 namespace pam::kernels::cuda {
 
-/// Weights: conv (C, 9), norm (C, 2) holding weight and bias. Contiguous planes only; PAM_PACK is of no concern here.
+/// Weights: conv (C, 9), norm (C, 2) holding weight and bias. Contiguous planes only; PAM_PACK is not used.
 inline constexpr const char* kBranchSource = R"PAM(
 struct Walk {
   int y, x, rows, columns, width;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// Compiled kernels on disk, under $XDG_CACHE_HOME/pam or ~/.cache/pam: a process after the first need not wait for the
-/// compiler. A cache must never break a program: what cannot be read, or is damaged, counts as absent.
+/// Compiled kernels on disk, under $XDG_CACHE_HOME/pam or ~/.cache/pam, so that later processes need not wait for the
+/// compiler. A cache must never break a program: an entry that cannot be read, or is damaged, is ignored.
 #pragma once
 
 #include <unistd.h>
@@ -26,7 +26,7 @@ inline std::string fingerprint(const std::string& text) {
 
 class CodeCache {
  public:
-  /// Empty where the environment names no home; then nothing is cached.
+  /// Empty if the environment names no home folder; then nothing is cached.
   static std::filesystem::path default_folder() {
     const auto variable = [](const char* name) {
       const char* value = std::getenv(name);
@@ -51,7 +51,7 @@ class CodeCache {
     return code;
   }
 
-  /// A file of its own, renamed over the old one when it is complete: a reader sees all of it or none.
+  /// Writes a temporary file and renames it over the old one: a reader sees all of it or nothing.
   void write(const std::string& key, const std::string& code) const {
     if (folder_.empty() || code.empty()) return;
     std::error_code ignored;

@@ -14,7 +14,7 @@ struct BranchWeights {
   torch::Tensor conv1, norm1, conv2, norm2;
 };
 
-/// True where `planes` planes of x fit a block's shared memory: two for the forward pass, three for the gradient.
+/// True if `planes` planes of x fit into a block's shared memory: two for the forward pass, three for the gradient.
 inline bool plane_fits(const Launcher& device, const torch::Tensor& x, int planes) {
   // The rest of a block's shared memory holds the reductions: 32 warps of nine floats, thrice.
   return planes * x.size(2) * x.size(3) * static_cast<std::int64_t>(x.element_size()) + 4096 <= device.shared_limit();
@@ -30,7 +30,7 @@ inline Launch plane_launch(const Launcher& device, const torch::Tensor& x, int p
 
 inline int as_int(std::int64_t n) { return static_cast<int>(n); }
 
-/// Taps further away than the plane is large read zeros wherever they lie; this keeps the kernels' indices small.
+/// Taps further away than the size of the plane read only zeros; limiting them keeps the kernels' indices small.
 inline int reach(const torch::Tensor& x, std::int64_t dilation) {
   return as_int(std::min(dilation, std::max(x.size(2), x.size(3))));
 }

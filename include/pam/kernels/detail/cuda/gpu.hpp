@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-/// The GPU as a Launcher (needs component cuda): kernels compiled by NVRTC once a process, cached on disk, launched on
-/// LibTorch's current stream. libcuda is never linked: a program that does so does not start on a machine without a
-/// driver. Its entries come through cudart, which a CUDA LibTorch links already. Whatever is missing means the
-/// reference expressions, with one warning.
+/// The GPU as a Launcher (needs component cuda): kernels are compiled by NVRTC once per process, cached on disk, and
+/// launched on LibTorch's current stream. libcuda is never linked: a program that does so does not start on a machine
+/// without a driver. The driver's functions are obtained through cudart, which a CUDA LibTorch links already. If
+/// anything is missing, the reference expressions are used, with one warning.
 #pragma once
 
 #ifdef PAM_WITH_CUDA
@@ -28,7 +28,7 @@ namespace pam::kernels::cuda {
 /// The four driver functions needed; their handles are pointers to unnamed structs.
 class Driver {
  public:
-  /// False where there is no driver.
+  /// False if there is no driver.
   bool load() {
     return entry("cuModuleLoadData", load_module) && entry("cuModuleGetFunction", get_function) &&
            entry("cuFuncSetAttribute", set_attribute) && entry("cuLaunchKernel", launch);
@@ -50,14 +50,14 @@ class Driver {
 #else
     const auto error = cudaGetDriverEntryPoint(name, &found, cudaEnableDefault, &status);
 #endif
-    if (error != cudaSuccess) cudaGetLastError();  // an absent driver is not the next caller's error
+    if (error != cudaSuccess) cudaGetLastError();  // clears the error, which the next caller would take for its own
     f = reinterpret_cast<F>(found);
     return error == cudaSuccess && f != nullptr;
   }
 };
 
-/// While it lives, this thread may load code though a CUDA graph is being recorded: loading leaves the graph alone, but
-/// CUDA takes it for work that cannot be recorded.
+/// During its lifetime this thread may load code while a CUDA graph is being recorded: loading does not affect the
+/// graph, but CUDA treats it as work that cannot be recorded.
 class LoadingAllowed {
  public:
   LoadingAllowed() { cudaThreadExchangeStreamCaptureMode(&mode_); }
@@ -188,7 +188,7 @@ class Gpu final : public Launcher {
       void* loaded = module(build);
       TORCH_CHECK(loaded != nullptr && driver_.get_function(&f.handle, loaded, kernel) == 0, "pam: no kernel ", kernel);
     }
-    if (shared > f.shared) {                // beyond 48 KB a kernel must be told beforehand
+    if (shared > f.shared) {                // more than 48 KB must be requested beforehand
       constexpr int kMaxDynamicShared = 8;  // CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
       TORCH_CHECK(driver_.set_attribute(f.handle, kMaxDynamicShared, static_cast<int>(shared)) == 0, "pam: kernel ",
                   kernel, " got no ", shared, " bytes of shared memory");
@@ -211,7 +211,7 @@ class Gpu final : public Launcher {
   std::map<std::pair<Build, std::string>, Function> functions_;
 };
 
-/// For tests: takes the place of a GPU, for tensors on any device. Null: none.
+/// For tests: used in place of a GPU, for tensors on any device. Null: none.
 inline std::atomic<Launcher*>& stand_in() {
   static std::atomic<Launcher*> launcher{nullptr};
   return launcher;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// What the CUDA kernels' host code asks of a device. Two things implement it: the GPU (gpu.hpp), and in the tests the
-/// host's own processor, which runs the same kernels and the same host code.
+/// What the host code of the CUDA kernels needs from a device. It is implemented by the GPU (gpu.hpp), and in tests by
+/// the host's own processor, which runs the same kernels and the same host code.
 #pragma once
 
 #include <pam/core/memory_format.hpp>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// NVRTC, CUDA's run-time compiler, found with dlopen: no header and no library of CUDA is needed to build this, and a
-/// program starts where there is none. It needs no GPU either.
+/// NVRTC, CUDA's run-time compiler, loaded with dlopen: building this needs no header or library of CUDA, and a program
+/// starts without one. NVRTC needs no GPU either.
 #pragma once
 
 #include <dlfcn.h>
@@ -12,7 +12,7 @@
 
 namespace pam::kernels::cuda {
 
-/// Either a compiled program (machine code for sm_XX, or PTX for compute_XX) or what the compiler said.
+/// Either a compiled program (machine code for sm_XX, or PTX for compute_XX) or the compiler's messages.
 struct Compiled {
   std::string code, log;
   [[nodiscard]] bool ok() const { return !code.empty(); }
@@ -20,8 +20,7 @@ struct Compiled {
 
 class Nvrtc {
  public:
-  /// Looks under the usual names, and in `folders` (where LibTorch's own CUDA libraries lie). Empty where there is
-  /// none.
+  /// Looks for the usual names, and in `folders` (those of LibTorch's own CUDA libraries). Empty if there is none.
   static std::optional<Nvrtc> find(const std::vector<std::string>& folders = {}) {
     const std::vector<std::string> names{"libnvrtc.so.13", "libnvrtc.so.12", "libnvrtc.so"};
     auto places = names;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// CUDA source in front of every kernel: element types, packs, and the one reduction helper. The strings are compiled
-/// by NVRTC for a GPU, and by the host's compiler for the tests, which put a shim of CUDA's names before them.
+/// CUDA source that precedes every kernel: element types, packs, and the reduction. The strings are compiled by NVRTC
+/// for a GPU, and for the tests by the host's compiler, with a shim that defines CUDA's names.
 #pragma once
 
 namespace pam::kernels::cuda {
@@ -115,7 +115,7 @@ __device__ inline void lane_sums(const float (&v)[K * PAM_PACK], const Lanes& l,
 }
 )PAM";
 
-/// What NVRTC needs besides: the shim of the tests defines it differently.
+/// What NVRTC needs in addition; the tests' shim defines it differently.
 inline constexpr const char* kDeviceSource = R"PAM(
 #define PAM_DYNAMIC_SHARED(type, name)   \
   extern __shared__ float4 pam_shared[]; \
