@@ -3,6 +3,7 @@
 #pragma once
 
 #include <pam/kernels/detail/cpu/dilated_plane.hpp>
+#include <pam/kernels/detail/cpu/elements.hpp>
 #include <pam/kernels/detail/cpu/stage_planes.hpp>
 #include <pam/kernels/detail/cpu/tensors.hpp>
 
@@ -47,6 +48,22 @@ void each_item(std::int64_t count, std::int64_t cost, std::int64_t scratch, std:
   });
 }
 
+inline void stage_planes(const torch::Tensor& x, const ChannelGroups& groups, const ChannelGroups::Group& g,
+                         float* planes) {
+  with_element(x, [&](auto* element) {
+    using T = std::remove_pointer_t<decltype(element)>;
+    StagePlanes<T>::run(x.data_ptr<T>() + g.offset, groups, g.channels, planes);
+  });
+}
+
+inline void unstage_planes(const float* planes, const ChannelGroups& groups, const ChannelGroups::Group& g,
+                           const torch::Tensor& x) {
+  with_element(x, [&](auto* element) {
+    using T = std::remove_pointer_t<decltype(element)>;
+    UnstagePlanes<T>::run(planes, groups, g.channels, x.data_ptr<T>() + g.offset);
+  });
+}
+
 }  // namespace detail
 
 /// y = D2(D1(x)). Weights float32 and contiguous: conv (C, 9), norm (C, 2) holding weight and bias.
@@ -60,36 +77,33 @@ inline std::pair<torch::Tensor, torch::Tensor> dilated_branch(const torch::Tenso
   const auto moments = torch::empty({x.size(0) * channels, 4}, x.options().dtype(torch::kFloat));
   auto* m = reinterpret_cast<Moments*>(moments.data_ptr<float>());
   const auto small_eps = static_cast<float>(eps);
-  with_element(x, [&](auto* element) {
-    using T = std::remove_pointer_t<decltype(element)>;
-    const auto* from = x.data_ptr<T>();
-    auto* to = y.template data_ptr<T>();
-    if (!is_channels_last(x)) {
-      const auto scratch = DilatedPlane<T>::scratch(shape);
-      detail::each_item(x.size(0) * channels, 20 * shape.pixels, scratch, shape.padded,
-                        [&](std::int64_t i, float* memory) {
-                          vectorized<DilatedPlane<T>>(from + i * shape.pixels, to + i * shape.pixels, shape,
-                                                      weights.of(0, i % channels), weights.of(1, i % channels),
-                                                      small_eps, memory, m + 2 * i);
-                        });
-      return;
-    }
-    const auto scratch = DilatedPlane<float>::scratch(shape);
-    const ChannelGroups groups(channels, shape.pixels);
-    detail::each_item(
-        x.size(0) * groups.count, 20 * groups.floats, scratch + groups.floats, shape.padded,
-        [&](std::int64_t i, float* memory) {
-          const auto g = groups.at(i);
-          auto* stage = memory + scratch;
-          vectorized<StagePlanes<T>>(from + g.offset, groups, g.channels, stage);
-          for (std::int64_t c = 0; c < g.channels; ++c) {
-            auto* plane = stage + c * groups.stride;
-            vectorized<DilatedPlane<float>>(static_cast<const float*>(plane), plane, shape, weights.of(0, g.first + c),
-                                            weights.of(1, g.first + c), small_eps, memory, m + 2 * (g.plane + c));
-          }
-          vectorized<UnstagePlanes<T>>(static_cast<const float*>(stage), groups, g.channels, to + g.offset);
-        });
-  });
+  const auto scratch = DilatedPlane::scratch(shape);
+  if (!is_channels_last(x)) {
+    const Elements from(x), to(y);
+    detail::each_item(x.size(0) * channels, 20 * shape.pixels, scratch + from.scratch(shape.pixels), shape.padded,
+                      [&](std::int64_t i, float* memory) {
+                        const auto at = i * shape.pixels;
+                        auto* out = to.write(at, memory + scratch);
+                        DilatedPlane::run(from.read(at, shape.pixels, memory + scratch), out, shape,
+                                          weights.of(0, i % channels), weights.of(1, i % channels), small_eps, memory,
+                                          m + 2 * i);
+                        to.finish(at, shape.pixels, out);
+                      });
+    return {y, moments};
+  }
+  const ChannelGroups groups(channels, shape.pixels);
+  detail::each_item(x.size(0) * groups.count, 20 * groups.floats, scratch + groups.floats, shape.padded,
+                    [&](std::int64_t i, float* memory) {
+                      const auto g = groups.at(i);
+                      auto* stage = memory + scratch;
+                      detail::stage_planes(x, groups, g, stage);
+                      for (std::int64_t c = 0; c < g.channels; ++c) {
+                        auto* plane = stage + c * groups.stride;
+                        DilatedPlane::run(plane, plane, shape, weights.of(0, g.first + c), weights.of(1, g.first + c),
+                                          small_eps, memory, m + 2 * (g.plane + c));
+                      }
+                      detail::unstage_planes(stage, groups, g, y);
+                    });
   return {y, moments};
 }
 
@@ -103,39 +117,36 @@ inline BranchGradients dilated_branch_backward(const torch::Tensor& x, const det
   const auto sums = torch::empty({x.size(0), channels * 22}, x.options().dtype(torch::kFloat));
   auto* total = sums.data_ptr<float>();
   const auto* m = reinterpret_cast<const Moments*>(moments.data_ptr<float>());
-  with_element(x, [&](auto* element) {
-    using T = std::remove_pointer_t<decltype(element)>;
-    const auto *from = x.data_ptr<T>(), *up = dy.data_ptr<T>();
-    auto* to = dx.template data_ptr<T>();
-    const auto zeroed = 3 * shape.padded;
-    if (!is_channels_last(x)) {
-      const auto scratch = DilatedPlaneBackward<T>::scratch(shape);
-      detail::each_item(x.size(0) * channels, 60 * shape.pixels, scratch, zeroed, [&](std::int64_t i, float* memory) {
-        const auto at = i * shape.pixels;
-        vectorized<DilatedPlaneBackward<T>>(from + at, up + at, to + at, shape, weights.of(0, i % channels),
-                                            weights.of(1, i % channels), m + 2 * i, memory, total + 22 * i);
-      });
-      return;
-    }
-    const auto scratch = DilatedPlaneBackward<float>::scratch(shape);
-    const ChannelGroups groups(channels, shape.pixels);
+  const auto scratch = DilatedPlaneBackward::scratch(shape), zeroed = 3 * shape.padded;
+  if (!is_channels_last(x)) {
+    const Elements from(x), up(dy), to(dx);
+    const auto beside = from.scratch(shape.pixels);
     detail::each_item(
-        x.size(0) * groups.count, 60 * groups.floats, scratch + 2 * groups.floats, zeroed,
-        [&](std::int64_t i, float* memory) {
-          const auto g = groups.at(i);
-          auto *stage = memory + scratch, *stage_dy = stage + groups.floats;
-          vectorized<StagePlanes<T>>(from + g.offset, groups, g.channels, stage);
-          vectorized<StagePlanes<T>>(up + g.offset, groups, g.channels, stage_dy);
-          for (std::int64_t c = 0; c < g.channels; ++c) {
-            auto* plane = stage + c * groups.stride;
-            vectorized<DilatedPlaneBackward<float>>(static_cast<const float*>(plane),
-                                                    static_cast<const float*>(stage_dy + c * groups.stride), plane,
-                                                    shape, weights.of(0, g.first + c), weights.of(1, g.first + c),
-                                                    m + 2 * (g.plane + c), memory, total + 22 * (g.plane + c));
-          }
-          vectorized<UnstagePlanes<T>>(static_cast<const float*>(stage), groups, g.channels, to + g.offset);
+        x.size(0) * channels, 60 * shape.pixels, scratch + 2 * beside, zeroed, [&](std::int64_t i, float* memory) {
+          const auto at = i * shape.pixels;
+          auto *in = memory + scratch, *out = to.write(at, in);
+          DilatedPlaneBackward::run(from.read(at, shape.pixels, in), up.read(at, shape.pixels, in + beside), out, shape,
+                                    weights.of(0, i % channels), weights.of(1, i % channels), m + 2 * i, memory,
+                                    total + 22 * i);
+          to.finish(at, shape.pixels, out);
         });
-  });
+  } else {
+    const ChannelGroups groups(channels, shape.pixels);
+    detail::each_item(x.size(0) * groups.count, 60 * groups.floats, scratch + 2 * groups.floats, zeroed,
+                      [&](std::int64_t i, float* memory) {
+                        const auto g = groups.at(i);
+                        auto *stage = memory + scratch, *stage_dy = stage + groups.floats;
+                        detail::stage_planes(x, groups, g, stage);
+                        detail::stage_planes(dy, groups, g, stage_dy);
+                        for (std::int64_t c = 0; c < g.channels; ++c) {
+                          auto* plane = stage + c * groups.stride;
+                          DilatedPlaneBackward::run(plane, stage_dy + c * groups.stride, plane, shape,
+                                                    weights.of(0, g.first + c), weights.of(1, g.first + c),
+                                                    m + 2 * (g.plane + c), memory, total + 22 * (g.plane + c));
+                        }
+                        detail::unstage_planes(stage, groups, g, dx);
+                      });
+  }
   return {dx, ordered_sum(sums).view({channels, 22})};
 }
 

@@ -78,32 +78,33 @@ PAM_INLINE void convolve_row(const float* row, const PlaneShape& s, const float*
 }
 
 /// out (dense) = 3x3 convolution of `in` (padded, at its origin).
-PAM_INLINE void convolve(const float* in, const PlaneShape& shape, const float* weights, float* out) {
-  const PlaneShape s = shape;
-  float t[9];
-  for (int k = 0; k < 9; ++k) t[k] = weights[k];
-  for (std::int64_t y = 0; y < s.height; ++y) {
-    const float* row = in + y * s.pitch;
-    const bool above = y >= s.down, below = y + s.down < s.height;
-    if (above && below) {
-      convolve_row<true, true>(row, s, t, out + y * s.width);
-    } else if (above) {
-      convolve_row<true, false>(row, s, t, out + y * s.width);
-    } else if (below) {
-      convolve_row<false, true>(row, s, t, out + y * s.width);
-    } else {
-      convolve_row<false, false>(row, s, t, out + y * s.width);
+struct Convolve {
+  static PAM_INLINE void run(const float* in, PlaneShape s, const float* weights, float* out) {
+    float t[9];
+    for (int k = 0; k < 9; ++k) t[k] = weights[k];
+    for (std::int64_t y = 0; y < s.height; ++y) {
+      const float* row = in + y * s.pitch;
+      const bool above = y >= s.down, below = y + s.down < s.height;
+      if (above && below) {
+        convolve_row<true, true>(row, s, t, out + y * s.width);
+      } else if (above) {
+        convolve_row<true, false>(row, s, t, out + y * s.width);
+      } else if (below) {
+        convolve_row<false, true>(row, s, t, out + y * s.width);
+      } else {
+        convolve_row<false, false>(row, s, t, out + y * s.width);
+      }
     }
   }
-}
+};
 
-/// Moments of a dense plane. The memory up to the next kStep may be written, so there are no remainder loops.
-PAM_INLINE Moments dense_moments(float* x, const PlaneShape& s, float eps) {
+/// Moments of a dense plane whose tail up to the next kStep is free to be written: no remainder loops.
+inline Moments dense_moments(float* x, const PlaneShape& s, float eps) {
   const auto end = round_up(s.pixels, kStep);
   for (std::int64_t i = s.pixels; i < end; ++i) x[i] = 0;
-  return moments_of(x, s.pixels, end, eps, [&](float rough) {
-    for (std::int64_t i = s.pixels; i < end; ++i) x[i] = rough;
-  });
+  Moments moments;
+  vectorized<PlaneMoments>(static_cast<const float*>(x), s.pixels, end, x + s.pixels, eps, &moments);
+  return moments;
 }
 
 /// Restores the zeros that the last vector of a padded row has overwritten in the gap.
@@ -111,15 +112,16 @@ PAM_INLINE void clear_spill(float* row_end) {
   for (int i = 0; i < 8; ++i) row_end[i] = 0;
 }
 
-/// Copies a plane of the tensor into a padded one.
-template <typename T>
-PAM_INLINE void pad_plane(const T* x, const PlaneShape& s, float* out) {
-  const Columns c(s.width);
-  for (std::int64_t y = 0; y < s.height; ++y, x += s.width, out += s.pitch) {
-    PAM_SIMD_LANES(16) for (std::int64_t i = 0; i < c.sixteens; ++i) out[i] = load(x + i);
-    for (auto i = c.sixteens; i < s.width; ++i) out[i] = load(x + i);  // the tensor may end here
+/// Copies a plane into a padded one.
+struct PadPlane {
+  static PAM_INLINE void run(const float* x, PlaneShape s, float* out) {
+    const Columns c(s.width);
+    for (std::int64_t y = 0; y < s.height; ++y, x += s.width, out += s.pitch) {
+      PAM_SIMD_LANES(16) for (std::int64_t i = 0; i < c.sixteens; ++i) out[i] = x[i];
+      for (auto i = c.sixteens; i < s.width; ++i) out[i] = x[i];  // the tensor may end here
+    }
   }
-}
+};
 
 template <int Lanes>
 PAM_INLINE void activate_columns(const float* x, Affine a, std::int64_t first, std::int64_t last, float* out) {
@@ -127,18 +129,15 @@ PAM_INLINE void activate_columns(const float* x, Affine a, std::int64_t first, s
 }
 
 /// out (padded) = relu(x * scale + shift), x dense.
-PAM_INLINE void activate_padded(const float* x, const PlaneShape& s, Affine a, float* out) {
-  const Columns c(s.width);
-  for (std::int64_t y = 0; y < s.height; ++y, x += s.width, out += s.pitch) {
-    activate_columns<16>(x, a, 0, c.sixteens, out);
-    activate_columns<8>(x, a, c.sixteens, c.eights, out);
-    clear_spill(out + s.width);
+struct ActivatePadded {
+  static PAM_INLINE void run(const float* x, PlaneShape s, Affine a, float* out) {
+    const Columns c(s.width);
+    for (std::int64_t y = 0; y < s.height; ++y, x += s.width, out += s.pitch) {
+      activate_columns<16>(x, a, 0, c.sixteens, out);
+      activate_columns<8>(x, a, c.sixteens, c.eights, out);
+      clear_spill(out + s.width);
+    }
   }
-}
-
-/// Gradient of a norm with respect to its input: scale * (g - mean_g) - slope * (x - mean).
-struct NormSlope {
-  float scale, mean_g, slope, mean;
 };
 
 template <int Lanes>
@@ -150,103 +149,102 @@ PAM_INLINE void slope_columns(const float* g, const float* x, NormSlope n, std::
 }
 
 /// out (padded) = the norm's gradient from dense g and x.
-PAM_INLINE void slope_padded(const float* g, const float* x, const PlaneShape& s, NormSlope n, float* out) {
-  const Columns c(s.width);
-  for (std::int64_t y = 0; y < s.height; ++y, g += s.width, x += s.width, out += s.pitch) {
-    slope_columns<16>(g, x, n, 0, c.sixteens, out);
-    slope_columns<8>(g, x, n, c.sixteens, c.eights, out);
-    clear_spill(out + s.width);
-  }
-}
-
-/// Masks g by relu(norm(x)) > 0 into `masked`, and returns what the norm's gradient needs; `sums` receives the
-/// gradients of the norm's weight and bias. `masked` may be g.
-template <typename G>
-PAM_INLINE NormSlope mask_and_sum(const G* g, const float* x, std::int64_t n, Affine a, Moments m, float* masked,
-                                  float* sums) {
-  double total = 0, total_xhat = 0;
-  for (std::int64_t start = 0; start < n; start += kSumChunk) {
-    const auto stop = start + kSumChunk < n ? start + kSumChunk : n;
-    float sum = 0, sum_xhat = 0;
-    PAM_SIMD_SUM(sum, sum_xhat) for (std::int64_t i = start; i < stop; ++i) {
-      const float v = x[i], kept = v * a.scale + a.shift > 0.f ? load(g + i) : 0.f;
-      masked[i] = kept;
-      sum += kept;
-      sum_xhat += kept * ((v - m.mean) * m.rstd);
+struct SlopePadded {
+  static PAM_INLINE void run(const float* g, const float* x, PlaneShape s, NormSlope n, float* out) {
+    const Columns c(s.width);
+    for (std::int64_t y = 0; y < s.height; ++y, g += s.width, x += s.width, out += s.pitch) {
+      slope_columns<16>(g, x, n, 0, c.sixteens, out);
+      slope_columns<8>(g, x, n, c.sixteens, c.eights, out);
+      clear_spill(out + s.width);
     }
-    total += sum, total_xhat += sum_xhat;
-  }
-  sums[0] = static_cast<float>(total_xhat), sums[1] = static_cast<float>(total);
-  const auto count = static_cast<double>(n);
-  return {a.scale, static_cast<float>(total / count), a.scale * m.rstd * static_cast<float>(total_xhat / count),
-          m.mean};
-}
-
-/// The nine sums of d(weights) = sum d(out) * in, over padded planes: where d(out) is padding it is zero.
-PAM_INLINE void weight_sums(const float* dout, const float* in, const PlaneShape& s, float* sums) {
-  const auto end = s.height * s.pitch, down = s.down * s.pitch;
-  for (int row = 0; row < 3; ++row) {
-    const float* middle = in + (row - 1) * down;
-    const float *left = middle - s.across, *right = middle + s.across;
-    // Where the kernel's row lies outside the plane, its taps read zeros: skip those rows.
-    const auto first = row == 0 ? down : 0, last = row == 2 ? end - down : end;
-    float a = 0, b = 0, c = 0;
-    PAM_SIMD_SUM(a, b, c) for (std::int64_t i = first; i < last; ++i) {
-      a += dout[i] * left[i];
-      b += dout[i] * middle[i];
-      c += dout[i] * right[i];
-    }
-    sums[3 * row] = a, sums[3 * row + 1] = b, sums[3 * row + 2] = c;
-  }
-}
-
-}  // namespace detail
-
-/// y = D2(D1(x)) on one plane. `scratch`: padded + dense floats, the padded ones zero; `moments`: of both norms.
-template <typename T>
-struct DilatedPlane {
-  static std::int64_t scratch(const PlaneShape& s) { return s.padded + s.dense; }
-
-  static PAM_INLINE void run(const T* x, T* y, const PlaneShape& s, const StepWeights& first, const StepWeights& second,
-                             float eps, float* scratch, Moments* moments) {
-    float *padded = scratch + s.origin, *dense = scratch + s.padded;
-    detail::pad_plane(x, s, padded);
-    detail::convolve(padded, s, first.taps, dense);
-    moments[0] = detail::dense_moments(dense, s, eps);
-    detail::activate_padded(dense, s, affine_of(moments[0], first.weight, first.bias), padded);
-    detail::convolve(padded, s, second.taps, dense);
-    moments[1] = detail::dense_moments(dense, s, eps);
-    const auto a = affine_of(moments[1], second.weight, second.bias);
-    PAM_SIMD for (std::int64_t i = 0; i < s.pixels; ++i) store(y + i, relu(dense[i] * a.scale + a.shift));
   }
 };
 
-/// Gradients of DilatedPlane. `sums` receives, for the first and the second step, nine weights' and the norm's weight's
-/// and bias's: 22 numbers. `scratch`: three padded planes, zero at first, and three dense ones.
-template <typename T>
+/// The nine sums of d(weights) = sum d(out) * in, over padded planes: where d(out) is padding it is zero.
+struct WeightSums {
+  static PAM_INLINE void run(const float* dout, const float* in, PlaneShape s, float* sums) {
+    const auto end = s.height * s.pitch, down = s.down * s.pitch;
+    for (int row = 0; row < 3; ++row) {
+      const float* middle = in + (row - 1) * down;
+      const float *left = middle - s.across, *right = middle + s.across;
+      // Where the kernel's row lies outside the plane, its taps read zeros: leave those rows out.
+      const auto first = row == 0 ? down : 0, last = row == 2 ? end - down : end;
+      float a = 0, b = 0, c = 0;
+      PAM_SIMD_SUM(a, b, c) for (std::int64_t i = first; i < last; ++i) {
+        a += dout[i] * left[i];
+        b += dout[i] * middle[i];
+        c += dout[i] * right[i];
+      }
+      sums[3 * row] = a, sums[3 * row + 1] = b, sums[3 * row + 2] = c;
+    }
+  }
+};
+
+}  // namespace detail
+
+/// y = D2(D1(x)) on one plane; y may be x. `scratch`: padded + dense floats, the padded ones zero; `moments`: of both
+/// norms. Each loop is a function of its own: inlined into one another they would be compiled four times.
+struct DilatedPlane {
+  static std::int64_t scratch(const PlaneShape& s) { return s.padded + s.dense; }
+
+  static void run(const float* x, float* y, const PlaneShape& s, const StepWeights& first, const StepWeights& second,
+                  float eps, float* scratch, Moments* moments) {
+    float *padded = scratch + s.origin, *dense = scratch + s.padded;
+    const float *in = padded, *out = dense;
+    vectorized<detail::PadPlane>(x, s, padded);
+    vectorized<detail::Convolve>(in, s, static_cast<const float*>(first.taps), dense);
+    moments[0] = detail::dense_moments(dense, s, eps);
+    vectorized<detail::ActivatePadded>(out, s, affine_of(moments[0], first.weight, first.bias), padded);
+    vectorized<detail::Convolve>(in, s, static_cast<const float*>(second.taps), dense);
+    moments[1] = detail::dense_moments(dense, s, eps);
+    vectorized<NormPlane>(out, static_cast<const float*>(nullptr), y, s.pixels,
+                          affine_of(moments[1], second.weight, second.bias), 1.f);
+  }
+};
+
+/// Gradients of DilatedPlane; dx may be x or dy. `sums` receives, for the first and the second step, nine weights' and
+/// the norm's weight's and bias's: 22 numbers. `scratch`: three padded planes, zero at first, and three dense ones.
 struct DilatedPlaneBackward {
   static std::int64_t scratch(const PlaneShape& s) { return 3 * (s.padded + s.dense); }
 
-  static PAM_INLINE void run(const T* x, const T* dy, T* dx, const PlaneShape& s, const StepWeights& first,
-                             const StepWeights& second, const Moments* moments, float* scratch, float* sums) {
+  static void run(const float* x, const float* dy, float* dx, const PlaneShape& s, const StepWeights& first,
+                  const StepWeights& second, const Moments* moments, float* scratch, float* sums) {
     float *input = scratch + s.origin, *hidden = input + s.padded, *slope = hidden + s.padded;
     float *conv1 = scratch + 3 * s.padded, *conv2 = conv1 + s.dense, *g = conv2 + s.dense;
     const auto a1 = affine_of(moments[0], first.weight, first.bias);
     const auto a2 = affine_of(moments[1], second.weight, second.bias);
-    detail::pad_plane(x, s, input);
-    detail::convolve(input, s, first.taps, conv1);
-    detail::activate_padded(conv1, s, a1, hidden);
-    detail::convolve(hidden, s, second.taps, conv2);
-    float turned[9];  // a convolution's gradient is a convolution with the kernel turned around
-    detail::slope_padded(g, conv2, s, detail::mask_and_sum(dy, conv2, s.pixels, a2, moments[1], g, sums + 20), slope);
-    detail::weight_sums(slope, hidden, s, sums + 11);
-    for (int k = 0; k < 9; ++k) turned[k] = second.taps[8 - k];
-    detail::convolve(slope, s, turned, g);
-    detail::slope_padded(g, conv1, s, detail::mask_and_sum(g, conv1, s.pixels, a1, moments[0], g, sums + 9), slope);
-    detail::weight_sums(slope, input, s, sums);
-    for (int k = 0; k < 9; ++k) turned[k] = first.taps[8 - k];
-    detail::convolve(slope, s, turned, g);
-    PAM_SIMD for (std::int64_t i = 0; i < s.pixels; ++i) store(dx + i, g[i]);
+    vectorized<detail::PadPlane>(x, s, input);
+    convolve(input, s, first.taps, conv1);
+    vectorized<detail::ActivatePadded>(static_cast<const float*>(conv1), s, a1, hidden);
+    convolve(hidden, s, second.taps, conv2);
+    through_norm(dy, conv2, s, a2, moments[1], g, slope, sums + 20);
+    weight_sums(slope, hidden, s, sums + 11);
+    turned_convolve(slope, s, second.taps, g);
+    through_norm(g, conv1, s, a1, moments[0], g, slope, sums + 9);
+    weight_sums(slope, input, s, sums);
+    turned_convolve(slope, s, first.taps, g);
+    std::copy_n(g, s.pixels, dx);
+  }
+
+ private:
+  static void convolve(const float* in, const PlaneShape& s, const float* taps, float* out) {
+    vectorized<detail::Convolve>(in, s, taps, out);
+  }
+  /// A convolution's gradient is a convolution with the kernel turned around.
+  static void turned_convolve(const float* in, const PlaneShape& s, const float* taps, float* out) {
+    float turned[9];
+    for (int k = 0; k < 9; ++k) turned[k] = taps[8 - k];
+    convolve(in, s, turned, out);
+  }
+  static void through_norm(const float* dy, const float* conv, const PlaneShape& s, Affine a, Moments m, float* g,
+                           float* slope, float* sums) {
+    NormSlope n;
+    vectorized<MaskAndSum>(conv, static_cast<const float*>(nullptr), dy, static_cast<float*>(nullptr), g, s.pixels, a,
+                           m, 1.f, &n, sums);
+    vectorized<detail::SlopePadded>(static_cast<const float*>(g), conv, s, n, slope);
+  }
+  static void weight_sums(const float* dout, const float* in, const PlaneShape& s, float* sums) {
+    vectorized<detail::WeightSums>(dout, in, s, sums);
   }
 };
 

@@ -2,6 +2,7 @@
 /// Instance norm + ReLU (+ gate) on the CPU: forward and backward on plain tensors, autograd aside.
 #pragma once
 
+#include <pam/kernels/detail/cpu/elements.hpp>
 #include <pam/kernels/detail/cpu/norm_pixels.hpp>
 #include <pam/kernels/detail/cpu/tensors.hpp>
 
@@ -24,44 +25,45 @@ inline Moments* moments_data(const torch::Tensor& moments) {
   return reinterpret_cast<Moments*>(moments.data_ptr<float>());
 }
 
-template <typename T>
-T* data_or_null(const torch::Tensor& x) {
-  return x.defined() ? x.data_ptr<T>() : nullptr;
-}
-
-template <typename T, bool Gated>
-void norm_planes(const torch::Tensor& x, const torch::Tensor& logits, const torch::Tensor& weight,
-                 const torch::Tensor& bias, float eps, float identity, const NormResult& result) {
+inline void norm_planes(const torch::Tensor& x, const torch::Tensor& logits, const torch::Tensor& weight,
+                        const torch::Tensor& bias, float eps, float identity, const NormResult& result) {
   const auto channels = x.size(1), n = x.size(2) * x.size(3);
-  const auto* from = x.data_ptr<T>();
-  const auto* gate = data_or_null<T>(logits);
-  auto* to = result.output.data_ptr<T>();
+  const Elements input(x), gate(logits), output(result.output);
   auto* moments = moments_data(result.moments);
   const auto *w = weight.data_ptr<float>(), *b = bias.data_ptr<float>();
-  parallel(x.size(0) * channels, n, [=](std::int64_t first, std::int64_t last) {
+  parallel(x.size(0) * channels, n, [&](std::int64_t first, std::int64_t last) {
+    const Scratch plane(input.scratch(n)), gates(gate.scratch(n));
     for (auto i = first; i < last; ++i) {
-      vectorized<NormPlane<T, Gated>>(from + i * n, Gated ? gate + i * n : nullptr, to + i * n, n, w[i % channels],
-                                      b[i % channels], eps, identity, moments + i);
+      const auto* from = input.read(i * n, n, plane.data());
+      auto* to = output.write(i * n, plane.data());
+      vectorized<PlaneMoments>(from, n, n, static_cast<float*>(nullptr), eps, moments + i);
+      vectorized<NormPlane>(from, gate.read(i * n, n, gates.data()), to, n,
+                            affine_of(moments[i], w[i % channels], b[i % channels]), identity);
+      output.finish(i * n, n, to);
     }
   });
 }
 
-template <typename T, bool Gated>
-void norm_planes_backward(const torch::Tensor& x, const torch::Tensor& logits, const torch::Tensor& weight,
-                          const torch::Tensor& bias, float identity, const torch::Tensor& moments,
-                          const torch::Tensor& dy, const NormGradients& out, float* sums) {
+inline void norm_planes_backward(const torch::Tensor& x, const torch::Tensor& logits, const torch::Tensor& weight,
+                                 const torch::Tensor& bias, float identity, const torch::Tensor& moments,
+                                 const torch::Tensor& dy, const NormGradients& out, float* sums) {
   const auto channels = x.size(1), n = x.size(2) * x.size(3);
-  const auto *from = x.data_ptr<T>(), *up = dy.data_ptr<T>(), *gate = data_or_null<T>(logits);
-  auto *to = out.x.data_ptr<T>(), *to_logits = data_or_null<T>(out.logits);
+  const Elements input(x), gate(logits), up(dy), to(out.x), to_logits(out.logits);
   const auto* m = moments_data(moments);
   const auto *w = weight.data_ptr<float>(), *b = bias.data_ptr<float>();
-  parallel(x.size(0) * channels, n, [=](std::int64_t first, std::int64_t last) {
-    const Scratch kept(Gated ? n : 0);
+  parallel(x.size(0) * channels, n, [&](std::int64_t first, std::int64_t last) {
+    const Scratch plane(input.scratch(n)), gates(gate.scratch(n)), ups(up.scratch(n));
     for (auto i = first; i < last; ++i) {
       const auto at = i * n;
-      vectorized<NormPlaneBackward<T, Gated>>(from + at, Gated ? gate + at : nullptr, up + at, to + at,
-                                              Gated ? to_logits + at : nullptr, n, w[i % channels], b[i % channels],
-                                              identity, m[i], kept.data(), sums + 2 * i);
+      const auto* from = input.read(at, n, plane.data());
+      // g is kept where dx will stand; of bfloat16, where dy does.
+      auto *dx = to.write(at, ups.data()), *dlogits = to_logits.write(at, gates.data());
+      NormSlope slope;
+      vectorized<MaskAndSum>(from, gate.read(at, n, gates.data()), up.read(at, n, ups.data()), dlogits, dx, n,
+                             affine_of(m[i], w[i % channels], b[i % channels]), m[i], identity, &slope, sums + 2 * i);
+      vectorized<NormGradient>(static_cast<const float*>(dx), from, n, slope, dx);
+      to.finish(at, n, dx);
+      to_logits.finish(at, n, dlogits);
     }
   });
 }
@@ -123,50 +125,57 @@ struct PlaneConstants {
   std::vector<float> scale, shift, mean, rstd;
 };
 
-template <typename T, bool Gated>
-void norm_pixels(const torch::Tensor& x, const torch::Tensor& logits, const torch::Tensor& weight,
-                 const torch::Tensor& bias, float eps, float identity, const NormResult& result) {
+inline void norm_pixels(const torch::Tensor& x, const torch::Tensor& logits, const torch::Tensor& weight,
+                        const torch::Tensor& bias, float eps, float identity, const NormResult& result) {
   const PixelBlocks blocks(x);
-  const auto channels = blocks.channels;
-  const auto* from = x.data_ptr<T>();
-  const auto* gate = data_or_null<T>(logits);
-  auto* to = result.output.data_ptr<T>();
+  const auto channels = blocks.channels, most = blocks.size * channels;
+  const Elements input(x), gate(logits), output(result.output);
   std::vector<float> mean(static_cast<std::size_t>(blocks.samples * blocks.per_sample * channels)),
       squares(mean.size()), rest(mean.size());
   blocks.each([&](std::int64_t, std::int64_t block, std::int64_t pixel, std::int64_t count) {
     const auto row = block * channels;
-    vectorized<BlockMoments<T>>(from + pixel * channels, count, channels, mean.data() + row, squares.data() + row,
-                                rest.data() + row);
+    const Scratch values(input.scratch(most));
+    vectorized<BlockMoments>(input.read(pixel * channels, count * channels, values.data()), count, channels,
+                             mean.data() + row, squares.data() + row, rest.data() + row);
   });
   merge_moments(blocks, mean, squares, eps, moments_data(result.moments));
   const PlaneConstants c(moments_data(result.moments), weight.data_ptr<float>(), bias.data_ptr<float>(),
                          blocks.samples * channels, channels);
   blocks.each([&](std::int64_t sample, std::int64_t, std::int64_t pixel, std::int64_t count) {
-    const auto at = pixel * channels, row = sample * channels;
-    vectorized<NormBlock<T, Gated>>(from + at, Gated ? gate + at : nullptr, to + at, count, channels,
-                                    c.scale.data() + row, c.shift.data() + row, identity);
+    const auto at = pixel * channels, n = count * channels, row = sample * channels;
+    const Scratch values(input.scratch(most)), gates(gate.scratch(most));
+    auto* to = output.write(at, values.data());
+    vectorized<NormBlock>(input.read(at, n, values.data()), gate.read(at, n, gates.data()), to, count, channels,
+                          c.scale.data() + row, c.shift.data() + row, identity);
+    output.finish(at, n, to);
   });
 }
 
-template <typename T, bool Gated>
-void norm_pixels_backward(const torch::Tensor& x, const torch::Tensor& logits, const torch::Tensor& weight,
-                          const torch::Tensor& bias, float identity, const torch::Tensor& moments,
-                          const torch::Tensor& dy, const NormGradients& out, float* sums) {
+inline void norm_pixels_backward(const torch::Tensor& x, const torch::Tensor& logits, const torch::Tensor& weight,
+                                 const torch::Tensor& bias, float identity, const torch::Tensor& moments,
+                                 const torch::Tensor& dy, const NormGradients& out, float* sums) {
   const PixelBlocks blocks(x);
-  const auto channels = blocks.channels, planes = blocks.samples * channels;
-  const auto *from = x.data_ptr<T>(), *up = dy.data_ptr<T>(), *gate = data_or_null<T>(logits);
-  auto *to = out.x.data_ptr<T>(), *to_logits = data_or_null<T>(out.logits);
+  const auto channels = blocks.channels, planes = blocks.samples * channels, most = blocks.size * channels;
+  const Elements input(x), gate(logits), up(dy), to(out.x), to_logits(out.logits);
   const PlaneConstants c(moments_data(moments), weight.data_ptr<float>(), bias.data_ptr<float>(), planes, channels);
+  const auto constants = [&](std::int64_t sample) {
+    const auto row = sample * channels;
+    return BlockConstants{c.scale.data() + row, c.shift.data() + row, c.mean.data() + row, c.rstd.data() + row};
+  };
   std::vector<float> sum_xhat(static_cast<std::size_t>(blocks.samples * blocks.per_sample * channels)),
       sum(sum_xhat.size());
-  const Scratch kept(Gated ? x.numel() : 0);
+  // With a gate, g is kept for the second pass: where dx will stand, or for bfloat16 beside it.
+  const bool gated = logits.defined();
+  const Scratch beside(gated ? to.scratch(x.numel()) : 0);
   blocks.each([&](std::int64_t sample, std::int64_t block, std::int64_t pixel, std::int64_t count) {
-    const auto at = pixel * channels, row = sample * channels;
-    vectorized<NormBlockSums<T, Gated>>(from + at, Gated ? gate + at : nullptr, up + at,
-                                        Gated ? to_logits + at : nullptr, Gated ? kept.data() + at : nullptr, count,
-                                        channels, c.scale.data() + row, c.shift.data() + row, c.mean.data() + row,
-                                        c.rstd.data() + row, identity, sum_xhat.data() + block * channels,
-                                        sum.data() + block * channels);
+    const auto at = pixel * channels, n = count * channels;
+    const Scratch values(input.scratch(most)), gates(gate.scratch(most)), ups(up.scratch(most));
+    auto* dlogits = to_logits.write(at, gates.data());
+    auto* kept = gated ? to.write(at, beside.data() + (to.scratch(1) ? at : 0)) : nullptr;
+    vectorized<NormBlockSums>(input.read(at, n, values.data()), gate.read(at, n, gates.data()),
+                              up.read(at, n, ups.data()), dlogits, kept, count, channels, constants(sample), identity,
+                              sum_xhat.data() + block * channels, sum.data() + block * channels);
+    to_logits.finish(at, n, dlogits);
   });
   std::vector<float> mean_g(static_cast<std::size_t>(planes)), slope(mean_g.size());
   for (std::int64_t plane = 0; plane < planes; ++plane) {
@@ -182,18 +191,13 @@ void norm_pixels_backward(const torch::Tensor& x, const torch::Tensor& logits, c
     slope[at] = c.scale[at] * c.rstd[at] * static_cast<float>(g_xhat / static_cast<double>(blocks.pixels));
   }
   blocks.each([&](std::int64_t sample, std::int64_t, std::int64_t pixel, std::int64_t count) {
-    const auto at = pixel * channels, row = sample * channels;
-    const auto finish = [&](const auto* g) {
-      using G = std::remove_const_t<std::remove_pointer_t<decltype(g)>>;
-      vectorized<NormBlockBackward<T, G, Gated>>(from + at, g + at, to + at, count, channels, c.scale.data() + row,
-                                                 c.shift.data() + row, c.mean.data() + row, mean_g.data() + row,
-                                                 slope.data() + row);
-    };
-    if constexpr (Gated) {
-      finish(static_cast<const float*>(kept.data()));
-    } else {
-      finish(up);
-    }
+    const auto at = pixel * channels, n = count * channels, row = sample * channels;
+    const Scratch values(input.scratch(most)), ups(up.scratch(most));
+    auto* dx = to.write(at, ups.data());
+    const float* g = !gated ? up.read(at, n, ups.data()) : to.scratch(1) ? beside.data() + at : dx;
+    vectorized<NormBlockBackward>(input.read(at, n, values.data()), g, dx, count, channels, constants(sample),
+                                  mean_g.data() + row, slope.data() + row);
+    to.finish(at, n, dx);
   });
 }
 
@@ -204,13 +208,8 @@ void norm_pixels_backward(const torch::Tensor& x, const torch::Tensor& logits, c
 inline NormResult instance_norm_relu(const torch::Tensor& x, const torch::Tensor& logits, const torch::Tensor& weight,
                                      const torch::Tensor& bias, double eps, bool identity, torch::Tensor output) {
   const NormResult result{std::move(output), torch::empty({x.size(0) * x.size(1), 2}, weight.options())};
-  const bool pixels = is_channels_last(x);
-  with_element(x, [&](auto* element) {
-    using T = std::remove_pointer_t<decltype(element)>;
-    const auto run = pixels ? (logits.defined() ? detail::norm_pixels<T, true> : detail::norm_pixels<T, false>)
-                            : (logits.defined() ? detail::norm_planes<T, true> : detail::norm_planes<T, false>);
-    run(x, logits, weight, bias, static_cast<float>(eps), identity ? 1.f : 0.f, result);
-  });
+  const auto run = is_channels_last(x) ? detail::norm_pixels : detail::norm_planes;
+  run(x, logits, weight, bias, static_cast<float>(eps), identity ? 1.f : 0.f, result);
   return result;
 }
 
@@ -222,14 +221,8 @@ inline NormGradients instance_norm_relu_backward(const torch::Tensor& x, const t
   out.x = torch::empty_like(x);
   if (logits.defined()) out.logits = torch::empty_like(x);
   const auto sums = torch::empty({x.size(0), x.size(1), 2}, weight.options());
-  const bool pixels = is_channels_last(x);
-  with_element(x, [&](auto* element) {
-    using T = std::remove_pointer_t<decltype(element)>;
-    const auto run =
-        pixels ? (logits.defined() ? detail::norm_pixels_backward<T, true> : detail::norm_pixels_backward<T, false>)
-               : (logits.defined() ? detail::norm_planes_backward<T, true> : detail::norm_planes_backward<T, false>);
-    run(x, logits, weight, bias, identity ? 1.f : 0.f, moments, dy, out, sums.data_ptr<float>());
-  });
+  const auto run = is_channels_last(x) ? detail::norm_pixels_backward : detail::norm_planes_backward;
+  run(x, logits, weight, bias, identity ? 1.f : 0.f, moments, dy, out, sums.data_ptr<float>());
   const auto total = ordered_sum(sums.view({x.size(0), -1})).view({x.size(1), 2});
   out.weight = total.select(1, 0).contiguous(), out.bias = total.select(1, 1).contiguous();
   return out;

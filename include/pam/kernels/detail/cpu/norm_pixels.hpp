@@ -9,36 +9,35 @@ namespace pam::kernels::cpu {
 
 /// Means and sums of squared deviations of `pixels` x `channels` values, by channel; `rest` is scratch. Steps as in
 /// moments_of: a rough mean from a quarter of the pixels, then the deviations from it, which correct it.
-template <typename T>
 struct BlockMoments {
-  static PAM_INLINE void run(const T* x, std::int64_t pixels, std::int64_t channels, float* mean, float* squares,
+  static PAM_INLINE void run(const float* x, std::int64_t pixels, std::int64_t channels, float* mean, float* squares,
                              float* rest) {
     for (std::int64_t c = 0; c < channels; ++c) mean[c] = squares[c] = rest[c] = 0;
     const auto few = pixels < 16 ? pixels : (pixels / 4 + 3) / 4 * 4;
     std::int64_t p = 0;
     for (; p + 4 <= few; p += 4) {  // four pixels at a time: one addition to memory instead of four
-      const T* r = x + p * channels;
+      const float* r = x + p * channels;
       PAM_SIMD for (std::int64_t c = 0; c < channels; ++c) {
-        mean[c] += (load(r + c) + load(r + channels + c)) + (load(r + 2 * channels + c) + load(r + 3 * channels + c));
+        mean[c] += (r[c] + r[channels + c]) + (r[2 * channels + c] + r[3 * channels + c]);
       }
     }
     for (; p < few; ++p) {
-      PAM_SIMD for (std::int64_t c = 0; c < channels; ++c) mean[c] += load(x + p * channels + c);
+      PAM_SIMD for (std::int64_t c = 0; c < channels; ++c) mean[c] += x[p * channels + c];
     }
     for (std::int64_t c = 0; c < channels; ++c) mean[c] /= static_cast<float>(few);
     for (p = 0; p + 4 <= pixels; p += 4) {
-      const T* r = x + p * channels;
+      const float* r = x + p * channels;
       PAM_SIMD for (std::int64_t c = 0; c < channels; ++c) {
         const float m = mean[c];
-        const float d0 = load(r + c) - m, d1 = load(r + channels + c) - m;
-        const float d2 = load(r + 2 * channels + c) - m, d3 = load(r + 3 * channels + c) - m;
+        const float d0 = r[c] - m, d1 = r[channels + c] - m;
+        const float d2 = r[2 * channels + c] - m, d3 = r[3 * channels + c] - m;
         rest[c] += (d0 + d1) + (d2 + d3);
         squares[c] += (d0 * d0 + d1 * d1) + (d2 * d2 + d3 * d3);
       }
     }
     for (; p < pixels; ++p) {
       PAM_SIMD for (std::int64_t c = 0; c < channels; ++c) {
-        const float d = load(x + p * channels + c) - mean[c];
+        const float d = x[p * channels + c] - mean[c];
         rest[c] += d;
         squares[c] += d * d;
       }
@@ -51,58 +50,65 @@ struct BlockMoments {
   }
 };
 
-/// y = relu(x * scale + shift), times (sigmoid(logits) + identity) where `Gated`. x may be y.
-template <typename T, bool Gated>
+/// y = relu(x * scale + shift), times (sigmoid(logits) + identity) where there are `logits`. x may be y.
 struct NormBlock {
-  static PAM_INLINE void run(const T* x, const T* logits, T* y, std::int64_t pixels, std::int64_t channels,
+  static PAM_INLINE void run(const float* x, const float* logits, float* y, std::int64_t pixels, std::int64_t channels,
                              const float* scale, const float* shift, float identity) {
     for (std::int64_t p = 0; p < pixels; ++p, x += channels, y += channels) {
-      PAM_SIMD for (std::int64_t c = 0; c < channels; ++c) {
-        const float f = relu(load(x + c) * scale[c] + shift[c]);
-        store(y + c, Gated ? f * (sigmoid(load(logits + c)) + identity) : f);
+      if (logits == nullptr) {
+        PAM_SIMD for (std::int64_t c = 0; c < channels; ++c) y[c] = relu(x[c] * scale[c] + shift[c]);
+        continue;
       }
-      if (Gated) logits += channels;
+      PAM_SIMD for (std::int64_t c = 0; c < channels; ++c) {
+        y[c] = relu(x[c] * scale[c] + shift[c]) * (sigmoid(logits[c]) + identity);
+      }
+      logits += channels;
     }
   }
 };
 
-/// Sums of g * xhat and g by channel, g as in NormPlaneBackward; with `Gated`, `dx` keeps g and `dlogits` is written.
-template <typename T, bool Gated>
+/// A block's constants of the backward pass, by channel.
+struct BlockConstants {
+  const float *scale, *shift, *mean, *rstd;
+};
+
+/// Sums of g * xhat and g by channel, g as in MaskAndSum; where there are logits, `dlogits` is written, which may be
+/// they. `kept` receives g where it is not null; it may be dy.
 struct NormBlockSums {
-  static PAM_INLINE void run(const T* x, const T* logits, const T* dy, T* dlogits, float* kept, std::int64_t pixels,
-                             std::int64_t channels, const float* scale, const float* shift, const float* mean,
-                             const float* rstd, float identity, float* sum_xhat, float* sum) {
+  static PAM_INLINE void run(const float* x, const float* logits, const float* dy, float* dlogits, float* kept,
+                             std::int64_t pixels, std::int64_t channels, BlockConstants k, float identity,
+                             float* sum_xhat, float* sum) {
     for (std::int64_t c = 0; c < channels; ++c) sum_xhat[c] = sum[c] = 0;
     for (std::int64_t p = 0; p < pixels; ++p, x += channels, dy += channels) {
-      PAM_SIMD for (std::int64_t c = 0; c < channels; ++c) {
-        const float v = load(x + c), f = relu(v * scale[c] + shift[c]);
-        float g = load(dy + c);
-        if (Gated) {
-          const float s = sigmoid(load(logits + c));
-          store(dlogits + c, g * f * s * (1.f - s));
-          g *= s + identity;
+      if (logits == nullptr) {
+        PAM_SIMD for (std::int64_t c = 0; c < channels; ++c) {
+          const float v = x[c], g = v * k.scale[c] + k.shift[c] > 0.f ? dy[c] : 0.f;
+          sum[c] += g;
+          sum_xhat[c] += g * ((v - k.mean[c]) * k.rstd[c]);
         }
-        g = f > 0.f ? g : 0.f;
-        if (Gated) kept[c] = g;
-        sum[c] += g;
-        sum_xhat[c] += g * ((v - mean[c]) * rstd[c]);
+        continue;
       }
-      if (Gated) logits += channels, dlogits += channels, kept += channels;
+      PAM_SIMD for (std::int64_t c = 0; c < channels; ++c) {
+        const float v = x[c], f = relu(v * k.scale[c] + k.shift[c]), s = sigmoid(logits[c]), up = dy[c];
+        dlogits[c] = up * f * s * (1.f - s);
+        const float g = f > 0.f ? up * (s + identity) : 0.f;
+        kept[c] = g;
+        sum[c] += g;
+        sum_xhat[c] += g * ((v - k.mean[c]) * k.rstd[c]);
+      }
+      logits += channels, dlogits += channels, kept += channels;
     }
   }
 };
 
-/// dx of NormPlaneBackward from the sums over all pixels; `g` is `kept` of NormBlockSums where `Gated`, else dy.
-template <typename T, typename G, bool Gated>
+/// dx of the norm from the sums over all pixels; `g` is dy, or `kept` of NormBlockSums, and may be dx.
 struct NormBlockBackward {
-  static PAM_INLINE void run(const T* x, const G* g, T* dx, std::int64_t pixels, std::int64_t channels,
-                             const float* scale, const float* shift, const float* mean, const float* mean_g,
-                             const float* slope) {
+  static PAM_INLINE void run(const float* x, const float* g, float* dx, std::int64_t pixels, std::int64_t channels,
+                             BlockConstants k, const float* mean_g, const float* slope) {
     for (std::int64_t p = 0; p < pixels; ++p, x += channels, g += channels, dx += channels) {
       PAM_SIMD for (std::int64_t c = 0; c < channels; ++c) {
-        const float v = load(x + c);
-        const float masked = Gated || v * scale[c] + shift[c] > 0.f ? load(g + c) : 0.f;
-        store(dx + c, scale[c] * (masked - mean_g[c]) - slope[c] * (v - mean[c]));
+        const float v = x[c], masked = v * k.scale[c] + k.shift[c] > 0.f ? g[c] : 0.f;
+        dx[c] = k.scale[c] * (masked - mean_g[c]) - slope[c] * (v - k.mean[c]);
       }
     }
   }

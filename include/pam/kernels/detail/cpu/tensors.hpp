@@ -6,6 +6,7 @@
 #include <pam/kernels/detail/cpu/simd.hpp>
 
 #include <algorithm>
+#include <functional>
 #include <memory>
 #include <new>
 
@@ -38,9 +39,9 @@ bool rows_of(const torch::Tensor& x, const Tensors&... rows) {
 inline torch::Tensor float_row(const torch::Tensor& row) { return row.detach().to(torch::kFloat).contiguous(); }
 
 /// `f(first, last)` over [0, count) on LibTorch's threads; one item touches `floats_per_item` numbers. How the range is
-/// split does not change results: no kernel adds across items inside `f`.
-template <typename F>
-void parallel(std::int64_t count, std::int64_t floats_per_item, const F& f) {
+/// split does not change results: no kernel adds across items inside `f`. Not a template: its loop is compiled once.
+inline void parallel(std::int64_t count, std::int64_t floats_per_item,
+                     const std::function<void(std::int64_t, std::int64_t)>& f) {
   const std::int64_t grain = std::max<std::int64_t>(1, 32768 / std::max<std::int64_t>(1, floats_per_item));
   at::parallel_for(0, count, grain, f);
 }
@@ -69,7 +70,10 @@ auto with_element(const torch::Tensor& x, const F& f) {
 class Scratch {
  public:
   explicit Scratch(std::int64_t floats)
-      : data_(static_cast<float*>(::operator new(static_cast<std::size_t>(floats) * sizeof(float), kAlignment))) {}
+      : data_(floats == 0
+                  ? nullptr
+                  : static_cast<float*>(::operator new(static_cast<std::size_t>(floats) * sizeof(float), kAlignment))) {
+  }
   [[nodiscard]] float* data() const { return data_.get(); }
 
  private:
