@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include <pam/core/autocast.hpp>
 #include <pam/core/seed.hpp>
 #include <pam/kernels/pointwise.hpp>
 

@@ -38,7 +38,7 @@ PAM_FUNC torch::Tensor dice_forward(const torch::Tensor& logits, const torch::Te
   return cpu::dice_sums(x, t);
 }
 
-struct DiceSums : torch::autograd::Function<DiceSums> {
+struct DiceSums {
   static torch::Tensor forward(torch::autograd::AutogradContext* ctx, const torch::Tensor& logits,
                                const torch::Tensor& target) {
     ctx->save_for_backward({logits, target});
@@ -68,7 +68,10 @@ PAM_FUNC torch::Tensor dice_sums(const torch::Tensor& logits, const torch::Tenso
       target.sizes() != logits.sizes() || target.requires_grad() || target.scalar_type() == torch::kDouble) {
     return reference::dice_sums(logits, target);
   }
-  if (detail::wants_graph(logits)) return detail::DiceSums::apply(logits, target);
+  if (detail::wants_graph(logits))
+    return detail::apply_kernel(
+        {logits, target}, [&](auto* ctx) { return detail::DiceSums::forward(ctx, logits, target); },
+        detail::DiceSums::backward);
   return detail::dice_forward(logits, target);
 }
 

@@ -75,7 +75,7 @@ PAM_FUNC cpu::BranchGradients branch_backward(const torch::Tensor& x, const Pack
 
 #ifdef PAM_WITH_CUDA
 /// A depth-wise 3x3 convolution by itself, for planes that do not fit a block's shared memory.
-struct DepthwiseConv : torch::autograd::Function<DepthwiseConv> {
+struct DepthwiseConv {
   static torch::Tensor taps(const torch::Tensor& weight) {
     return weight.detach().to(torch::kFloat).reshape({-1, 9}).contiguous();
   }
@@ -92,33 +92,33 @@ struct DepthwiseConv : torch::autograd::Function<DepthwiseConv> {
     const auto saved = ctx->get_saved_variables();
     const auto dilation = ctx->saved_data["dilation"].toInt();
     if (torch::GradMode::is_enabled()) {
-      auto result = differentiable_gradients(
+      return differentiable_gradients(
           [&](const auto& v) { return torch::conv2d(v[0], v[1], {}, 1, dilation, dilation, v[0].size(1)); }, saved,
           grads[0]);
-      result.emplace_back();
-      return result;
     }
     auto& device = *cuda::launcher_of(saved[0]);
     const auto dy = grads[0].contiguous();
     const auto dw = cuda::depthwise_weights(device, dy, saved[0].contiguous(), dilation);
     return {cuda::depthwise(device, dy, taps(saved[1]), dilation, /*turned=*/true),
-            dw.reshape(saved[1].sizes()).to(saved[1].scalar_type()),
-            {}};
+            dw.reshape(saved[1].sizes()).to(saved[1].scalar_type())};
   }
 };
 
 PAM_FUNC torch::Tensor branch_in_steps(const torch::Tensor& x, const DepthwiseStep& first, const DepthwiseStep& second,
                                        std::int64_t dilation, double eps) {
   const auto step = [&](const torch::Tensor& in, const DepthwiseStep& s) {
-    return kernels::instance_norm_relu(DepthwiseConv::apply(in, s.conv, dilation), s.weight, s.bias, eps,
-                                       Backend::Fused);
+    return kernels::instance_norm_relu(
+        apply_kernel(
+            {in, s.conv}, [&](auto* ctx) { return DepthwiseConv::forward(ctx, in, s.conv, dilation); },
+            DepthwiseConv::backward),
+        s.weight, s.bias, eps, Backend::Fused);
   };
   return step(step(x, first), second).contiguous(layout_of(dense(x)));
 }
 #endif
 
 /// Saves x and four numbers a plane; the backward pass recomputes the rest in the cache.
-struct DilatedBranch : torch::autograd::Function<DilatedBranch> {
+struct DilatedBranch {
   using Tensor = torch::Tensor;
 
   static Tensor forward(torch::autograd::AutogradContext* ctx, const Tensor& x, const Tensor& conv1,
@@ -138,13 +138,11 @@ struct DilatedBranch : torch::autograd::Function<DilatedBranch> {
     const auto dilation = ctx->saved_data["dilation"].toInt();
     if (torch::GradMode::is_enabled()) {
       const auto eps = ctx->saved_data["eps"].toDouble();
-      auto result = differentiable_gradients(
+      return differentiable_gradients(
           [&](const auto& v) {
             return reference::dilated_branch(v[0], {v[1], v[2], v[3]}, {v[4], v[5], v[6]}, dilation, eps);
           },
           {s[0], s[1], s[2], s[3], s[4], s[5], s[6]}, grads[0]);
-      result.resize(9);
-      return result;
     }
     const PackedStep first(s[1], s[2], s[3]), second(s[4], s[5], s[6]);
     const auto out = branch_backward(s[0], first, second, dilation, s[7], grads[0]);
@@ -157,9 +155,7 @@ struct DilatedBranch : torch::autograd::Function<DilatedBranch> {
             part(10, 1, s[3]),
             part(11, 9, s[4]),
             part(20, 1, s[5]),
-            part(21, 1, s[6]),
-            {},
-            {}};
+            part(21, 1, s[6])};
   }
 };
 
@@ -179,8 +175,13 @@ PAM_FUNC torch::Tensor dilated_branch(const torch::Tensor& x, const DepthwiseSte
   }
 #endif
   if (graph) {
-    return detail::DilatedBranch::apply(x, first.conv, first.weight, first.bias, second.conv, second.weight,
-                                        second.bias, dilation, eps);
+    return detail::apply_kernel(
+        {x, first.conv, first.weight, first.bias, second.conv, second.weight, second.bias},
+        [&](auto* ctx) {
+          return detail::DilatedBranch::forward(ctx, x, first.conv, first.weight, first.bias, second.conv,
+                                                second.weight, second.bias, dilation, eps);
+        },
+        detail::DilatedBranch::backward);
   }
   const detail::PackedStep one(first.conv, first.weight, first.bias), two(second.conv, second.weight, second.bias);
   return detail::branch_forward(x, one, two, dilation, eps).first;

@@ -70,7 +70,7 @@ PAM_FUNC cpu::NormGradients norm_backward(const torch::Tensor& x, const torch::T
 }
 
 /// Saves x and a few numbers a plane; the backward pass recomputes the rest.
-struct InstanceNormRelu : torch::autograd::Function<InstanceNormRelu> {
+struct InstanceNormRelu {
   static torch::Tensor forward(torch::autograd::AutogradContext* ctx, const torch::Tensor& x,
                                const torch::Tensor& weight, const torch::Tensor& bias, double eps) {
     const auto result = norm_forward(x, {}, weight, bias, eps, false);
@@ -84,18 +84,16 @@ struct InstanceNormRelu : torch::autograd::Function<InstanceNormRelu> {
     const auto saved = ctx->get_saved_variables();
     if (torch::GradMode::is_enabled()) {
       const auto eps = ctx->saved_data["eps"].toDouble();
-      auto result =
-          differentiable_gradients([&](const auto& v) { return reference::instance_norm_relu(v[0], v[1], v[2], eps); },
-                                   {saved[0], saved[1], saved[2]}, grads[0]);
-      result.emplace_back();
-      return result;
+      return differentiable_gradients(
+          [&](const auto& v) { return reference::instance_norm_relu(v[0], v[1], v[2], eps); },
+          {saved[0], saved[1], saved[2]}, grads[0]);
     }
     const auto out = norm_backward(saved[0], {}, saved[1], saved[2], false, saved[3], grads[0]);
-    return {out.x, out.weight, out.bias, {}};
+    return {out.x, out.weight, out.bias};
   }
 };
 
-struct InstanceNormReluGate : torch::autograd::Function<InstanceNormReluGate> {
+struct InstanceNormReluGate {
   static torch::Tensor forward(torch::autograd::AutogradContext* ctx, const torch::Tensor& x,
                                const torch::Tensor& weight, const torch::Tensor& bias, double eps,
                                const torch::Tensor& logits, bool identity) {
@@ -112,13 +110,12 @@ struct InstanceNormReluGate : torch::autograd::Function<InstanceNormReluGate> {
     const auto identity = ctx->saved_data["identity"].toBool();
     if (torch::GradMode::is_enabled()) {
       const auto eps = ctx->saved_data["eps"].toDouble();
-      const auto found = differentiable_gradients(
+      return differentiable_gradients(
           [&](const auto& v) { return reference::instance_norm_relu_gate(v[0], v[1], v[2], eps, v[3], identity); },
           {saved[0], saved[1], saved[2], saved[3]}, grads[0]);
-      return {found[0], found[1], found[2], {}, found[3], {}};
     }
     const auto out = norm_backward(saved[0], saved[3], saved[1], saved[2], identity, saved[4], grads[0]);
-    return {out.x, out.weight, out.bias, {}, out.logits, {}};
+    return {out.x, out.weight, out.bias, out.logits};
   }
 };
 
@@ -129,7 +126,10 @@ PAM_FUNC torch::Tensor instance_norm_relu(const torch::Tensor& x, const torch::T
   if (!detail::fused(backend, x, weight, bias) || !cpu::rows_of(x, weight, bias)) {
     return reference::instance_norm_relu(x, weight, bias, eps);
   }
-  if (detail::wants_graph(x, weight, bias)) return detail::InstanceNormRelu::apply(x, weight, bias, eps);
+  if (detail::wants_graph(x, weight, bias))
+    return detail::apply_kernel(
+        {x, weight, bias}, [&](auto* ctx) { return detail::InstanceNormRelu::forward(ctx, x, weight, bias, eps); },
+        detail::InstanceNormRelu::backward);
   return detail::norm_forward(x, {}, weight, bias, eps, false).output;
 }
 
@@ -150,7 +150,10 @@ PAM_FUNC torch::Tensor instance_norm_relu_gate(const torch::Tensor& x, const tor
     return reference::instance_norm_relu_gate(x, weight, bias, eps, logits, identity);
   }
   if (detail::wants_graph(x, weight, bias, logits)) {
-    return detail::InstanceNormReluGate::apply(x, weight, bias, eps, logits, identity);
+    return detail::apply_kernel(
+        {x, weight, bias, logits},
+        [&](auto* ctx) { return detail::InstanceNormReluGate::forward(ctx, x, weight, bias, eps, logits, identity); },
+        detail::InstanceNormReluGate::backward);
   }
   return detail::norm_forward(x, logits, weight, bias, eps, identity).output;
 }

@@ -63,7 +63,7 @@ PAM_FUNC torch::Tensor read_pixels(const torch::Tensor& x, std::int64_t stride) 
 }
 
 /// Products of x's type, whatever autocast is set to; the gradient of x has x's layout.
-struct PointwiseTo : torch::autograd::Function<PointwiseTo> {
+struct PointwiseTo {
   static torch::Tensor forward(torch::autograd::AutogradContext* ctx, const torch::Tensor& x,
                                const torch::Tensor& weight, std::int64_t stride, bool channels_last) {
     const AutocastScope plain(x.device(), torch::kBFloat16, /*enabled=*/false);
@@ -78,11 +78,9 @@ struct PointwiseTo : torch::autograd::Function<PointwiseTo> {
     const auto saved = ctx->get_saved_variables();
     const auto stride = ctx->saved_data["stride"].toInt();
     if (torch::GradMode::is_enabled()) {
-      auto result = differentiable_gradients(
+      return differentiable_gradients(
           [&](const auto& v) { return reference::pointwise(v[0], v[1].to(v[0].scalar_type()), stride); }, saved,
           grads[0]);
-      result.resize(4);
-      return result;
     }
     const AutocastScope plain(saved[0].device(), torch::kBFloat16, /*enabled=*/false);
     const auto x = read_pixels(saved[0], stride), dy = dense(grads[0]);
@@ -101,9 +99,16 @@ struct PointwiseTo : torch::autograd::Function<PointwiseTo> {
       const auto type = saved[1].scalar_type();
       dw = torch::bmm(dy.flatten(2), x.flatten(2).transpose(1, 2)).sum(0, false, type).view(saved[1].sizes());
     }
-    return {dx, dw, {}, {}};
+    return {dx, dw};
   }
 };
+
+PAM_FUNC torch::Tensor pointwise_graph(const torch::Tensor& x, const torch::Tensor& weight, std::int64_t stride,
+                                       bool channels_last) {
+  return apply_kernel(
+      {x, weight}, [&](auto* ctx) { return PointwiseTo::forward(ctx, x, weight, stride, channels_last); },
+      PointwiseTo::backward);
+}
 
 }  // namespace detail
 
@@ -114,7 +119,7 @@ PAM_FUNC torch::Tensor pointwise(const torch::Tensor& x, const torch::Tensor& we
   };
   if (stride > 1 && x.device().is_cpu() && x.size(1) < oneDnnBlock && x.numel() > 0 && (pixels(x) || pixels(weight)) &&
       !detail::has_tangent(x, weight)) {
-    return detail::PointwiseTo::apply(x, weight, stride, is_channels_last(x));
+    return detail::pointwise_graph(x, weight, stride, is_channels_last(x));
   }
   return reference::pointwise(x, weight, stride);
 }
@@ -124,7 +129,7 @@ PAM_FUNC torch::Tensor pointwise_to(const torch::Tensor& x, const torch::Tensor&
   if (x.numel() == 0 || detail::has_tangent(x, weight)) {
     return reference::pointwise(x, weight, stride).contiguous(format);
   }
-  return detail::PointwiseTo::apply(x, weight, stride, format == at::MemoryFormat::ChannelsLast);
+  return detail::pointwise_graph(x, weight, stride, format == at::MemoryFormat::ChannelsLast);
 }
 
 PAM_FUNC bool wants_planes(const torch::Tensor& x, Backend backend) {

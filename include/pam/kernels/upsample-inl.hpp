@@ -46,7 +46,7 @@ PAM_FUNC torch::Tensor upsample_concat_forward(const torch::Tensor& x, const tor
   return cpu::upsample_concat(below, beside);
 }
 
-struct UpsampleConcat : torch::autograd::Function<UpsampleConcat> {
+struct UpsampleConcat {
   static torch::Tensor forward(torch::autograd::AutogradContext* ctx, const torch::Tensor& x,
                                const torch::Tensor& skip) {
     auto y = upsample_concat_forward(x, skip);
@@ -76,7 +76,7 @@ struct UpsampleConcat : torch::autograd::Function<UpsampleConcat> {
   }
 };
 
-struct UpsampleGate : torch::autograd::Function<UpsampleGate> {
+struct UpsampleGate {
   static torch::Tensor forward(torch::autograd::AutogradContext* ctx, const torch::Tensor& features,
                                const torch::Tensor& logits, const torch::Tensor& shortcut, bool identity) {
     ctx->save_for_backward({features, logits, shortcut});
@@ -101,10 +101,8 @@ struct UpsampleGate : torch::autograd::Function<UpsampleGate> {
     const auto saved = ctx->get_saved_variables();
     const auto identity = ctx->saved_data["identity"].toBool(), same = ctx->saved_data["same"].toBool();
     if (torch::GradMode::is_enabled()) {
-      auto result = differentiable_gradients(
+      return differentiable_gradients(
           [&](const auto& v) { return reference::upsample_gate(v[0], v[1], v[2], identity); }, saved, grads[0]);
-      result.emplace_back();
-      return result;
     }
     const auto f = dense(saved[0]);
     const auto layout = layout_of(f);
@@ -112,11 +110,11 @@ struct UpsampleGate : torch::autograd::Function<UpsampleGate> {
 #ifdef PAM_WITH_CUDA
     if (auto* device = cuda::launcher_of(f)) {
       const auto found = cuda::upsample_gate_backward(*device, f, low, added, identity, same, up);
-      return {found.features, found.logits, found.shortcut, {}};
+      return {found.features, found.logits, found.shortcut};
     }
 #endif
     const auto out = cpu::upsample_gate_backward(f, low, added, identity, same, up);
-    return {out.features, out.logits, out.shortcut, {}};
+    return {out.features, out.logits, out.shortcut};
   }
 };
 
@@ -127,7 +125,10 @@ PAM_FUNC torch::Tensor upsample_concat(const torch::Tensor& x, const torch::Tens
       x.sizes().slice(2) == skip.sizes().slice(2)) {  // nothing to resize: cat is one copy already
     return reference::upsample_concat(x, skip);
   }
-  if (detail::wants_graph(x, skip)) return detail::UpsampleConcat::apply(x, skip);
+  if (detail::wants_graph(x, skip))
+    return detail::apply_kernel(
+        {x, skip}, [&](auto* ctx) { return detail::UpsampleConcat::forward(ctx, x, skip); },
+        detail::UpsampleConcat::backward);
   return detail::upsample_concat_forward(x, skip);
 }
 
@@ -139,7 +140,10 @@ PAM_FUNC torch::Tensor upsample_gate(const torch::Tensor& features, const torch:
     return reference::upsample_gate(features, logits, shortcut, identity);
   }
   if (detail::wants_graph(features, logits, shortcut)) {
-    return detail::UpsampleGate::apply(features, logits, shortcut, identity);
+    return detail::apply_kernel(
+        {features, logits, shortcut},
+        [&](auto* ctx) { return detail::UpsampleGate::forward(ctx, features, logits, shortcut, identity); },
+        detail::UpsampleGate::backward);
   }
   return detail::UpsampleGate::run(features, logits, shortcut, identity);
 }
