@@ -29,7 +29,7 @@ BratsOptions in_root(const std::filesystem::path& root) {
 std::string why(const BratsOptions& options) {
   return message_of<Error>([&] { static_cast<void>(find_brats(options)); });
 }
-std::string joined(const Names& names) { return fmt::format("{}", joined(names, "\n")); }
+std::string joined(const Names& names) { return pam::joined(names, "\n"); }
 Names file_names(const CaseFiles& item) {
   Names names;
   for (const auto& file : item.images) names.push_back(file.filename().string());

@@ -40,7 +40,7 @@ void touch_bids(const TempDir& folder, const std::string& images, const std::str
 std::string why(const std::filesystem::path& root, bool need_labels = true) {
   return message_of<Error>([&] { static_cast<void>(find_isles(root, need_labels)); });
 }
-std::string joined(const Names& names) { return fmt::format("{}", joined(names, "\n")); }
+std::string joined(const Names& names) { return pam::joined(names, "\n"); }
 
 TEST_CASE("ISLES 2018: perfusion maps in channel order and the lesion; CT and 4DPWI are ignored", "[datasets]") {
   const TempDir folder;

@@ -2,6 +2,7 @@
 #include <pam/core/memory_format.hpp>
 #include <pam/core/precision.hpp>
 #include <pam/core/seed.hpp>
+#include <pam/kernels/detail/cpu/simd.hpp>
 #include <pam/nets/zoo.hpp>
 
 #include "support/catch.hpp"

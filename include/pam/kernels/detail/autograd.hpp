@@ -67,7 +67,8 @@ struct KernelFunction : torch::autograd::Function<KernelFunction> {
 /// `inputs`, in their order.
 inline torch::Tensor apply_kernel(torch::autograd::variable_list inputs, const Forward& forward, Backward backward) {
   TORCH_INTERNAL_ASSERT(inputs.size() <= KernelFunction::kInputs);
-  inputs.resize(KernelFunction::kInputs);
+  static const auto unused = torch::empty({0});  // LibTorch wants every input defined
+  inputs.resize(KernelFunction::kInputs, unused);
   return KernelFunction::apply(&forward, backward, inputs[0], inputs[1], inputs[2], inputs[3], inputs[4], inputs[5],
                                inputs[6]);
 }
