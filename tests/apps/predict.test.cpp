@@ -88,7 +88,7 @@ TEST_CASE("predict gives a NIfTI mask and probability on the input's grid, from 
   }
 }
 
-TEST_CASE("a reversed net comes out right without a word; weights that do not say must be told", "[apps]") {
+TEST_CASE("a reversed net comes out right by itself; for weights that do not say, --reversed must", "[apps]") {
   PAM_SKIP_WITHOUT("predict");
   const TempDir folder;
   const auto net = small_net<ReverseFalseNegativeAttention>("rfna", 1);
