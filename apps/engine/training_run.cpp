@@ -246,7 +246,7 @@ class TrainingRun {
   bool score() {
     if (processes_.first()) {
       warn_of_lost_best();
-      load_weights(*net_, scored_weights());
+      load_weights(net_, scored_weights());
       for (const char* name : {"predictions", "overlays"}) make_empty(folder_ / name);
     }
     if (task_.classes > 1) result_.classes.resize(static_cast<std::size_t>(task_.classes) - 1);
@@ -267,7 +267,7 @@ class TrainingRun {
   /// Scores every test case again for each ε of `fgsm`, with FGSM's perturbation. False where Ctrl-C stopped it.
   bool perturb() {
     if (options_.fgsm.empty()) return true;
-    if (processes_.first()) load_weights(*net_, scored_weights());
+    if (processes_.first()) load_weights(net_, scored_weights());
     const SegmentationLoss loss(options_.loss, options_.loss_options);
     result_.robustness.clear();
     for (const double epsilon : options_.fgsm) result_.robustness.push_back({epsilon, {}});

@@ -108,7 +108,7 @@ TEST_CASE("a reversed net comes out right by itself; for weights that do not say
   REQUIRE(torch::allclose(found(saved(net, folder / "rfna.safetensors"), {}), p, 1e-4, 1e-5));
 
   const auto silent = (folder / "silent.pt").string();
-  save_weights(*net, silent);
+  write_torch_zip(silent, state_dict(*net), {});  // as Python writes it
   const auto refused =
       predict({"--weights", silent, "--net", "rfna", "--input", scan.string(), "--out", (folder / "no").string()});
   REQUIRE(refused.code == 2);
