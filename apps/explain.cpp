@@ -4,14 +4,15 @@
 ///   explain receptive-field --nets unet fpa rfna --out figures/
 #include "cli/program.hpp"
 #include "engine/prediction_files.hpp"
-#include "engine/preparation.hpp"
 #include "explain/explain_field.hpp"
 #include "explain/explain_maps.hpp"
 #include "explain/heat.hpp"
 #include "tasks/task.hpp"
 
 #include <pam/core/atomic_file.hpp>
+#include <pam/images/nifti.hpp>
 #include <pam/images/picture.hpp>
+#include <pam/inference/predict_case.hpp>
 
 #include <fmt/format.h>
 
@@ -39,8 +40,8 @@ void save_text(const fs::path& path, const std::string& text) {
 WeightsSource source_of(const Arguments& a, const std::string& path, const std::string& net = "") {
   WeightsSource source;
   source.path = path;
-  source.net = net;
-  if (!a.reversed.empty()) source.reversed = a.reversed == "yes";
+  source.how.net = net;
+  if (!a.reversed.empty()) source.how.reversed = a.reversed == "yes";
   return source;
 }
 
@@ -60,8 +61,7 @@ int explain_maps(const Arguments& a) {
   const auto channels = nets.front().net.in_channels();
   auto cases = find_inputs(a.inputs, {}, channels);
   check(cases.size() == 1, "--input: explain maps shows one case, got {}", cases.size());
-  CaseOptions options;
-  read_preparation(nets.front().input, options, a.weights.front());
+  auto options = nets.front().preparation.value_or(CaseOptions());
   options.labels = LabelMap::parse(a.label_values);
   cases.front().labels = a.labels;
   const auto source = load_input(cases.front(), options, channels);

@@ -5,18 +5,17 @@
 #include "cli/program.hpp"
 #include "engine/experiment_options.hpp"
 #include "engine/networks.hpp"
-#include "engine/predict_case.hpp"
 #include "engine/prediction_files.hpp"
 #include "engine/preparation.hpp"
 
-#include <pam/core/memory_format.hpp>
 #include <pam/inference/largest_component.hpp>
-#include <pam/inference/predict_planes.hpp>
+#include <pam/inference/predict_case.hpp>
 #include <pam/train/interrupt.hpp>
 
 #include <fmt/format.h>
 
 #include <iostream>
+#include <utility>
 
 namespace {
 
@@ -29,10 +28,9 @@ struct Arguments {
   std::string out;
   std::string normalise, crop, resize;  // empty: as the weights say, else as training does by default
   bool resample = false, ignore_affine = false, zero_non_finite = false;
-  PredictOptions how;
+  PredictorOptions how;
   std::string reversed, device = "auto", precision = "float32", layout = "auto";
   std::int64_t threads = 0;
-  double threshold = 0.5;
   bool largest = false, no_probability = false, overwrite = false;
 };
 
@@ -42,7 +40,7 @@ void add_flags(CLI::App& app, Arguments& a) {
                  "a folder, or files: the modalities of one case in channel order (nets of one channel: a case each)")
       ->required();
   app.add_option("--out", a.out, "folder of the results: NAME and NAME_probability, on the input's grid")->required();
-  app.add_option("--net", a.weights.net, "the network's name, where the weights do not say");
+  app.add_option("--net", a.weights.how.net, "the network's name, where the weights do not say");
   app.add_option("--reversed", a.reversed, "whether the weights learnt reversed labels, where they do not say")
       ->check(CLI::IsMember({"yes", "no"}));
   app.add_option("--modalities", a.modalities, "for one folder a case: words that name its images, such as t1 flair");
@@ -53,7 +51,7 @@ void add_flags(CLI::App& app, Arguments& a) {
   app.add_flag("--ignore-affine", a.ignore_affine,
                "pair modalities voxel by voxel also where their axes run to other sides");
   app.add_flag("--zero-non-finite", a.zero_non_finite, "take NaN and infinity in images as 0");
-  app.add_option("--threshold", a.threshold, "foreground where its probability is above (binary nets; default 0.5)")
+  app.add_option("--threshold", a.how.threshold, "foreground where its probability is above (binary nets; default 0.5)")
       ->check(CLI::Range(0.0, 1.0));
   app.add_flag("--largest-component", a.largest, "keep only the largest connected part of each class");
   app.add_flag("--overwrite", a.overwrite, "replace results that are in --out already");
@@ -70,29 +68,21 @@ void add_flags(CLI::App& app, Arguments& a) {
   app.add_option("--threads", a.threads, "CPU threads; 0: one a core");
 }
 
-Computation computation_of(const Arguments& a) {
-  Computation computation;
-  computation.device = a.how.device;
-  from_string(a.precision, computation.precision);
-  check_precision(computation.precision, a.how.device);
-  computation.channels_last = channels_last(a.layout, a.how.device);
-  return computation;
-}
-
-/// Probabilities (D, K, H, W) of a prepared case, with a progress line.
-torch::Tensor predict_one(const Network& net, const Computation& computation, const Case& source, const Arguments& a,
-                          ProgressLine& line) {
-  const auto images = source.image.transpose(0, 1).contiguous();
-  return predict_planes(probabilities_of(net, computation), images, a.how, [&](std::int64_t done, std::int64_t total) {
+/// Probabilities and labels of a prepared case on the input's grid, with a progress line.
+CasePrediction predict_one(const Predictor& predictor, Case source, const Arguments& a, ProgressLine& line) {
+  const auto name = source.name;
+  auto found = predict_case(predictor, std::move(source), [&](std::int64_t done, std::int64_t total) {
     if (interrupted() != 0) throw Interrupted("Stopped; finished cases are in " + a.out + ".");
-    line.show(source.name, done, total);
+    line.show(name, done, total);
   });
+  // The map that is written beside the mask decides, on the input's grid.
+  found.labels = labels_of(found.probabilities.transpose(0, 1), a.how.threshold);
+  if (a.largest) found.labels = largest_component(found.labels);
+  return found;
 }
 
 /// How images are prepared: as the weights say, and over that as the flags say.
-CaseOptions preparation(const Arguments& a, const nlohmann::json& noted) {
-  CaseOptions options;
-  read_preparation(noted, options, a.weights.path);
+CaseOptions preparation(const Arguments& a, CaseOptions options) {
   if (!a.normalise.empty()) options.normalise = parse_normalise(a.normalise);
   if (!a.crop.empty()) options.crop = parse_plane("--crop", a.crop);
   if (!a.resize.empty()) options.resize = parse_plane("--resize", a.resize);
@@ -102,39 +92,35 @@ CaseOptions preparation(const Arguments& a, const nlohmann::json& noted) {
   return options;
 }
 
-std::string summary(const Case& source, const torch::Tensor& labels, const std::filesystem::path& file) {
-  const auto voxels = labels.gt(0).sum().item<std::int64_t>();
-  return fmt::format("{}: {} of {} {} are foreground -> {}", source.name, voxels, labels.numel(),
-                     source.is_volume ? "voxels" : "pixels", file.string());
+std::string summary(const CasePrediction& found, const std::filesystem::path& file) {
+  const auto voxels = found.labels.gt(0).sum().item<std::int64_t>();
+  return fmt::format("{}: {} of {} {} are foreground -> {}", found.source.name, voxels, found.labels.numel(),
+                     found.source.is_volume ? "voxels" : "pixels", file.string());
 }
 
 int predict(Arguments& a) {
   tune_process(a.threads);
   const InterruptScope signals;
-  if (!a.reversed.empty()) a.weights.reversed = a.reversed == "yes";
+  if (!a.reversed.empty()) a.weights.how.reversed = a.reversed == "yes";
   const auto loaded = load_network(a.weights);
   const auto& net = loaded.net;
-  const auto options = preparation(a, loaded.input);
+  const auto options = preparation(a, loaded.preparation.value_or(CaseOptions()));
   const auto cases = find_inputs(a.inputs, a.modalities, net.in_channels());
   check_results(cases, a.no_probability ? 0 : net.classes(), a.out, a.overwrite);
   a.how.device = find_device(a.device);
-  a.how.min_size = net.min_size();
-  net->to(a.how.device);
-  const auto computation = computation_of(a);
-  if (computation.channels_last) to_memory_format(*net, at::MemoryFormat::ChannelsLast);
+  from_string(a.precision, a.how.precision);
+  a.how.channels_last = channels_last(a.layout, a.how.device);
+  const Predictor predictor(net, options, a.how);
   std::cout << fmt::format("{}: {} channels in, {} to predict", net.name(), net.in_channels(),
                            cases.size() == 1 ? "1 case" : fmt::format("{} cases", cases.size()))
             << std::endl;
   ProgressLine line(cases.size());
   for (const auto& files : cases) {
-    const auto source = load_input(files, options, net.in_channels());
-    for (const auto& notice : source.notices) std::cerr << "warning: " << notice << "\n";
-    const auto planes = predict_one(net, computation, source, a, line);
-    const auto probabilities = to_input_grid(planes.transpose(0, 1).contiguous(), source);  // (K, D, H, W)
-    auto labels = labels_of(probabilities.transpose(0, 1), a.threshold);
-    if (a.largest) labels = largest_component(labels);
-    const auto written = write_results(source, labels, a.no_probability ? torch::Tensor() : probabilities, a.out);
-    line.finish(summary(source, labels, written.front()));
+    auto source = load_input(files, predictor.preparation(), predictor.in_channels());
+    for (const auto& notice : source.notices) std::cerr << "warning: " << with_flags(notice) << "\n";
+    const auto found = predict_one(predictor, std::move(source), a, line);
+    const auto written = write_prediction(found, a.out, !a.no_probability);
+    line.finish(summary(found, written.front()));
   }
   return kDone;
 }

@@ -38,6 +38,19 @@ function(pam_add_compiled include_dir core components)
     # An *-inl.hpp of a folder's detail/ belongs to the folder; train/distributed is a folder of its own.
     file(GLOB headers RELATIVE ${include_dir} CONFIGURE_DEPENDS ${include_dir}/pam/${folder}/*-inl.hpp
          ${include_dir}/pam/${folder}/detail/*-inl.hpp)
+    # What of images/ works on tensors alone serves Predictor, which needs no component; what of inference/ reads files
+    # belongs to io.
+    set(tensors_alone "pam/images/(crop|image_resize|prepare_case|resize_labels|nifti_geometry|detail/case_preparation)-inl")
+    if(folder STREQUAL "images")
+      list(FILTER headers EXCLUDE REGEX "${tensors_alone}")
+      list(APPEND headers pam/inference/predict_case-inl.hpp)
+    elseif(folder STREQUAL "inference")
+      list(REMOVE_ITEM headers pam/inference/predict_case-inl.hpp)
+      file(GLOB more RELATIVE ${include_dir} CONFIGURE_DEPENDS ${include_dir}/pam/images/*-inl.hpp
+           ${include_dir}/pam/images/detail/*-inl.hpp)
+      list(FILTER more INCLUDE REGEX "${tensors_alone}")
+      list(APPEND headers ${more})
+    endif()
     if(headers)
       list(TRANSFORM headers REPLACE "(.+)" "#include <\\1>\n")
       string(JOIN "" text ${headers})

@@ -8,7 +8,9 @@ int main() {
   pam::UNet net(pam::UNetOptions<pam::FalsePositiveAttention>(/*in_channels=*/4, /*classes=*/1));
   std::int64_t parameters = 0;
   for (const auto& p : net->parameters()) parameters += p.numel();
-  auto scan = torch::randn({1, 4, 160, 160});
-  auto mask = pam::labels_of(net->probabilities(scan));
+  // Prepares images as training did, undoes reversed labels, builds no graph; one object serves any number of threads.
+  const pam::Predictor predictor(net);
+  auto scan = torch::rand({4, 1, 160, 160});  // (channels, slices, height, width)
+  auto mask = predictor.labels(scan);
   std::cout << "FPA U-Net, " << parameters << " parameters: " << scan.sizes() << " -> " << mask.sizes() << "\n";
 }

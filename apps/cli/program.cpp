@@ -8,13 +8,16 @@
 
 #include <fmt/format.h>
 
+#include <array>
 #include <cstdio>
 #include <exception>
 #include <filesystem>
 #include <iostream>
 #include <new>
+#include <regex>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include <unistd.h>
@@ -22,9 +25,25 @@
 namespace pam::apps {
 namespace {
 
+/// What the library calls by its C++ field, and the flag that sets it.
+constexpr std::array<std::pair<const char*, const char*>, 13> kFlags{
+    {{"LoadNetworkOptions::net", "--net"},
+     {"LoadNetworkOptions::reversed", "--reversed"},
+     {"LoadOptions::reversed", "--reversed"},
+     {"CaseFiles::images", "or --modalities"},
+     {"CaseOptions::resample", "--resample"},
+     {"CaseOptions::ignore_affine", "--ignore-affine"},
+     {"CaseOptions::zero_non_finite", "--zero-non-finite"},
+     {"CasePart::Whole", "--split cases"},
+     {"SliceOptions::slices", "--slices all"},
+     {"PredictorOptions::window", "--window"},
+     {"PredictorOptions::overlap", "--overlap"},
+     {"PredictorOptions::batch", "--batch"},
+     {"PredictorOptions::threshold", "--threshold"}}};
+
 int complain(const std::string& sentence) {
   std::cout.flush();
-  std::cerr << fresh_line() << "error: " << sentence << "\n";
+  std::cerr << fresh_line() << "error: " << with_flags(sentence) << "\n";
   return kBadInput;
 }
 
@@ -56,6 +75,17 @@ std::string explain(const CLI::App& app, const CLI::ParseError& error) {
 const char* fresh_line() {
   static const bool terminal = ::isatty(STDERR_FILENO) == 1;
   return terminal ? "\r\033[K" : "";
+}
+
+std::string with_flags(std::string sentence) {
+  for (const auto& [field, flag] : kFlags) {
+    const std::string name = field;
+    for (auto at = sentence.find(name); at != std::string::npos; at = sentence.find(name, at)) {
+      sentence.replace(at, name.size(), flag);
+    }
+  }
+  static const std::regex labels("CaseOptions::labels = LabelMap::parse\\(\"([^\"]*)\"\\)");
+  return std::regex_replace(sentence, labels, "--label-values $1");
 }
 
 int run_program(CLI::App& app, int argc, char** argv, const std::function<int()>& body) {

@@ -33,6 +33,10 @@ int run_program(CLI::App& app, int argc, char** argv, const std::function<int()>
 /// What comes before the command line is parsed: runs `body`, and answers its errors as `run_program` does.
 int guarded(const std::function<int()>& body);
 
+/// A sentence of the library with the names of this program's flags for those of C++ fields: "--resample" for
+/// "CaseOptions::resample".
+std::string with_flags(std::string sentence);
+
 /// Tells LibTorch to use `threads` threads (0: one a core, shared among the processes that train together) and glibc to
 /// keep large blocks: an activation that is unmapped after each use costs a page fault for each of its pages at the
 /// next.

@@ -2,12 +2,12 @@
 /// The zoo for programs: one translation unit instantiates every network, so a program compiles in seconds.
 #pragma once
 
+#include <pam/inference/load_network.hpp>
 #include <pam/nets/network.hpp>
 
 #include <nlohmann/json.hpp>
 
 #include <cstdint>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -28,19 +28,11 @@ Network make_network(const std::string& name, std::int64_t in_channels, std::int
 
 /// Weights on disk, and what their file may leave unsaid.
 struct WeightsSource {
-  std::string path;                                   ///< .safetensors, .pt or .pth
-  std::string net;                                    ///< zoo name; needed where the file has no "pam.net"
-  nlohmann::json options = nlohmann::json::object();  ///< further options of `net`
-  std::optional<bool> reversed;  ///< whether they learnt reversed labels, where the file does not say
+  std::string path;  ///< .safetensors, .pt or .pth
+  LoadNetworkOptions how = {};
 };
 
-/// The net of `source` with its weights, in eval mode. What the file says about itself counts; channels, classes and
-/// width that nobody says are read off its stem and head. Throws `Error` where net or reversal are unknown, or
-/// contradict the file.
-struct LoadedNetwork {
-  Network net;
-  nlohmann::json input;  ///< the file's "pam.input": how images are prepared; null where it does not say
-};
+/// `pam::load_network`, compiled here for all programs.
 LoadedNetwork load_network(const WeightsSource& source);
 
 /// The number of values that training changes.

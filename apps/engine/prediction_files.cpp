@@ -6,12 +6,13 @@
 #include <pam/core/duration_string.hpp>
 #include <pam/datasets/data_files.hpp>
 #include <pam/datasets/find_cases.hpp>
-#include <pam/images/image_labels.hpp>
+#include <pam/images/image.hpp>
+#include <pam/images/nifti.hpp>
+#include <pam/inference/predict_case.hpp>
 
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cctype>
 #include <iostream>
 #include <map>
 #include <set>
@@ -23,15 +24,6 @@ namespace pam::apps {
 namespace {
 
 namespace fs = std::filesystem;
-
-/// ".nii.gz" or ".nii" as the input, ".tif" for TIFF, else ".png": JPEG would change labels.
-std::string result_extension(const CaseFiles& files) {
-  const auto name = files.images.front().filename().string();
-  if (is_nifti_name(name)) return name.size() > 3 && name.substr(name.size() - 3) == ".gz" ? ".nii.gz" : ".nii";
-  auto extension = files.images.front().extension().string();
-  std::transform(extension.begin(), extension.end(), extension.begin(), [](unsigned char c) { return std::tolower(c); });
-  return extension == ".tif" || extension == ".tiff" ? ".tif" : ".png";
-}
 
 CaseFiles one_case(const std::string& name, std::vector<fs::path> images) {
   CaseFiles files;
@@ -79,19 +71,6 @@ std::vector<CaseFiles> cases_in(const fs::path& folder, const std::vector<std::s
   return find_cases(where);
 }
 
-/// Every file that `write_results` makes of a case.
-std::vector<fs::path> result_files(const CaseFiles& files, bool is_volume, std::int64_t probabilities,
-                                   const fs::path& out) {
-  const auto extension = result_extension(files);
-  std::vector<fs::path> results{out / (files.name + extension)};
-  const auto maps = is_volume ? std::min<std::int64_t>(probabilities, 1) : probabilities;
-  for (std::int64_t k = 0; k < maps; ++k) {
-    const auto which = maps == 1 ? std::string() : fmt::format("_{}", k);
-    results.push_back(out / fmt::format("{}_probability{}{}", files.name, which, extension));
-  }
-  return results;
-}
-
 }  // namespace
 
 std::vector<CaseFiles> find_inputs(const std::vector<std::string>& inputs, const std::vector<std::string>& modalities,
@@ -118,7 +97,7 @@ void check_results(const std::vector<CaseFiles>& cases, std::int64_t probabiliti
   for (const auto& each : cases) {
     check(names.insert(each.name).second,
           "two inputs have the name \"{}\", so their results would be one file; rename one", each.name);
-    for (const auto& result : result_files(each, is_nifti_name(each.images.front()), probabilities, out)) {
+    for (const auto& result : prediction_files(each, probabilities, out)) {
       const auto [other, fresh] = case_of.emplace(result, each.name);
       check(fresh, "{}: the results of \"{}\" and of \"{}\" would be this one file; rename an input", result.string(),
             other->second, each.name);
@@ -135,35 +114,6 @@ void check_results(const std::vector<CaseFiles>& cases, std::int64_t probabiliti
             result.string());
     }
   }
-}
-
-Case load_input(const CaseFiles& files, const CaseOptions& options, std::int64_t channels) {
-  auto how = options;
-  if (how.channels == 0 && is_image_name(files.images.front()))
-    how.channels = channels == 1 || channels == 3 ? channels : 0;
-  auto source = load_case(files, how);
-  check(source.image.size(0) == channels,
-        "case {}: has {} channels ({}), the network takes {}; give its modalities in channel order, or --modalities",
-        files.name, source.image.size(0), files.images.front().string(), channels);
-  return source;
-}
-
-std::vector<fs::path> write_results(const Case& source, const torch::Tensor& labels, const torch::Tensor& probabilities,
-                                    const fs::path& out) {
-  fs::create_directories(out);
-  const auto maps = probabilities.defined() ? probabilities.size(0) : 0;
-  auto written = result_files(source.files, source.is_volume, maps, out);
-  if (source.is_volume) {
-    write_nifti(written.front(), labels.to(labels.max().item<std::int64_t>() < 256 ? torch::kByte : torch::kShort),
-                source.geometry);
-    if (maps > 0) write_nifti(written.back(), maps == 1 ? probabilities[0] : probabilities, source.geometry);
-    return written;
-  }
-  write_label_image(written.front(), labels[0]);
-  for (std::int64_t k = 0; k < maps; ++k) {
-    write_image(written[static_cast<std::size_t>(k) + 1], (probabilities[k][0] * 65535).round().to(torch::kInt));
-  }
-  return written;
 }
 
 ProgressLine::ProgressLine(std::size_t cases) : cases_(cases), terminal_(::isatty(STDERR_FILENO) == 1) {}

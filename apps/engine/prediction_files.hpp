@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: MIT
-/// What `predict` reads and writes: single files, several modalities of one case, or folders, and results in the format
-/// and on the grid of the input.
+/// What `predict` reads and writes: single files, several modalities of one case, or folders, and where results go.
 #pragma once
 
 #include <pam/core/stopwatch.hpp>
-#include <pam/images/load_case.hpp>
+#include <pam/data/case_files.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -25,15 +24,6 @@ std::vector<CaseFiles> find_inputs(const std::vector<std::string>& inputs, const
 /// the net; 0: masks alone.
 void check_results(const std::vector<CaseFiles>& cases, std::int64_t probabilities, const std::filesystem::path& out,
                    bool overwrite);
-
-/// Reads a case; throws `Error` unless it has `channels` channels.
-Case load_input(const CaseFiles& files, const CaseOptions& options, std::int64_t channels);
-
-/// Writes labels (D, H, W) to OUT/NAME and, where defined, probabilities (K, D, H, W) to OUT/NAME_probability, both on
-/// the input's grid: NIfTI (float32; several classes along the fourth axis), or for pictures PNG (TIFF for TIFF) with
-/// 16 bits, 65535 = 1, and one file a class. Returns the files.
-std::vector<std::filesystem::path> write_results(const Case& source, const torch::Tensor& labels,
-                                                 const torch::Tensor& probabilities, const std::filesystem::path& out);
 
 /// One line that moves on a terminal, with the time left over all cases; elsewhere one line a case.
 class ProgressLine {

@@ -2,8 +2,8 @@
 #include "engine/training_run.hpp"
 
 #include "cli/option_reader.hpp"
+#include "engine/fgsm_case.hpp"
 #include "engine/networks.hpp"
-#include "engine/predict_case.hpp"
 #include "engine/processes.hpp"
 #include "engine/robustness.hpp"
 #include "report/run_record.hpp"
@@ -11,6 +11,7 @@
 
 #include <pam/core/memory_format.hpp>
 #include <pam/images/picture.hpp>
+#include <pam/inference/predictor.hpp>
 #include <pam/train/fit.hpp>
 #include <pam/train/interrupt.hpp>
 #include <pam/train/log.hpp>
@@ -22,6 +23,7 @@
 
 #include <fstream>
 #include <iostream>
+#include <limits>
 #include <utility>
 
 namespace pam::apps {
@@ -42,7 +44,7 @@ class TrainingRun {
         folder_(std::move(folder)),
         processes_(apps::processes()),
         device_(processes_.device(options.device)),
-        how_{device_, options.precision, channels_last(options.layout, device_)},
+        channels_last_(channels_last(options.layout, device_)),
         net_(make_network(net, task.in_channels, task.classes, options.width, options.net_options, options.seed)),
         config_(own_config(config, net)),
         record_(std::move(command), config_, static_cast<std::uint64_t>(options.seed)) {
@@ -118,7 +120,7 @@ class TrainingRun {
     fit.validate_every = options_.validate_every;
     fit.reversed = net_.reversed();
     fit.precision = options_.precision;
-    fit.channels_last = how_.channels_last;
+    fit.channels_last = channels_last_;
     fit.seed = options_.seed;
     fit.directory = folder_;
     fit.resume = options_.resume;
@@ -133,7 +135,7 @@ class TrainingRun {
   /// False where Ctrl-C stopped it.
   bool train() {
     net_->to(device_);
-    if (how_.channels_last) to_memory_format(*net_, at::MemoryFormat::ChannelsLast);
+    if (channels_last_) to_memory_format(*net_, at::MemoryFormat::ChannelsLast);
     auto loader = task_.make_loader({options_.batch, options_.seed, options_.workers, net_.min_size(), options_.flip,
                                      options_.noise, processes_.rank(), processes_.world()});
     check(loader.world() == processes_.world(),
@@ -187,7 +189,7 @@ class TrainingRun {
   /// Pixels of validation case `index` into a row: right foreground, invented, missed, right background.
   void count_pixels(std::size_t index, const torch::Tensor& row) {
     const auto each = task_.validation->load_for_validation(index);
-    const auto found = confusion(merged(predict_case(net_, each.images, options_.batch, how_)), merged(each.labels));
+    const auto found = confusion(merged(predictor().labels_of_planes(each.images)), merged(each.labels));
     row.copy_(torch::tensor({found.tp, found.fp, found.fn, found.tn}, torch::kLong));
   }
 
@@ -222,8 +224,19 @@ class TrainingRun {
     return true;
   }
 
+  /// The net as it is now, in eval mode: scored as trained, in whole slices.
+  [[nodiscard]] Predictor predictor() const {
+    PredictorOptions how;
+    how.device = device_;
+    how.precision = options_.precision;
+    how.channels_last = channels_last_;
+    how.batch = options_.batch;
+    how.largest_plane = std::numeric_limits<std::int64_t>::max();
+    return Predictor(net_, {}, how);
+  }
+
   [[nodiscard]] torch::Tensor predicted(const EvalCase& each, const torch::Tensor& images) const {
-    return each.to_input_grid(predict_case(net_, images, options_.batch, how_));
+    return each.to_input_grid(predictor().labels_of_planes(images));
   }
   static CaseScores foreground_scores(const EvalCase& each, const torch::Tensor& labels) {
     return score_case(merged(labels), merged(each.truth), each.spacing(), each.name);
@@ -233,7 +246,7 @@ class TrainingRun {
   bool score() {
     if (processes_.first()) {
       warn_of_lost_best();
-      load_weights(*net_, scored_weights());
+      load_weights(net_, scored_weights());
       for (const char* name : {"predictions", "overlays"}) make_empty(folder_ / name);
     }
     if (task_.classes > 1) result_.classes.resize(static_cast<std::size_t>(task_.classes) - 1);
@@ -254,7 +267,7 @@ class TrainingRun {
   /// Scores every test case again for each ε of `fgsm`, with FGSM's perturbation. False where Ctrl-C stopped it.
   bool perturb() {
     if (options_.fgsm.empty()) return true;
-    if (processes_.first()) load_weights(*net_, scored_weights());
+    if (processes_.first()) load_weights(net_, scored_weights());
     const SegmentationLoss loss(options_.loss, options_.loss_options);
     result_.robustness.clear();
     for (const double epsilon : options_.fgsm) result_.robustness.push_back({epsilon, {}});
@@ -286,7 +299,7 @@ class TrainingRun {
     write_charts(folder_ / "curves.svg", curves({network}));
     write_atomically(folder_ / "scores.csv", case_table({network}, "").csv());
     record_.data(task_.files, task_.data).set("network", net_.options()).set("parameters", network.parameters);
-    record_.set("precision", to_string(options_.precision)).set("layout", how_.channels_last ? "nhwc" : "nchw");
+    record_.set("precision", to_string(options_.precision)).set("layout", channels_last_ ? "nhwc" : "nchw");
     record_.set("scored_weights", scored_weights().filename().string());
     record_.write(folder_ / "run.json");
     if (!result_.robustness.empty()) write_robustness({result_}, folder_);
@@ -330,7 +343,7 @@ class TrainingRun {
   std::filesystem::path folder_;
   Processes& processes_;
   torch::Device device_;
-  Computation how_;
+  bool channels_last_;
   Network net_;
   nlohmann::json config_;  ///< every option of this run
   RunRecord record_;

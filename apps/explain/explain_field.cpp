@@ -109,8 +109,9 @@ std::vector<BlockFields> measure_blocks_of(const WeightsSource& source, const Fi
 
 MeasuredField measure_network(const WeightsSource& source, const FieldOptions& options) {
   const bool trained = !source.path.empty();
-  auto net = trained ? load_network(source).net
-                     : make_network(source.net, options.in_channels, 1, options.width, source.options, options.seed);
+  auto net =
+      trained ? load_network(source).net
+              : make_network(source.how.net, options.in_channels, 1, options.width, source.how.options, options.seed);
   net->eval();
   check(options.size >= net.min_size(), "--size {}: {} takes at least {} pixels a side", options.size, net.name(),
         net.min_size());

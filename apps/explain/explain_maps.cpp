@@ -5,10 +5,12 @@
 
 #include <pam/core/inspect.hpp>
 #include <pam/inference/predict_planes.hpp>
+#include <pam/inference/predictor.hpp>
 
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <limits>
 
 namespace pam::apps {
 namespace {
@@ -115,8 +117,10 @@ torch::Tensor heat_over(const torch::Tensor& shown, const torch::Tensor& map, co
 }  // namespace
 
 ExplainedNetwork explain_network(const Network& net, const Case& source, std::int64_t batch) {
-  torch::NoGradGuard no_grad;
-  net->eval();
+  PredictorOptions how;
+  how.batch = batch;
+  how.largest_plane = std::numeric_limits<std::int64_t>::max();  // in whole slices, as in training
+  const Predictor predictor(net, {}, how);
   const auto images = source.image.transpose(0, 1).contiguous();
   const auto slices = images.size(0), height = images.size(2), width = images.size(3);
   const auto rows = std::max(net.min_size(), height), columns = std::max(net.min_size(), width);
@@ -131,8 +135,8 @@ ExplainedNetwork explain_network(const Network& net, const Case& source, std::in
   }
   for (std::int64_t first = 0; first < slices; first += batch) {
     const auto count = std::min(batch, slices - first);
-    const auto input = padding.add(images.narrow(0, first, count));
-    result.labels.narrow(0, first, count).copy_(padding.remove(labels_of(net.probabilities(input))));
+    // One batch per call, so that the modules' records are of these slices.
+    result.labels.narrow(0, first, count).copy_(predictor.labels_of_planes(images.narrow(0, first, count)));
     for (std::size_t m = 0; m < modules.size(); ++m) {
       const auto& record = modules[m].second->record();
       check(record.attention.defined(), "{}: {} has its attention switched off", net.name(), modules[m].first);

@@ -116,18 +116,18 @@ std::vector<CaseFiles> readable_cases(const std::vector<CaseFiles>& cases, std::
 /// Says what was seen, on standard error and in the task.
 void tell(const Reading& reading, Task& task) {
   for (std::size_t i = 0; i < std::min(kWarningsInFull, reading.warnings.size()); ++i) {
-    std::cerr << "warning: " << reading.warnings[i] << "\n";
+    std::cerr << "warning: " << with_flags(reading.warnings[i]) << "\n";
   }
   if (reading.warnings.size() > kWarningsInFull) {
     std::cerr << fmt::format("warning: … and {} more of these\n", reading.warnings.size() - kWarningsInFull);
   }
   if (!reading.warnings.empty()) {
     task.caveats.push_back(fmt::format("{} from reading the files; the first: {}.",
-                                       counted(reading.warnings.size(), "warning"), reading.warnings.front()));
+                                       counted(reading.warnings.size(), "warning"), with_flags(reading.warnings.front())));
   }
   std::vector<std::string> names;
   for (const auto& each : reading.skipped) {
-    std::cerr << "skipped: " << each.reason << "\n";
+    std::cerr << "skipped: " << with_flags(each.reason) << "\n";
     names.push_back(each.name);
   }
   if (names.empty()) return;
@@ -212,7 +212,7 @@ Task case_task(Task about, const std::vector<CaseFiles>& cases, const Split& spl
   }
   task.test = std::make_shared<FileCases>(test, prepared, how.show_channel, scored, how.full_size);
   task.files = file_fingerprints(files_of(cases, split, reading.skipped));
-  task.input = preparation_json(prepared);
+  task.input = preparation_to_json(prepared);
   return task;
 }
 
@@ -228,8 +228,9 @@ namespace {
 
 void add_lines(Task& task, const char* kind, const std::vector<std::string>& lines) {
   for (const auto& line : lines) {
-    std::cerr << kind << line << "\n";
-    task.caveats.push_back(line);
+    const auto sentence = with_flags(line);
+    std::cerr << kind << sentence << "\n";
+    task.caveats.push_back(sentence);
   }
 }
 

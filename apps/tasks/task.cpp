@@ -3,6 +3,7 @@
 
 #include <pam/images/image_labels.hpp>
 #include <pam/images/nifti.hpp>
+#include <pam/inference/predict_case.hpp>
 
 #include <algorithm>
 
@@ -31,8 +32,7 @@ std::filesystem::path save_prediction(const EvalCase& each, const torch::Tensor&
                                       const std::filesystem::path& folder) {
   const auto path = folder / (each.name + (each.geometry ? ".nii.gz" : ".png"));
   if (each.geometry) {
-    write_nifti(path, labels.to(labels.max().item<std::int64_t>() < 256 ? torch::kByte : torch::kShort),
-                *each.geometry);
+    write_labels(path, labels, *each.geometry);
   } else {
     write_label_image(path, labels[0]);
   }

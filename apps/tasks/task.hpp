@@ -126,7 +126,7 @@ struct Task {
   std::function<AnyLoader(const LoaderRequest&)> make_loader;
   std::shared_ptr<const CaseSource> validation;  ///< may be null: then the last weights are scored, else the best
   std::shared_ptr<const CaseSource> test;
-  nlohmann::json input;  ///< how images are prepared (preparation.hpp), for the weights' metadata; null: not said
+  nlohmann::json input;  ///< how images are prepared (pam/inference/preparation.hpp), for the weights' metadata; null: not said
 };
 
 /// Rows and columns flipped so that a NIfTI slice is shown as radiologists look at it: front (or top) up, the subject's

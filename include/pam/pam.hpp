@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-/// Everything for building, training and scoring networks: the model side and the trainer, LibTorch alone.
-/// What needs a component is included by name: <pam/io/...>, <pam/data/...>, <pam/report/...>; so are the zoo
-/// (<pam/nets/zoo.hpp> instantiates every network) and training over several processes (<pam/train/distributed/process_group.hpp>).
+/// Everything for building, training, scoring and using networks on tensors: LibTorch alone.
+/// What needs a component is included by name: <pam/images/...>, <pam/datasets/...>, <pam/inference/predict_case.hpp> (io),
+/// and training over several processes, <pam/train/distributed/process_group.hpp>. A source file that builds or loads a
+/// net by name (nets/zoo.hpp, inference/load_network.hpp) compiles every network; one that does not pays nothing for it.
 /// A test (tests/headers/check_umbrella.cmake) keeps this list complete.
 #pragma once
 
@@ -30,6 +31,7 @@
 #include <pam/core/options_json.hpp>
 #include <pam/core/precision.hpp>
 #include <pam/core/prediction.hpp>
+#include <pam/core/reversible.hpp>
 #include <pam/core/seed.hpp>
 #include <pam/core/stopwatch.hpp>
 #include <pam/core/torch.hpp>
@@ -46,7 +48,10 @@
 #include <pam/data/sample.hpp>
 #include <pam/data/split.hpp>
 #include <pam/inference/largest_component.hpp>
+#include <pam/inference/load_network.hpp>
 #include <pam/inference/predict_planes.hpp>
+#include <pam/inference/predictor.hpp>
+#include <pam/inference/preparation.hpp>
 #include <pam/kernels/backend.hpp>
 #include <pam/kernels/dice.hpp>
 #include <pam/kernels/dilated_branch.hpp>
@@ -78,6 +83,7 @@
 #include <pam/nets/network_json.hpp>
 #include <pam/nets/receptive_field.hpp>
 #include <pam/nets/unet.hpp>
+#include <pam/nets/zoo.hpp>
 #include <pam/nets/zoo_nets.hpp>
 #include <pam/report/name_list.hpp>
 #include <pam/report/network_result.hpp>

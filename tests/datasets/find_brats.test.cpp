@@ -131,7 +131,7 @@ TEST_CASE("BraTS-GLI 2023 has other names and codes enhancing tumour as 3: a war
   write_nifti(seg, labels, geometry);
   const auto found = find_brats(in_root(folder.path()));
   REQUIRE(file_names(found.cases[0])[1] == name + "-t1c.nii.gz");
-  REQUIRE_THAT(joined(found.notices), Contains("2023") && Contains("label 3") && Contains("--label-values 3"));
+  REQUIRE_THAT(joined(found.notices), Contains("2023") && Contains("label 3") && Contains("LabelMap::parse(\"3\")"));
   REQUIRE_THAT(brats_label_notice(found.cases[0]), Contains("-seg.nii.gz: holds label 3 but no 4"));
   labels[1][0][0] = 4;  // BRATS 2015 has both: 3 is not enhancing there
   write_nifti(seg, labels, geometry);

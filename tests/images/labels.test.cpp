@@ -38,7 +38,7 @@ TEST_CASE("without a map, labels are the classes themselves, and others are refu
   REQUIRE(mapped(LabelMap(), {0, 3, -1}) == Classes{0, 3, -1});
   REQUIRE_THROWS_WITH(mapped(LabelMap::identity(2), {0, 255}), Contains("labels.png") &&
                                                                    Contains("unknown label 255") && Contains("0 … 1") &&
-                                                                   Contains("--label-values 255"));
+                                                                   Contains("LabelMap::parse(\"255\")"));
   REQUIRE_THROWS_WITH(mapped(LabelMap(), {-7}), Contains("unknown label -7"));
   REQUIRE_THROWS_WITH(mapped(LabelMap::parse("1=1,2=2", true), {0, 1, 3}),
                       Contains("labels.png") && Contains("unknown label 3") && Contains("1=1,2=2"));

@@ -318,7 +318,7 @@ TEST_CASE("an affine that differs is a notice; another grid is resampled only wh
               geometry_of({{{-1, 0, 0, 7}, {0, 1, 0, 0}, {0, 0, 1, 0}}}));
   CaseOptions as_stored;
   REQUIRE_THAT(why({"c", {folder / "a.nii"}, folder / "l.nii"}),
-               Contains("l.nii: its voxel axes run LAS") && Contains("run RAS") && Contains("--resample"));
+               Contains("l.nii: its voxel axes run LAS") && Contains("run RAS") && Contains("CaseOptions::resample"));
   as_stored.ignore_affine = true;
   REQUIRE_THAT(load_case({"c", {folder / "a.nii"}, folder / "l.nii"}, as_stored).notices.at(0),
                Contains("run LAS, not RAS") && Contains("voxel by voxel"));

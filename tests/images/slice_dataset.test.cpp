@@ -111,7 +111,7 @@ TEST_CASE("a data set without slices, cases or one number of channels is refused
   auto cases = phantom_cases(folder, false);
   CaseOptions options;
   options.labels = LabelMap::parse("7");
-  REQUIRE_THAT(why(cases, options), Contains("no slice") && Contains("7") && Contains("--slices all"));
+  REQUIRE_THAT(why(cases, options), Contains("no slice") && Contains("7") && Contains("SliceOptions::slices"));
   REQUIRE_THAT(why({}), Contains("no cases"));
   cases[1].images.push_back(cases[1].images.front());
   REQUIRE_THAT(why(cases), Contains("case_002") && Contains("2 channels") && Contains("case_001"));

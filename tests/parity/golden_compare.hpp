@@ -199,6 +199,7 @@ inline GoldenRow compare_golden(const GoldenFile& file) {
     const auto golden = build_golden(file);
     const auto names = parameter_names(*golden.module);
     LoadOptions options;
+    options.reversed = reversed_of(*golden.module);  // the files do not say; what is compared are logits
     options.key_map = [&](const std::string& name) { return pam_name(name, names); };
     load_state_dict(*golden.module, {golden_entries(file, "param."), {}}, file.name, options);
     const auto target = golden_target(file);

@@ -199,25 +199,83 @@ TEST_CASE("module. and _orig_mod. are stripped unless the net itself has them", 
   CHECK_THAT(message_of<Error>([&] { load_weights(net, folder / "c.pt"); }), Catch::Contains("both become 'w'"));
 }
 
-TEST_CASE("whether weights are of reversed labels is asked where the file does not say", "[weights]") {
+/// A net that says whether it learns reversed labels, in each of the ways that there are.
+struct DerivedNet : Net, Reversible {
+  explicit DerivedNet(bool reversed) : reversed_(reversed) {}
+  bool reversed() const override { return reversed_; }
+  bool reversed_;
+};
+struct AnsweringNet : Net {
+  explicit AnsweringNet(bool reversed) : reversed_(reversed) {}
+  bool reversed() const { return reversed_; }
+  bool reversed_;
+};
+struct OptionNet : Net {
+  struct Options {
+    bool reversed_;
+    bool reversed() const { return reversed_; }
+  };
+  explicit OptionNet(bool reversed) : options{reversed} {}
+  Options options;
+};
+
+TEMPLATE_TEST_CASE("weights of reversed labels go into nets that learn reversed labels, and into no others",
+                   "[weights]", DerivedNet, AnsweringNet, OptionNet) {
   const TempDir folder;
-  Net net;
-  LoadOptions options;
-  options.can_be_reversed = true;
-  save_weights(net, folder / "says.pt", {{"pam.reversed", "true"}});
-  save_weights(net, folder / "silent.pt", {});
-  save_weights(net, folder / "wrong.pt", {{"pam.reversed", "yes"}});
-  CHECK(load_weights(net, folder / "says.pt", options).reversed == true);
-  CHECK_THAT(message_of<Error>([&] { load_weights(net, folder / "silent.pt", options); }),
-             Catch::Contains("does not say whether") && Catch::Contains("LoadOptions::reversed"));
-  CHECK_THAT(message_of<Error>([&] { load_weights(net, folder / "wrong.pt", options); }), Catch::Contains("'yes'"));
-  options.reversed = false;
-  CHECK(load_weights(net, folder / "silent.pt", options).reversed == false);
-  CHECK_THAT(message_of<Error>([&] { load_weights(net, folder / "says.pt", options); }),
-             Catch::Contains("pam.reversed = true") && Catch::Contains("the caller says false"));
-  // A net that cannot be reversed needs no answer, and the file's answer is passed on.
-  CHECK_FALSE(load_weights(net, folder / "silent.pt").reversed.has_value());
-  CHECK(load_weights(net, folder / "says.pt").reversed == true);
+  TestType reversed(true), plain(false);
+  Net silent;  // says nothing of itself
+  for (const char* extension : {".safetensors", ".pt", ".pth"}) {
+    CAPTURE(extension);
+    const auto file = [&](const char* name) { return folder / (std::string(name) + extension); };
+    const auto refusal = [&](auto& net, const char* name, const LoadOptions& options = {}) {
+      const auto before = values(net).clone();
+      const auto text = message_of<Error>([&] { load_weights(net, file(name), options); });
+      CHECK(torch::equal(values(net), before));
+      return text;
+    };
+    save_weights(reversed, file("reversed"));  // the flag is written by itself
+    save_weights(plain, file("plain"));
+    save_weights(silent, file("silent"));
+    CHECK(read_weights(file("reversed")).metadata.at("pam.reversed") == "true");
+    CHECK(read_weights(file("plain")).metadata.at("pam.reversed") == "false");
+    CHECK(read_weights(file("silent")).metadata.count("pam.reversed") == 0);
+    CHECK(load_weights(reversed, file("reversed")).reversed == true);
+    CHECK(load_weights(plain, file("plain")).reversed == false);
+    CHECK_THAT(refusal(plain, "reversed"), Catch::Contains("this net has reversed = false") &&
+                                               Catch::Contains("build the net with reversed(true)"));
+    CHECK_THAT(refusal(reversed, "plain"), Catch::Contains("this net has reversed = true") &&
+                                               Catch::Contains("build the net with reversed(false)"));
+    CHECK_THAT(refusal(reversed, "silent"),
+               Catch::Contains("does not say whether") && Catch::Contains("LoadOptions::reversed"));
+    CHECK_FALSE(load_weights(plain, file("silent")).reversed.has_value());
+    LoadOptions yes, no;
+    yes.reversed = true;
+    no.reversed = false;
+    CHECK(load_weights(reversed, file("silent"), yes).reversed == true);
+    CHECK(load_weights(plain, file("silent"), no).reversed == false);
+    CHECK_THAT(refusal(reversed, "silent", no), Catch::Contains("LoadOptions::reversed says"));
+    CHECK_THAT(refusal(plain, "silent", yes), Catch::Contains("LoadOptions::reversed says"));
+    CHECK_THAT(refusal(reversed, "reversed", no),
+               Catch::Contains("pam.reversed = true") && Catch::Contains("LoadOptions::reversed is false"));
+    // A module that says nothing takes both; the file's answer is passed on.
+    CHECK(load_weights(silent, file("reversed")).reversed == true);
+    CHECK_FALSE(load_weights(silent, file("silent")).reversed.has_value());
+    // Metadata may repeat what the net says, not contradict it.
+    save_weights(reversed, file("again"), {{"pam.reversed", "true"}});
+    for (const char* wrong : {"false", "yes"}) {
+      CHECK_THAT(message_of<Error>([&] {
+                   save_weights(reversed, file("wrong"), {{"pam.reversed", wrong}});
+                 }),
+                 Catch::Contains("the net has reversed = true") && Catch::Contains("leave pam.reversed out"));
+    }
+    CHECK_THAT(message_of<Error>([&] {
+                 save_weights(plain, file("wrong"), {{"pam.reversed", "true"}});
+               }),
+               Catch::Contains("the net has reversed = false"));
+    CHECK_FALSE(std::filesystem::exists(file("wrong")));
+    save_weights(silent, file("nonsense"), {{"pam.reversed", "yes"}});
+    CHECK_THAT(refusal(silent, "nonsense"), Catch::Contains("'yes'") && Catch::Contains("'true' or 'false'"));
+  }
 }
 
 TEST_CASE("files of other kinds are refused with the remedy", "[weights]") {

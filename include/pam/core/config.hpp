@@ -9,10 +9,12 @@
 
 #ifdef PAM_COMPILED
 #define PAM_FUNC
-/// Before a function that needs the whole zoo.
+/// Before the declaration of a function that needs the whole zoo, and PAM_LAZY_FUNC before its definition.
 #define PAM_LAZY
+#define PAM_LAZY_FUNC
 #else
 #define PAM_FUNC inline
 /// Before a function that needs the whole zoo: a template, so that only a file that calls it compiles every network.
 #define PAM_LAZY template <typename PamLazy = void>
+#define PAM_LAZY_FUNC template <typename PamLazy>
 #endif

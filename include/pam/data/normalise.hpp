@@ -4,8 +4,10 @@
 
 #include <pam/core/error.hpp>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <string>
 
 namespace pam {
 
@@ -16,6 +18,21 @@ enum class Normalise {
   Unit,    ///< integers of pictures divided by 255 (8 bits) or 65535 (16 bits); volumes are refused
   None,    ///< as stored
 };
+inline const char* to_string(Normalise value) {
+  return value == Normalise::Auto     ? "auto"
+         : value == Normalise::ZScore ? "zscore"
+         : value == Normalise::Unit   ? "unit"
+                                      : "none";
+}
+inline const char* option_names(Normalise) { return "\"auto\", \"zscore\", \"unit\" or \"none\""; }
+inline bool from_string(const std::string& name, Normalise& value) {
+  for (const auto each : {Normalise::Auto, Normalise::ZScore, Normalise::Unit, Normalise::None}) {
+    if (name != to_string(each)) continue;
+    value = each;
+    return true;
+  }
+  return false;
+}
 
 /// (x - mean) / std for every channel of `image`, (C, …) float32, in place: mean and population standard deviation
 /// over the non-zero voxels (skull-stripped MRI: the brain); zeros stay 0. A channel of one value becomes 0 there.

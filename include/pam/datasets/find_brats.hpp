@@ -142,7 +142,7 @@ inline FoundCases find_brats(const BratsOptions& options) {
   if (is_later) {
     found.notices.emplace_back(
         "these cases are named as in BraTS 2023 and later, where enhancing tumour has the label 3, not 4; give "
-        "--label-values 3");
+        "CaseOptions::labels = LabelMap::parse(\"3\")");
   }
   detail::sort_cases(found.cases);
   return found;
@@ -155,7 +155,8 @@ inline std::string brats_label_notice(const CaseFiles& item) {
   const auto labels = read_nifti(item.labels).voxels;
   if (labels.eq(4).any().item<bool>() || !labels.eq(3).any().item<bool>()) return "";
   return fmt::format(
-      "{}: holds label 3 but no 4; if it is of BraTS 2023 or later, enhancing tumour is 3: give --label-values 3",
+      "{}: holds label 3 but no 4; if it is of BraTS 2023 or later, enhancing tumour is 3: give "
+      "CaseOptions::labels = LabelMap::parse(\"3\")",
       item.labels.string());
 }
 

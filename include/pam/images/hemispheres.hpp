@@ -36,7 +36,7 @@ inline HemisphereRange hemisphere_range(const NiftiGeometry& geometry, const std
                                         CasePart part, const std::string& file) {
   check(geometry.is_placed(),
         "{}: the header gives no orientation (sform and qform codes are 0), so left and right are unknown; split whole "
-        "cases (--split cases)",
+        "cases (CasePart::Whole)",
         file);
   const auto side = left_right_axis(geometry.affine);
   const auto length = size[static_cast<std::size_t>(side.dimension)];
@@ -49,7 +49,7 @@ inline HemisphereRange hemisphere_range(const NiftiGeometry& geometry, const std
   }
   check(left_voxels > 0 && left_voxels < length && 10 * std::min(left_voxels, length - left_voxels) >= length,
         "{}: world x = 0 does not cut this volume in two halves ({} of {} planes are left of it), so where its "
-        "hemispheres meet is unknown; split whole cases (--split cases)",
+        "hemispheres meet is unknown; split whole cases (CasePart::Whole)",
         file, left_voxels, length);
   const bool wants_start = (part == CasePart::LeftHemisphere) == side.starts_left;
   const auto wanted = part == CasePart::LeftHemisphere ? left_voxels : length - left_voxels;

@@ -5,6 +5,7 @@
 
 #include <pam/core/atomic_file.hpp>
 #include <pam/core/error.hpp>
+#include <pam/images/detail/case_preparation.hpp>
 #include <pam/images/detail/image_checks.hpp>
 
 #include <opencv2/core.hpp>
@@ -69,13 +70,6 @@ inline torch::Tensor to_planes(const std::string& file, const cv::Mat& mat, std:
     default:
       fail("{}: has pixels of a type that pam does not read; save it with 8 or 16 bits, or as float32", file);
   }
-}
-
-/// Luma of RGB, ITU-R BT.601: 0.299 r + 0.587 g + 0.114 b, rounded for integers.
-inline torch::Tensor to_grey(const torch::Tensor& rgb) {
-  const auto wide = rgb.to(torch::kDouble);
-  const auto luma = (wide[0] * 0.299 + wide[1] * 0.587 + wide[2] * 0.114).unsqueeze(0);
-  return rgb.is_floating_point() ? luma.to(rgb.scalar_type()) : luma.round().to(rgb.scalar_type());
 }
 
 }  // namespace detail

@@ -4,16 +4,16 @@
 #pragma once
 
 #include <pam/core/error.hpp>
-#include <pam/data/normalise.hpp>
 #include <pam/images/case.hpp>
+#include <pam/images/case_options.hpp>
 #include <pam/images/crop.hpp>
+#include <pam/images/detail/case_preparation.hpp>
 #include <pam/images/hemispheres.hpp>
 #include <pam/images/image.hpp>
 #include <pam/images/image_labels.hpp>
-#include <pam/images/image_resize.hpp>
-#include <pam/images/labels.hpp>
 #include <pam/images/nifti.hpp>
 #include <pam/images/resample.hpp>
+#include <pam/images/resize_labels.hpp>
 
 #include <fmt/format.h>
 
@@ -27,34 +27,7 @@
 
 namespace pam {
 
-static_assert(LabelMap::kIgnore == kIgnoreLabel, "io and data must agree on the ignore label");
-
-/// How the files of a case are read and prepared.
-struct CaseOptions {
-  LabelMap labels = {};  ///< from the label files' numbers to classes
-  Normalise normalise = Normalise::Auto;
-  std::int64_t channels = 0;  ///< of pictures: 0 = as stored, 1 = grey, 3 = RGB
-  PlaneSize resize = {};      ///< of pictures, before cropping; not given = as they are
-  PlaneSize crop = {};        ///< centre crop or pad of every slice; not given = as they are
-  /// Smaller slices are padded to this size around their centre. Where a loader pads training slices to the largest of
-  /// them, test slices must be padded as much, or the instance norms see other statistics.
-  PlaneSize at_least = {};
-  std::int64_t pad_label = kIgnoreLabel;  ///< the label of padding
-  bool resample = false;  ///< bring modalities of another grid to the grid of the labels (or of the first modality)
-  bool ignore_affine = false;    ///< pair files voxel by voxel even if their axes point in different directions
-  bool zero_non_finite = false;  ///< take NaN and infinity in images as 0 instead of refusing the file
-};
-
 namespace detail {
-
-/// One file as (C, Z, H, W) with its grid.
-struct LoadedFile {
-  std::filesystem::path path;
-  torch::Tensor values;
-  NiftiGeometry geometry;
-  bool is_volume = true;
-  [[nodiscard]] std::array<std::int64_t, 3> size() const { return {values.size(1), values.size(2), values.size(3)}; }
-};
 
 inline std::string size_text(const LoadedFile& file) {
   const auto size = file.size();
@@ -87,30 +60,6 @@ inline LoadedFile load_label_file(const std::filesystem::path& path) {
   return loaded;
 }
 
-/// NaN and infinities: an error that counts them, or zeros with a warning.
-inline void handle_non_finite(const LoadedFile& file, torch::Tensor& values, bool to_zero,
-                              std::vector<std::string>& notices) {
-  float* data = values.data_ptr<float>();
-  std::int64_t count = 0;
-  for (std::int64_t i = 0; i < values.numel(); ++i) {
-    if (std::isfinite(data[i])) continue;
-    ++count;
-    if (to_zero) data[i] = 0;
-  }
-  if (count == 0) return;
-  const auto found =
-      fmt::format("{}: {} of {} voxels are NaN, infinite or beyond float32", file.path.string(), count, values.numel());
-  check(to_zero, "{}; repair the file, or have them read as 0 (zero_non_finite, --zero-non-finite)", found);
-  notices.push_back(found + "; read as 0");
-}
-
-/// The same for the file's own values before interpolation, which would spread a NaN to its neighbours.
-inline void handle_non_finite(LoadedFile& file, bool to_zero, std::vector<std::string>& notices) {
-  if (!file.values.is_floating_point()) return;
-  file.values = file.values.to(torch::kFloat).contiguous();
-  handle_non_finite(file, file.values, to_zero, notices);
-}
-
 /// Refuses two files of one case that are not on one grid; warns if only their affines differ. Files whose headers do
 /// not say where they lie are assumed to be on the same grid.
 inline void check_same_grid(const LoadedFile& first, const LoadedFile& second, const char* what, bool ignore_affine,
@@ -121,13 +70,14 @@ inline void check_same_grid(const LoadedFile& first, const LoadedFile& second, c
   check(first.size() == second.size(), "{}: the {} {} is {}, but {} is {}; they must be of one size: {}",
         second.path.string(), what, second.path.filename().string(), size_text(second), first.path.string(),
         size_text(first),
-        first.is_volume ? "resample one of them (resample, --resample)" : "is it the label of another image?");
+        first.is_volume ? "resample one of them (CaseOptions::resample)" : "is it the label of another image?");
   if (!first.geometry.is_placed() || !second.geometry.is_placed()) return;
   if (same_grid(first.geometry, second.geometry, first.size())) return;
   const auto axes = orientation(second.geometry.affine), expected = orientation(first.geometry.affine);
   check(axes == expected || ignore_affine,
-        "{}: its voxel axes run {}, those of {} run {}: their voxels do not pair; bring them to one grid (resample, "
-        "--resample), or, where the header is wrong, pair them as they are stored (ignore_affine, --ignore-affine)",
+        "{}: its voxel axes run {}, those of {} run {}: their voxels do not pair; bring them to one grid "
+        "(CaseOptions::resample), or, where the header is wrong, pair them as they are stored "
+        "(CaseOptions::ignore_affine)",
         second.path.string(), axes, first.path.filename().string(), expected);
   notices.push_back(
       fmt::format("{}: lies elsewhere in space than {} ({}); paired voxel by voxel", second.path.string(),
@@ -162,35 +112,6 @@ inline void resample_to_one_grid(std::vector<LoadedFile>& images, const LoadedFi
     image.values = resample(image.values, image.geometry, target.geometry, target.size());
     image.geometry = target.geometry;
   }
-}
-
-/// The modalities as one (C, Z, H, W) float32 image on the first file's grid; sets `Case::eight_bit`.
-inline torch::Tensor stack_images(std::vector<LoadedFile>& files, const CaseOptions& options, Case& result) {
-  const bool is_volume = files.front().is_volume;
-  const bool to_unit = options.normalise == Normalise::Unit || (options.normalise == Normalise::Auto && !is_volume);
-  check(!to_unit || !is_volume, "{}: volumes have no fixed range; normalise them by z-score",
-        files.front().path.string());
-  result.eight_bit = to_unit;
-  std::int64_t channels = 0, first = 0;
-  for (const auto& file : files) channels += file.values.size(0);
-  const auto size = result.resized_size;
-  auto image = torch::empty({channels, size[0], size[1], size[2]}, torch::kFloat);
-  for (auto& file : files) {
-    const auto type = file.values.scalar_type();
-    result.eight_bit = result.eight_bit && type == torch::kByte;
-    auto values = image.narrow(0, first, file.values.size(0));
-    first += file.values.size(0);
-    if (!is_volume && options.resize.given()) {
-      handle_non_finite(file, options.zero_non_finite, result.notices);
-      file.values = resize_image(file.values.squeeze(1), options.resize.height, options.resize.width).unsqueeze(1);
-    }
-    values.copy_(file.values);
-    file.values.reset();  // volumes are large: only one modality at a time exists twice
-    handle_non_finite(file, values, options.zero_non_finite, result.notices);
-    if (to_unit && type == torch::kByte) values.div_(255);
-    if (to_unit && type == torch::kInt) values.div_(65535);
-  }
-  return image;
 }
 
 inline void take_hemisphere(Case& result) {
@@ -242,15 +163,7 @@ inline Case load_case_files(const CaseFiles& files, const CaseOptions& options) 
     check(result.is_volume, "{}: is a picture; only volumes have hemispheres", files.images[0].string());
     take_hemisphere(result);
   }
-  const bool wants_zscore =
-      options.normalise == Normalise::ZScore || (options.normalise == Normalise::Auto && result.is_volume);
-  if (wants_zscore) zscore_nonzero(result.image);
-  crop_case(result, options.crop, options.pad_label);
-  if (options.at_least.given()) {
-    const auto plane = result.plane();
-    crop_case(result, {std::max(plane.height, options.at_least.height), std::max(plane.width, options.at_least.width)},
-              options.pad_label);
-  }
+  normalise_and_crop(result, options);
   return result;
 }
 

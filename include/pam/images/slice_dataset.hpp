@@ -111,9 +111,10 @@ class SliceDataset final : public Dataset {
     }
     check(!cases_.empty(), "none of the {} cases can be used; the first: {}", total,
           skipped_.empty() ? "" : skipped_.front().reason);
-    check(store_.size() > 0,
-          "no slice of the {} cases has foreground; check the label map ({}), or take all slices (--slices all)",
-          cases_.size(), case_options.labels.text());
+    check(
+        store_.size() > 0,
+        "no slice of the {} cases has foreground; check the label map ({}), or take all slices (SliceOptions::slices)",
+        cases_.size(), case_options.labels.text());
   }
 
   [[nodiscard]] std::int64_t size() const override { return store_.size(); }

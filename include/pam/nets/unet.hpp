@@ -12,6 +12,7 @@
 #pragma once
 
 #include <pam/core/prediction.hpp>
+#include <pam/core/reversible.hpp>
 #include <pam/core/traits.hpp>
 #include <pam/layers/conv_block.hpp>
 #include <pam/nets/concat_skip.hpp>
@@ -72,7 +73,7 @@ struct UNetOptions {
 /// (N, in_channels, H, W) -> logits (N, classes, H, W), for every H and W from `min_size()` up, odd ones too.
 template <typename Stage, typename Bridge = Stage, typename Decoder = ConvBlock, typename Skip = ConcatSkip,
           typename Stem = ConvBlock>
-class UNetImpl final : public torch::nn::Cloneable<UNetImpl<Stage, Bridge, Decoder, Skip, Stem>> {
+class UNetImpl final : public torch::nn::Cloneable<UNetImpl<Stage, Bridge, Decoder, Skip, Stem>>, public Reversible {
  public:
   using Options = UNetOptions<Stage, Bridge, Decoder, Skip, Stem>;
 
@@ -138,6 +139,9 @@ class UNetImpl final : public torch::nn::Cloneable<UNetImpl<Stage, Bridge, Decod
   torch::Tensor probabilities(const torch::Tensor& input) {
     return pam::probabilities(forward(input), options.reversed());
   }
+
+  /// As the option says.
+  [[nodiscard]] bool reversed() const override { return options.reversed(); }
 
   /// The smallest height and width that leave every instance norm more than one pixel and every strided gate one.
   [[nodiscard]] std::int64_t min_size() const {

@@ -1,32 +1,12 @@
 // SPDX-License-Identifier: MIT
-#include "engine/predict_case.hpp"
+#include "engine/fgsm_case.hpp"
 
 #include <pam/inference/predict_planes.hpp>
 #include <pam/train/fgsm.hpp>
 
 #include <algorithm>
-#include <limits>
 
 namespace pam::apps {
-
-std::function<torch::Tensor(const torch::Tensor&)> probabilities_of(const Network& net, const Computation& how) {
-  return [&net, how](const torch::Tensor& x) {
-    const auto scope = autocast(how.device, how.precision);
-    const auto logits = net(how.channels_last ? x.contiguous(at::MemoryFormat::ChannelsLast) : x);
-    return probabilities(logits.to(torch::kFloat), net.reversed());
-  };
-}
-
-torch::Tensor predict_case(const Network& net, const torch::Tensor& images, std::int64_t batch,
-                           const Computation& how) {
-  net->eval();
-  PredictOptions options;
-  options.batch = batch;
-  options.largest_plane = std::numeric_limits<std::int64_t>::max();  // scored as trained: in whole slices
-  options.min_size = net.min_size();
-  options.device = how.device;
-  return labels_of(predict_planes(probabilities_of(net, how), images, options));
-}
 
 torch::Tensor fgsm_direction_of_case(const Network& net, const SegmentationLoss& loss, const torch::Tensor& images,
                                      const torch::Tensor& labels, std::int64_t batch, torch::Device device) {

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: MIT
+/// `Reversible`, and `reversed_of`: whether a net learns reversed labels (RFNA: 1 - label, prediction p < 0.5).
+/// Loading, saving and prediction ask it of every net, so that no mask comes out inverted.
+#pragma once
+
+#include <pam/core/torch.hpp>
+
+#include <memory>
+#include <optional>
+#include <type_traits>
+#include <utility>
+
+namespace pam {
+
+/// Base of nets that know it, so that functions that see no more than a `torch::nn::Module` can ask as well. `UNet`
+/// derives from it; a net of your own may, or offers `reversed()` or `options.reversed()`.
+class Reversible {
+ public:
+  /// The net learns 1 - label.
+  [[nodiscard]] virtual bool reversed() const = 0;
+
+ protected:
+  Reversible() = default;
+  Reversible(const Reversible&) = default;
+  Reversible(Reversible&&) = default;
+  Reversible& operator=(const Reversible&) = default;
+  Reversible& operator=(Reversible&&) = default;
+  ~Reversible() = default;
+};
+
+namespace detail {
+
+template <typename Net, typename = void>
+struct asks_reversed : std::false_type {};
+template <typename Net>
+struct asks_reversed<Net, std::void_t<decltype(static_cast<bool>(std::declval<const Net&>().reversed()))>>
+    : std::true_type {};
+
+template <typename Net, typename = void>
+struct asks_reversed_option : std::false_type {};
+template <typename Net>
+struct asks_reversed_option<Net,
+                            std::void_t<decltype(static_cast<bool>(std::declval<const Net&>().options.reversed()))>>
+    : std::true_type {};
+
+/// A module holder, `Network`, or a shared pointer to a module.
+template <typename Net, typename = void>
+struct points_to_module : std::false_type {};
+template <typename Net>
+struct points_to_module<Net, std::void_t<decltype(*std::declval<const Net&>())>>
+    : std::is_base_of<torch::nn::Module, std::decay_t<decltype(*std::declval<const Net&>())>> {};
+
+template <typename Net>
+constexpr bool is_net = std::is_base_of_v<torch::nn::Module, Net> || points_to_module<Net>::value;
+
+/// What `module` says of itself, or what all `Reversible` modules in it agree on.
+inline std::optional<bool> reversed_of_module(const torch::nn::Module& module) {
+  if (const auto* self = dynamic_cast<const Reversible*>(&module)) return self->reversed();
+  std::optional<bool> found;
+  for (const auto& child : module.children()) {
+    const auto said = reversed_of_module(*child);
+    if (said && found && *said != *found) return std::nullopt;
+    if (said) found = said;
+  }
+  return found;
+}
+
+/// The module that `net` is or refers to.
+template <typename Net>
+torch::nn::Module& module_of(Net& net) {
+  static_assert(is_net<std::remove_const_t<Net>>,
+                "pam: a net is a torch::nn::Module, a module holder (TORCH_MODULE), or pam::Network");
+  if constexpr (std::is_base_of_v<torch::nn::Module, Net>) {
+    return net;
+  } else {
+    return *net;
+  }
+}
+template <typename Net>
+const torch::nn::Module& const_module_of(const Net& net) {
+  static_assert(is_net<Net>, "pam: a net is a torch::nn::Module, a module holder (TORCH_MODULE), or pam::Network");
+  if constexpr (std::is_base_of_v<torch::nn::Module, Net>) {
+    return net;
+  } else {
+    return *net;
+  }
+}
+
+}  // namespace detail
+
+/// Whether `net`, a module, module holder or `Network`, learns reversed labels; nothing where it does not say. Asked in
+/// this order: `reversed()`, `options.reversed()`, `Reversible`, and the `Reversible` modules in it where they agree.
+template <typename Net>
+[[nodiscard]] std::optional<bool> reversed_of(const Net& net) {
+  if constexpr (detail::asks_reversed<Net>::value) {
+    return static_cast<bool>(net.reversed());
+  } else if constexpr (detail::asks_reversed_option<Net>::value) {
+    return static_cast<bool>(net.options.reversed());
+  } else if constexpr (std::is_base_of_v<torch::nn::Module, Net>) {
+    return detail::reversed_of_module(net);
+  } else if constexpr (detail::points_to_module<Net>::value) {
+    return reversed_of(*net);
+  } else {
+    return std::nullopt;
+  }
+}
+
+}  // namespace pam

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <pam/core/config.hpp>
+#include <pam/images/crop.hpp>
+#include <pam/images/detail/case_preparation.hpp>
+#include <pam/images/image_resize.hpp>
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+namespace pam::detail {
+
+PAM_FUNC void handle_non_finite(const LoadedFile& file, torch::Tensor& values, bool to_zero,
+                                std::vector<std::string>& notices) {
+  float* data = values.data_ptr<float>();
+  std::int64_t count = 0;
+  for (std::int64_t i = 0; i < values.numel(); ++i) {
+    if (std::isfinite(data[i])) continue;
+    ++count;
+    if (to_zero) data[i] = 0;
+  }
+  if (count == 0) return;
+  const auto found =
+      formatted("{}: {} of {} voxels are NaN, infinite or beyond float32", file.path.string(), count, values.numel());
+  check(to_zero, "{}; repair the file, or have them read as 0 by CaseOptions::zero_non_finite", found);
+  notices.push_back(found + "; read as 0");
+}
+
+PAM_FUNC void handle_non_finite(LoadedFile& file, bool to_zero, std::vector<std::string>& notices) {
+  if (!file.values.is_floating_point()) return;
+  file.values = file.values.to(torch::kFloat).contiguous();
+  handle_non_finite(file, file.values, to_zero, notices);
+}
+
+PAM_FUNC torch::Tensor stack_images(std::vector<LoadedFile>& files, const CaseOptions& options, Case& result) {
+  const bool is_volume = files.front().is_volume;
+  const bool to_unit = options.normalise == Normalise::Unit || (options.normalise == Normalise::Auto && !is_volume);
+  check(!to_unit || !is_volume, "{}: volumes have no fixed range; normalise them by z-score",
+        files.front().path.string());
+  result.eight_bit = to_unit;
+  std::int64_t channels = 0, first = 0;
+  for (const auto& file : files) channels += file.values.size(0);
+  const auto size = result.resized_size;
+  auto image = torch::empty({channels, size[0], size[1], size[2]}, torch::kFloat);
+  for (auto& file : files) {
+    const auto type = file.values.scalar_type();
+    check(!to_unit || file.values.is_floating_point() || type == torch::kByte || type == torch::kInt,
+          "{}: a picture is uint8 (8 bits), int32 (0 to 65535, 16 bits) or floating point, got {}; convert it",
+          file.path.string(), c10::toString(type));
+    result.eight_bit = result.eight_bit && type == torch::kByte;
+    auto values = image.narrow(0, first, file.values.size(0));
+    first += file.values.size(0);
+    if (!is_volume && options.resize.given()) {
+      handle_non_finite(file, options.zero_non_finite, result.notices);
+      file.values = resize_image(file.values.squeeze(1), options.resize.height, options.resize.width).unsqueeze(1);
+    }
+    values.copy_(file.values);
+    file.values.reset();  // volumes are large: only one modality at a time exists twice
+    handle_non_finite(file, values, options.zero_non_finite, result.notices);
+    if (to_unit && type == torch::kByte) values.div_(255);
+    if (to_unit && type == torch::kInt) values.div_(65535);
+  }
+  return image;
+}
+
+PAM_FUNC void normalise_and_crop(Case& result, const CaseOptions& options) {
+  const bool wants_zscore =
+      options.normalise == Normalise::ZScore || (options.normalise == Normalise::Auto && result.is_volume);
+  if (wants_zscore) zscore_nonzero(result.image);
+  crop_case(result, options.crop, options.pad_label);
+  if (options.at_least.given()) {
+    const auto plane = result.plane();
+    crop_case(result, {std::max(plane.height, options.at_least.height), std::max(plane.width, options.at_least.width)},
+              options.pad_label);
+  }
+}
+
+PAM_FUNC torch::Tensor to_grey(const torch::Tensor& rgb) {
+  const auto wide = rgb.to(torch::kDouble);
+  const auto luma = (wide[0] * 0.299 + wide[1] * 0.587 + wide[2] * 0.114).unsqueeze(0);
+  return rgb.is_floating_point() ? luma.to(rgb.scalar_type()) : luma.round().to(rgb.scalar_type());
+}
+
+}  // namespace pam::detail

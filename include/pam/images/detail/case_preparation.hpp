@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: MIT
+/// From stored intensities to a net's input: what `load_case` does with the files that it has read, and `prepare_case`
+/// with a tensor. LibTorch alone.
+#pragma once
+
+#include <pam/images/case.hpp>
+#include <pam/images/case_options.hpp>
+
+#include <array>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace pam::detail {
+
+/// One file as (C, Z, H, W) with its grid.
+struct LoadedFile {
+  std::filesystem::path path;
+  torch::Tensor values;
+  NiftiGeometry geometry;
+  bool is_volume = true;
+  [[nodiscard]] std::array<std::int64_t, 3> size() const { return {values.size(1), values.size(2), values.size(3)}; }
+};
+
+/// NaN and infinities in `values`: an error that counts them, or zeros with a warning.
+void handle_non_finite(const LoadedFile& file, torch::Tensor& values, bool to_zero, std::vector<std::string>& notices);
+/// The same for the file's own values before interpolation, which would spread a NaN to its neighbours.
+void handle_non_finite(LoadedFile& file, bool to_zero, std::vector<std::string>& notices);
+
+/// The modalities as one (C, Z, H, W) float32 image on the first file's grid, resized; sets `Case::eight_bit`.
+torch::Tensor stack_images(std::vector<LoadedFile>& files, const CaseOptions& options, Case& result);
+
+/// After `stack_images` and what was cut to a hemisphere: z-score, crop, pad.
+void normalise_and_crop(Case& result, const CaseOptions& options);
+
+/// Luma of RGB (3, …), ITU-R BT.601: 0.299 r + 0.587 g + 0.114 b, rounded for integers.
+torch::Tensor to_grey(const torch::Tensor& rgb);
+
+}  // namespace pam::detail
+
+#ifndef PAM_COMPILED
+#include <pam/images/detail/case_preparation-inl.hpp>
+#endif

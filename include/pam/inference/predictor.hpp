@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: MIT
+/// `Predictor`: masks and probabilities of images, prepared as in training.
+///
+///     const pam::Predictor predictor("fpa.safetensors");
+///     torch::Tensor mask = predictor.labels(scan);  // scan: (C, H, W) or (C, D, H, W), intensities as stored
+#pragma once
+
+#include <pam/core/config.hpp>
+#include <pam/core/precision.hpp>
+#include <pam/core/reversible.hpp>
+#include <pam/images/case.hpp>
+#include <pam/images/case_options.hpp>
+#include <pam/inference/load_network.hpp>
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <type_traits>
+#include <utility>
+
+namespace pam {
+
+/// How a `Predictor` computes.
+struct PredictorOptions {
+  torch::Device device = torch::kCPU;        ///< the net is moved there
+  Precision precision = Precision::Float32;  ///< of the net; probabilities are float32
+  bool channels_last = false;                ///< lay out weights and images so: faster on a GPU
+  std::int64_t batch = 4;                    ///< planes (slices, or windows of them) at once
+  std::int64_t window = 0;               ///< side of sliding windows; 0: whole planes up to `largest_plane`, else 512
+  std::int64_t largest_plane = 1 << 20;  ///< pixels of a plane that is taken whole, where `window` is 0
+  double overlap = 0.5;                  ///< share of a window that the next one covers too, below 1
+  bool flip = false;                     ///< mean over the plane and its three mirror images
+  double threshold = 0.5;                ///< `labels` of binary nets: foreground where its probability is above
+};
+
+namespace detail {
+
+/// A net as `Predictor` needs it, whatever its type.
+struct PredictorNet {
+  std::shared_ptr<torch::nn::Module> module;
+  std::function<torch::Tensor(const torch::Tensor&)> forward;  ///< (N, C, H, W) -> logits (N, K, H, W)
+  bool reversed = false;
+  std::int64_t in_channels = 0;  ///< 0: it does not say
+  std::int64_t min_size = 1;
+};
+
+template <typename Net, typename = void>
+struct says_min_size : std::false_type {};
+template <typename Net>
+struct says_min_size<Net, std::void_t<decltype(std::declval<const Net&>()->min_size())>> : std::true_type {};
+template <typename Net, typename = void>
+struct says_in_channels : std::false_type {};
+template <typename Net>
+struct says_in_channels<Net, std::void_t<decltype(std::declval<const Net&>()->options.in_channels())>>
+    : std::true_type {};
+
+inline PredictorNet predictor_net(const Network& net) {
+  return {net.ptr(), [net](const torch::Tensor& x) { return net(x); }, net.reversed(), net.in_channels(),
+          net.min_size()};
+}
+template <typename Net>
+PredictorNet predictor_net(const Net& net) {
+  check(!net.is_empty(), "Predictor: the net is an empty module holder");
+  PredictorNet erased;
+  const auto module = net.ptr();
+  erased.module = module;
+  erased.forward = [module](const torch::Tensor& x) { return module->forward(x); };
+  erased.reversed = reversed_of(net).value_or(false);
+  if constexpr (says_in_channels<Net>::value) erased.in_channels = net->options.in_channels();
+  if constexpr (says_min_size<Net>::value) erased.min_size = net->min_size();
+  return erased;
+}
+
+}  // namespace detail
+
+/// A trained net with the preparation of its images. All of its functions are const, keep nothing between calls and
+/// build no graph for autograd, whatever the caller's grad mode: one object serves any number of threads at once.
+/// (LibTorch computes each call with the calling thread's settings; in float32 on a CPU with a fixed number of threads
+/// every call gives the same bits.) It shares the net with the caller: do not train, move or inspect it meanwhile.
+class Predictor {
+ public:
+  /// Called after every batch of planes or windows: done, in all. What it throws ends the prediction.
+  using Progress = std::function<void(std::int64_t, std::int64_t)>;
+
+  /// Takes a net (`Network`, `UNet`, or a module holder of your own whose forward maps (N, C, H, W) to logits) on to
+  /// `options.device` and into eval mode. `preparation`: how its training prepared images. Reversed labels are undone
+  /// where the net says that it learnt them (core/reversible.hpp).
+  /// Throws `Error` for options out of range.
+  template <typename Net, std::enable_if_t<detail::points_to_module<Net>::value, int> = 0>
+  explicit Predictor(const Net& net, CaseOptions preparation = {}, const PredictorOptions& options = {})
+      : Predictor(detail::predictor_net(net), std::move(preparation), options) {}
+
+  /// A net from its file, prepared as the file says.
+  explicit Predictor(const LoadedNetwork& loaded, const PredictorOptions& options = {})
+      : Predictor(loaded.net, loaded.preparation.value_or(CaseOptions()), options) {}
+
+  /// As `load_network(path, how)`, which compiles every network of the zoo.
+  PAM_LAZY explicit Predictor(const std::filesystem::path& path, const PredictorOptions& options = {},
+                              const LoadNetworkOptions& how = {});
+
+  /// Class probabilities of an image on its own grid, float32 on the CPU: (K, H, W) of a picture (C, H, W), (K, D, H,
+  /// W) of a volume (C, D, H, W). K = 1: of the foreground. What the preparation crops away has probability 0; resized
+  /// pictures come back bilinear. `image` holds intensities as they are stored, as `prepare_case` wants them; channels
+  /// are modalities in the order of the training, or RGB.
+  /// Throws `Error` for another number of channels, and as `prepare_case` does.
+  [[nodiscard]] torch::Tensor probabilities(const torch::Tensor& image, const Progress& progress = {}) const;
+
+  /// The mask of an image on its own grid, int64 on the CPU: (H, W) of a picture, (D, H, W) of a volume; 0 =
+  /// background. Decided on the net's grid, as the scoring of a training does; resized pictures come back by nearest
+  /// neighbour, so at edges there this can differ by a pixel from a threshold of `probabilities`.
+  [[nodiscard]] torch::Tensor labels(const torch::Tensor& image, const Progress& progress = {}) const;
+
+  /// The same for planes that are prepared already, on their own grid: images (D, C, H, W) of any size on any device
+  /// -> (D, K, H, W) float32 on the CPU. Planes smaller than `min_size()` are padded with 0 and cropped back.
+  [[nodiscard]] torch::Tensor probabilities_of_planes(const torch::Tensor& planes, const Progress& progress = {}) const;
+  /// The same for planes that are prepared already: (D, C, H, W) -> (D, H, W) int64 on the CPU.
+  [[nodiscard]] torch::Tensor labels_of_planes(const torch::Tensor& planes, const Progress& progress = {}) const;
+
+  [[nodiscard]] const CaseOptions& preparation() const { return preparation_; }
+  [[nodiscard]] const PredictorOptions& options() const { return options_; }
+  /// Channels that the net takes; 0 where it does not say.
+  [[nodiscard]] std::int64_t in_channels() const { return net_.in_channels; }
+  /// The net's smallest input, pixels a side.
+  [[nodiscard]] std::int64_t min_size() const { return net_.min_size; }
+  /// The net learnt reversed labels; the predictions undo it.
+  [[nodiscard]] bool reversed() const { return net_.reversed; }
+
+ private:
+  Predictor(detail::PredictorNet net, CaseOptions preparation, const PredictorOptions& options);
+  [[nodiscard]] Case prepared(const torch::Tensor& image) const;
+
+  detail::PredictorNet net_;
+  CaseOptions preparation_;
+  PredictorOptions options_;
+};
+
+}  // namespace pam
+
+#ifndef PAM_COMPILED
+#include <pam/inference/predictor-inl.hpp>
+#endif

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <pam/core/options_json.hpp>
+#include <pam/inference/preparation.hpp>
+
+namespace pam {
+
+PAM_FUNC nlohmann::json preparation_to_json(const CaseOptions& options) {
+  return {{"normalise", to_string(options.normalise)}, {"channels", options.channels},
+          {"crop", to_string(options.crop)},           {"pad", to_string(options.at_least)},
+          {"resize", to_string(options.resize)},       {"resample", options.resample},
+          {"ignore_affine", options.ignore_affine},    {"zero_non_finite", options.zero_non_finite}};
+}
+
+PAM_FUNC CaseOptions preparation_from_json(const nlohmann::json& json, const std::string& where) {
+  check(json.is_object(), "{}: pam.input must be a JSON object, got {}", where, json.type_name());
+  CaseOptions options;
+  for (const auto& [key, value] : json.items()) {
+    const auto field = where + ": pam.input." + key;
+    const auto plane = [&, &item = value](PlaneSize& size) {
+      check(item.is_string() && from_string(item.get<std::string>(), size),
+            "{}: must be \"HEIGHTxWIDTH\" in pixels, such as \"160x160\", or \"\", got {}", field, item.dump());
+    };
+    if (key == "normalise") {
+      detail::field_from_json(value, options.normalise, field);
+    } else if (key == "channels") {
+      detail::field_from_json(value, options.channels, field);
+    } else if (key == "crop") {
+      plane(options.crop);
+    } else if (key == "pad") {
+      plane(options.at_least);
+    } else if (key == "resize") {
+      plane(options.resize);
+    } else if (key == "resample") {
+      detail::field_from_json(value, options.resample, field);
+    } else if (key == "ignore_affine") {
+      detail::field_from_json(value, options.ignore_affine, field);
+    } else if (key == "zero_non_finite") {
+      detail::field_from_json(value, options.zero_non_finite, field);
+    } else {
+      fail("{}: its pam.input has \"{}\", which this pam does not know; use the pam that trained it", where, key);
+    }
+  }
+  return options;
+}
+
+}  // namespace pam

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <pam/core/config.hpp>
+#include <pam/core/nearest.hpp>
+#include <pam/core/version.hpp>
+#include <pam/weights/weights.hpp>
+
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+namespace pam {
+
+PAM_FUNC WeightsFile read_weights(const std::filesystem::path& path, const std::string& section) {
+  const auto bytes = FileBytes::map(path);
+  const std::string_view text(reinterpret_cast<const char*>(bytes->data()), bytes->size());
+  const auto begins = [&](std::string_view magic) { return text.substr(0, magic.size()) == magic; };
+  if (begins("PK\x03\x04") || begins("PK\x05\x06")) return detail::parse_torch_zip(bytes, section);
+  check(!begins("version https://git-lfs"), "{}: is a Git LFS pointer, not the file itself; run `git lfs pull`",
+        path.string());
+  // A safetensors header of 128, 384, … bytes begins with a pickle's 0x80 too; its '{' at byte 8 tells them apart.
+  const bool has_header = text.size() > 8 && text[8] == '{';
+  check(!begins("\x80") || has_header,
+        "{}: is a Python pickle without the zip container (torch.save before PyTorch 1.6, or another program); run "
+        "tools/export_weights.py on it in Python",
+        path.string());
+  check(has_header || path.extension() == ".safetensors",
+        "{}: is neither a safetensors file nor one of torch.save; run tools/export_weights.py on it in Python",
+        path.string());
+  return detail::parse_safetensors(bytes);
+}
+
+namespace detail {
+
+/// `name` without the wrappers that torch.nn.DataParallel and torch.compile put into it.
+PAM_FUNC std::string unwrapped_name(std::string name) {
+  constexpr std::string_view kParallel = "module.", kCompiled = "_orig_mod.";
+  for (bool found = true; found;) {
+    found = false;
+    if (name.compare(0, kParallel.size(), kParallel) == 0) {
+      name.erase(0, kParallel.size());
+      found = true;
+    }
+    const auto at = name.find(kCompiled);
+    if (at != std::string::npos && (at == 0 || name[at - 1] == '.')) {
+      name.erase(at, kCompiled.size());
+      found = true;
+    }
+  }
+  return name;
+}
+
+/// Whether a file's values keep their meaning in `type`: rounding a fraction is fine, turning it into an integer or
+/// bool is not. (C++'s `Module::to(kDouble)` turns integer buffers into doubles too, so the types alone do not decide.)
+PAM_FUNC bool converts(const torch::Tensor& tensor, torch::ScalarType type) {
+  const auto from = tensor.scalar_type();
+  if (from == type || (c10::isFloatingType(from) && c10::isFloatingType(type))) return true;
+  return torch::equal(tensor.to(type).to(from), tensor);
+}
+
+/// The file's tensors under the module's names. Throws where two of them end up under one name.
+PAM_FUNC StateDict renamed(const std::string& file, const StateDict& from_file,
+                           const std::unordered_map<std::string, torch::Tensor>& targets, const LoadOptions& options) {
+  StateDict tensors;
+  std::unordered_map<std::string, std::string> origins;
+  for (const auto& [original, tensor] : from_file) {
+    auto name = targets.count(original) > 0 ? original : unwrapped_name(original);
+    if (options.key_map) name = options.key_map(name);
+    if (name.empty()) continue;
+    const auto [place, added] = origins.emplace(name, original);
+    check(added, "{}: '{}' and '{}' both become '{}'; give a key_map that keeps them apart", file,
+          printable(place->second), printable(original), printable(name));
+    tensors.emplace_back(std::move(name), tensor);
+  }
+  return tensors;
+}
+
+PAM_FUNC std::optional<bool> noted_reversed(const std::string& file, const Metadata& metadata) {
+  const auto noted = metadata.find("pam.reversed");
+  if (noted == metadata.end()) return std::nullopt;
+  check(noted->second == "true" || noted->second == "false",
+        "{}: its metadata say pam.reversed = '{}'; it must be 'true' or 'false'", file, printable(noted->second));
+  return noted->second == "true";
+}
+
+/// Whether the weights are of reversed labels, from the file and the caller, who must agree with each other and the
+/// net.
+PAM_FUNC std::optional<bool> find_reversed(const std::string& file, std::optional<bool> net_reversed,
+                                           const Metadata& metadata, const LoadOptions& options) {
+  const auto noted = noted_reversed(file, metadata);
+  check(!noted || !options.reversed || *noted == *options.reversed,
+        "{}: its metadata say pam.reversed = {}, but LoadOptions::reversed is {}; leave it out to follow the file",
+        file, noted.value_or(false), options.reversed.value_or(false));
+  const auto reversed = noted ? noted : options.reversed;
+  check(reversed || !net_reversed.value_or(false),
+        "{}: does not say whether its weights were trained on reversed labels (no pam.reversed in its metadata), and "
+        "this net learns reversed labels; say which by LoadOptions::reversed",
+        file);
+  check(!reversed || !net_reversed || *reversed == *net_reversed,
+        "{}: {} its weights were {} on reversed labels, but this net has reversed = {}: its masks would come out "
+        "inverted; build the net with reversed({}), or let load_network build the net that the file names",
+        file, noted ? "its metadata say that" : "LoadOptions::reversed says that",
+        reversed.value_or(false) ? "trained" : "not trained", net_reversed.value_or(false), reversed.value_or(false));
+  return reversed;
+}
+
+PAM_FUNC LoadReport load_state_dict(torch::nn::Module& module, std::optional<bool> net_reversed,
+                                    const WeightsFile& weights, const std::string& file, const LoadOptions& options) {
+  LoadReport report;
+  report.reversed = find_reversed(file, net_reversed, weights.metadata, options);
+  report.metadata = weights.metadata;
+  const auto wanted = state_dict(module);
+  const std::unordered_map<std::string, torch::Tensor> targets(wanted.begin(), wanted.end());
+  const auto given = renamed(file, weights.tensors, targets, options);
+  const std::unordered_map<std::string, torch::Tensor> sources(given.begin(), given.end());
+
+  for (const auto& [name, tensor] : given) {
+    const auto target = targets.find(name);
+    if (target == targets.end()) {
+      report.unexpected.push_back({name, {}});
+    } else if (target->second.sizes() != tensor.sizes() || !converts(tensor, target->second.scalar_type())) {
+      report.mismatched.push_back({name, tensor.sizes().vec(), target->second.sizes().vec(), tensor.scalar_type(),
+                                   target->second.scalar_type()});
+    } else {
+      report.loaded.push_back(name);
+    }
+  }
+  for (const auto& [name, tensor] : wanted) {
+    if (sources.count(name) == 0) report.missing.push_back({name, {}});
+  }
+  report.find_nearest();
+  const auto net = weights.metadata.find("pam.net");
+  const auto options_of_file = net == weights.metadata.end() ? "" : "\nThe file's options: " + printable(net->second);
+  check(!options.strict || report.complete(), "{}: does not fit this net.\n{}{}", file, report.text(), options_of_file);
+  check(!report.loaded.empty() || wanted.empty(), "{}: none of its tensors fits this net.\n{}{}", file, report.text(),
+        options_of_file);
+
+  torch::NoGradGuard no_grad;
+  for (const auto& name : report.loaded) {
+    auto target = targets.at(name);
+    target.copy_(sources.at(name));
+  }
+  return report;
+}
+
+PAM_FUNC LoadReport load_weights(torch::nn::Module& module, std::optional<bool> net_reversed,
+                                 const std::filesystem::path& path, const LoadOptions& options) {
+  return load_state_dict(module, net_reversed, read_weights(path, options.section), path.string(), options);
+}
+
+PAM_FUNC void save_weights(const torch::nn::Module& module, std::optional<bool> net_reversed,
+                           const std::filesystem::path& path, const Metadata& metadata) {
+  auto noted = metadata;
+  noted.emplace("pam.version", PAM_VERSION);
+  if (net_reversed) {
+    const std::string reversed = *net_reversed ? "true" : "false";
+    const auto& written = noted.emplace("pam.reversed", reversed).first->second;
+    check(written == reversed,
+          "{}: the metadata say pam.reversed = '{}', but the net has reversed = {}; leave pam.reversed out: it is "
+          "written as the net says",
+          path.string(), printable(written), reversed);
+  }
+  const auto extension = path.extension();
+  check(extension == ".safetensors" || extension == ".pt" || extension == ".pth",
+        "{}: weights are saved as .safetensors, .pt or .pth; got the extension '{}'", path.string(),
+        extension.string());
+  if (extension == ".safetensors") {
+    write_safetensors(path, state_dict(module), noted);
+  } else {
+    write_torch_zip(path, state_dict(module), noted);
+  }
+}
+
+}  // namespace detail
+}  // namespace pam

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: MIT
+#include <pam/inference/preparation.hpp>
+
+#include "support/catch.hpp"
+
+namespace inference_preparation_test {
+
+using namespace pam;
+using Catch::Contains;
+using Json = nlohmann::json;
+
+TEST_CASE("the preparation of images survives its JSON", "[inference]") {
+  CaseOptions options;
+  options.normalise = Normalise::Unit;
+  options.channels = 3;
+  options.crop = {160, 128};
+  options.at_least = {64, 65};
+  options.resize = {512, 1024};
+  options.resample = options.ignore_affine = options.zero_non_finite = true;
+  const auto json = preparation_to_json(options);
+  // The text is part of the file format.
+  CHECK(json == Json::parse(R"({"normalise": "unit", "channels": 3, "crop": "160x128", "pad": "64x65",
+      "resize": "512x1024", "resample": true, "ignore_affine": true, "zero_non_finite": true})"));
+  const auto read = preparation_from_json(json, "net.pt");
+  CHECK(read.normalise == Normalise::Unit);
+  CHECK(read.channels == 3);
+  CHECK(read.crop == options.crop);
+  CHECK(read.at_least == options.at_least);
+  CHECK(read.resize == options.resize);
+  CHECK((read.resample && read.ignore_affine && read.zero_non_finite));
+  CHECK(preparation_to_json(preparation_from_json(Json::object(), "net.pt")) == preparation_to_json({}));
+}
+
+TEST_CASE("a preparation that pam does not know is refused by file and field", "[inference]") {
+  const auto refused = [](const char* json, const std::string& sentence) {
+    CHECK_THROWS_WITH(preparation_from_json(Json::parse(json), "net.pt"), Contains("net.pt") && Contains(sentence));
+  };
+  refused("[1]", "pam.input must be a JSON object");
+  refused(R"({"zoom": 2})", "\"zoom\"");
+  refused(R"({"normalise": "minmax"})", "pam.input.normalise");
+  refused(R"({"normalise": 3})", "pam.input.normalise");
+  refused(R"({"channels": "three"})", "pam.input.channels");
+  refused(R"({"resample": 1})", "pam.input.resample");
+  for (const char* size : {R"({"crop": "16"})", R"({"crop": "16x-2"})", R"({"crop": "16x99999"})",
+                           R"({"crop": "16x16x16"})", R"({"crop": 16})"}) {
+    refused(size, "pam.input.crop: must be \"HEIGHTxWIDTH\"");
+  }
+}
+
+}  // namespace inference_preparation_test
