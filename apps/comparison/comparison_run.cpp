@@ -37,7 +37,8 @@ class ComparisonRun {
   int run() {
     for (const auto fold : setup_.folds) {
       if (!run_fold(fold)) {
-        std::cout << fmt::format("Stopped, and all is saved. Go on with: compare --out {} --resume", out_.string())
+        std::cout << fmt::format("Stopped; everything is saved. Continue with: compare --out {} --resume",
+                                 out_.string())
                   << std::endl;
         return kInterrupted;
       }

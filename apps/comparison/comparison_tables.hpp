@@ -186,7 +186,7 @@ inline void explain_scores(Table& table) {
     cells.emplace_back();
     for (const auto& net : nets) cells.back().emplace_back(paper_parameters(net.net));
   }
-  columns.insert(columns.end(), {{"training s a cell", 1}, {"s/epoch", 2}});
+  columns.insert(columns.end(), {{"s per training", 1}, {"s/epoch", 2}});
   cells.resize(cells.size() + 2);
   for (const auto& net : nets) {
     cells[cells.size() - 2].push_back(detail::summary_cell(net.seconds));
