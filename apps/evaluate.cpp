@@ -32,8 +32,7 @@ Table summary_table(const ScoreSummary& summary) {
   name(summary.empty, "empty, no foreground in truth and prediction");
   table.note(
       "iou and dice are of the foreground; miou and mdice are means over foreground and background, what the paper's "
-      "table "
-      "5 must print as \"IoU\" (66 % beside 58 % false negatives cannot be of the foreground alone).");
+      "table 5 must print as \"IoU\" (66 % beside 58 % false negatives cannot be of the foreground alone).");
   return table;
 }
 

@@ -130,7 +130,7 @@ CompareReader::CompareReader(CLI::App& app) : app_(&app) {
                                         {"--batch", "batch", "slices or pictures per step"},
                                         {"--lr", "optimizer.learning_rate", "learning rate of AdamW"},
                                         {"--width", "width", "channels of level 0 (0: the network's own, mostly 32)"},
-                                        {"--seed", "seed", "of the split, and of repeat 0"},
+                                        {"--seed", "seed", "seed of the split, and of repeat 0"},
                                         {"--precision", "precision", kPrecisionHelp},
                                         {"--layout", "layout", kLayoutHelp},
                                         {"--threads", "threads", "threads that compute (0: one a core)"}}) {
@@ -138,9 +138,10 @@ CompareReader::CompareReader(CLI::App& app) : app_(&app) {
   }
   add("--device", "device", "auto, cpu, cuda or cuda:N");
   add("--paper-figures", "paper_figures", "JSON file with the paper's scores, for --paper");
-  for (const auto& [flag, key, help] : {std::array{"--paper", "paper", "the paper's own figures as columns"},
-                                        {"--resume", "resume", "go on in --out; finished cells are not run again"},
-                                        {"--overwrite", "overwrite", "start again although --out holds a run"}}) {
+  for (const auto& [flag, key, help] :
+       {std::array{"--paper", "paper", "the paper's own figures as columns"},
+        {"--resume", "resume", "continue the comparison in --out; finished trainings are not repeated"},
+        {"--overwrite", "overwrite", "start again although --out holds a run"}}) {
     const std::string name = flag, option = key;
     app.add_flag_function(
         flag,

@@ -98,8 +98,7 @@ void check_places(const MaskPair& pair, const Mask& prediction, const Mask& trut
       "or score voxel by voxel anyway (--ignore-affine)",
       pair.prediction.string(), axes, pair.truth.string(), expected);
   warnings.push_back(
-      fmt::format("{}: lies elsewhere in space than its truth (their affines differ); scored voxel by "
-                  "voxel",
+      fmt::format("{}: lies elsewhere in space than its truth (their affines differ); scored voxel by voxel",
                   pair.prediction.string()));
 }
 

@@ -100,8 +100,8 @@ void check_writable(const std::string& option, const std::filesystem::path& fold
 void check_run_folder(const RunFolder& run) {
   check_writable("--out", run.out);
   if (!std::filesystem::exists(config_path(run.out)) || run.overwrite) return;
-  check(run.resume, "--out {}: holds a {} already; --resume continues it, --overwrite starts again",
-        run.out.string(), run.what);
+  check(run.resume, "--out {}: holds a {} already; --resume continues it, --overwrite starts again", run.out.string(),
+        run.what);
   const auto before = options_of_run(run.out.string());
   for (const auto& [key, value] : run.config.items()) {
     const auto old = before.find(key);
@@ -155,8 +155,7 @@ std::string keep_data(const std::filesystem::path& folder, const std::vector<Fil
   const std::vector<std::string> names(differ.begin(), std::next(differ.begin(), std::min(kNamed, differ.size())));
   return fmt::format(
       "The data differ from those that the run was started with (their fingerprints are in {}), in {} file{}: {}{}; "
-      "the "
-      "results mix both. For results of the present data only, start again with --overwrite.",
+      "the results mix both. For results of the present data only, start again with --overwrite.",
       path.string(), differ.size(), differ.size() == 1 ? "" : "s", joined(names, ", "),
       differ.size() > kNamed ? ", …" : "");
 }

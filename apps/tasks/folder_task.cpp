@@ -115,9 +115,9 @@ void warn_of_slices(const std::vector<CaseFiles>& cases, Task& task) {
     if (is_nifti_name(each.images.front()) || !std::regex_match(each.name, parts, slice)) continue;
     if (wholes.insert(parts[1].str()).second) continue;
     add_warnings(task,
-                 {fmt::format("The names {0}_… look like slices or frames of one case, but are split file by file, "
-                              "so that the test may hold what the training saw; keep them together with a split "
-                              "file (--split FILE.json).",
+                 {fmt::format("The names {0}_… look like slices or frames of one case, but are split file by file, so "
+                              "that the test may hold what the training saw; keep them together with a split file "
+                              "(--split FILE.json).",
                               parts[1].str())});
     return;
   }
