@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// The paper's protocol: networks x folds x repeats on one task, with its tables and paired tests at the end. Can be
-/// left at any moment and gone on with; finished cells are not run again.
+/// The paper's protocol: networks x folds x repeats on one task, with its tables and paired tests at the end. It can be
+/// stopped at any moment and resumed; finished trainings are not repeated.
 ///   compare --task brats --data MICCAI_BraTS_2018_Data_Training --out runs/brats
 ///   compare --task folder --data mine --set label_values=1 --set folds=3 --nets unet fpa --out runs/mine
 ///   compare --out runs/mine --resume
@@ -18,7 +18,7 @@ int main(int argc, char** argv) {
                "compare"};
   const CompareReader reader(app);
   bool list_nets = false;
-  app.add_flag("--list-nets", list_nets, "print the names of all networks and end");
+  app.add_flag("--list-nets", list_nets, "print the names of all networks and exit");
   return run_program(app, argc, argv, [&] {
     if (list_nets) {
       print_network_names();

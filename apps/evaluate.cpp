@@ -32,8 +32,7 @@ Table summary_table(const ScoreSummary& summary) {
   name(summary.empty, "empty, no foreground in truth and prediction");
   table.note(
       "iou and dice are of the foreground; miou and mdice are means over foreground and background, what the paper's "
-      "table "
-      "5 must print as \"IoU\" (66 % beside 58 % false negatives cannot be of the foreground alone).");
+      "table 5 must print as \"IoU\" (66 % beside 58 % false negatives cannot be of the foreground alone).");
   return table;
 }
 
@@ -50,13 +49,15 @@ int main(int argc, char** argv) {
   app.add_option("--csv", csv, "write per-case scores to this file");
   app.add_option("--label-values", values,
                  "which values are foreground: 71-78, or classes: 1=1,2=2,255=ignore; default: the one value beside 0");
-  app.add_option("--pred-label-values", predicted_values,
-                 "the same for the predictions; default: as --label-values, or class numbers where "
-                 "they hold nothing of that");
+  app.add_option(
+      "--pred-label-values", predicted_values,
+      "the same for the predictions; default: as --label-values, or class numbers if they hold none of those values");
   app.add_flag("--predicted-only", predicted_only, "leave out truths without a prediction, such as training cases");
-  app.add_flag("--ignore-affine", ignore_affine, "score voxel by voxel also where the masks' axes run to other sides");
+  app.add_flag("--ignore-affine", ignore_affine,
+               "score voxel by voxel even if the axes of the masks point in different directions");
   app.add_option("--class", score.class_index, "the class that is scored; all others are background (default 1)");
-  app.add_option("--nsd-tolerance", score.nsd_tolerance, "of the normalised surface Dice, mm or pixels (default 1)");
+  app.add_option("--nsd-tolerance", score.nsd_tolerance,
+                 "tolerance of the normalised surface Dice, mm or pixels (default 1)");
   return run_program(app, argc, argv, [&] {
     tune_process(0);
     for (const auto& [option, file] : {std::pair{"--json", json}, {"--csv", csv}}) {
@@ -88,7 +89,7 @@ int main(int argc, char** argv) {
     result.cases = cases;
     const auto table = case_table({result}, "Scores of each case");
     std::cout << table.text() << "\n" << summary_table(summarise(cases)).text() << std::flush;
-    // Names of files may be of any bytes; JSON takes UTF-8 alone.
+    // File names may hold any bytes; JSON allows only UTF-8.
     constexpr auto kReplace = nlohmann::ordered_json::error_handler_t::replace;
     if (!json.empty()) write_atomically(json, scores_to_json(cases).dump(2, ' ', false, kReplace) + "\n");
     if (!csv.empty()) write_atomically(csv, table.csv());

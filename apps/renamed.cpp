@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// The programs train_folder, train_cityscapes, train_brats and train_isles of older versions: says what took their
-/// place. Compiled once for each, with the name of its task in PAM_TASK; to be removed with the next version.
+/// The programs train_folder, train_cityscapes, train_brats and train_isles of older versions: prints the new
+/// command. Compiled once for each, with the name of its task in PAM_TASK; to be removed with the next version.
 #include <cstdio>
 
 int main() {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// Trains networks, scores them on cases that did not train, and writes a report. --task says on what:
-///   train --images scans/ --labels masks/ --label-values 1 --nets unet fpa --out runs/mine     a folder of one's own
+/// Trains networks, scores them on cases that were not trained on, and writes a report. --task chooses the data:
+///   train --images scans/ --labels masks/ --label-values 1 --nets unet fpa --out runs/mine     your own folder
 ///   train --task cityscapes --data cityscapes/ --nets unet fpa --out runs/cityscapes
 ///   train --task brats --data MICCAI_BraTS_2018_Data_Training/ --fold 0 --nets unet fpa rfna --out runs/brats-0
 ///   train --task isles --data isles2018/ --nets unet fpa rfna --out runs/isles

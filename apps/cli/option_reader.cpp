@@ -15,7 +15,7 @@ nlohmann::json options_of_run(const std::string& out) {
   if (out.empty() || !std::filesystem::exists(path)) return nullptr;
   auto json = nlohmann::json::parse(std::ifstream(path), nullptr, /*allow_exceptions=*/false);
   check(json.is_object(),
-        "{}: is not the configuration of a run; put the whole file back, or delete it and begin afresh with "
+        "{}: is not the configuration of a run; restore the complete file, or delete it and start again with "
         "--overwrite, without --resume",
         path.string());
   return json;
@@ -70,7 +70,7 @@ OptionReader::OptionReader(CLI::App& app) : app_(&app) {
          },
          "KEY=VALUE: any option of --print-config, such as --set optimizer.weight_decay=1e-4")
       ->take_all();
-  app.add_flag("--print-config", print_, "print all options as JSON and end");
+  app.add_flag("--print-config", print_, "print all options as JSON and exit");
 }
 
 CLI::Option* OptionReader::add_switch(const std::string& flag, const std::string& key, const std::string& help) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /// `OptionReader`: a program's options from defaults, `--config FILE`, `--set KEY=VALUE` and its own flags, in this
-/// order, the later ones winning. All of them are the fields of one options struct (core/options.hpp), so that what
-/// `--print-config` writes is everything the program knows, and `--config` of it gives the same run.
+/// order; later ones override earlier ones. All of them are fields of one options struct (core/options.hpp), so that
+/// `--print-config` prints every option, and `--config` with that output repeats the run.
 #pragma once
 
 #include <pam/core/options_json.hpp>
@@ -19,7 +19,7 @@
 
 namespace pam::apps {
 
-/// The options of the run in folder `out`: what its config.json says; null where there is no run.
+/// The options of the run in folder `out`, from its config.json; null where there is no run.
 nlohmann::json options_of_run(const std::string& out);
 /// out/config.json
 std::filesystem::path config_path(const std::filesystem::path& out);
@@ -34,8 +34,8 @@ struct Given {
   nlohmann::json options;
   bool words = false;  ///< the values are words of the command line, whose type is that of the option
 };
-/// The values that words of the command line mean: text where the option in `before` is text ("--set label_values=1"),
-/// else JSON; a word that is none, such as dice, is itself.
+/// The values of words of the command line: text where the option in `before` is text ("--set label_values=1"), else
+/// JSON; a word that is not JSON, such as dice, is text.
 nlohmann::json typed_words(const nlohmann::json& words, const nlohmann::json& before);
 /// The JSON of `--config FILE`, comments allowed. Throws `Error` naming the file.
 nlohmann::json load_options_file(const std::string& path);
@@ -55,16 +55,15 @@ class OptionReader {
   CLI::Option* add(const std::string& flag, const std::string& key, const std::string& help) {
     auto* option = app_->add_option_function<T>(
         flag, [this, key, flag](const T& value) { take(key, value, flag); }, help);
-    // A flag given twice: the later one counts, as in most programs. Lists take all the words they are given.
+    // If a flag is given twice, the later one counts, as in most programs. Lists take all words that follow.
     if constexpr (!IsList<T>::value) option->take_last();
     return option;
   }
   /// A flag without a value that sets `key` to true.
   CLI::Option* add_switch(const std::string& flag, const std::string& key, const std::string& help);
 
-  /// Sets the fields of `options` from everything that was given; where `--resume` is among it, the options of the run
-  /// in `out` come first, so that `--out DIR --resume` says enough. Throws `Error` on an unknown key, naming the
-  /// nearest.
+  /// Sets the fields of `options` from everything that was given. With `--resume` it starts from the options of the run
+  /// in `out`, so that `--out DIR --resume` is enough. Throws `Error` on an unknown key, naming the nearest.
   template <typename Options>
   void read(Options& options) const {
     auto wanted = options;
@@ -76,7 +75,7 @@ class OptionReader {
     apply(options);
   }
 
-  /// True where `--print-config` was given; then `options` have been printed and the program is to end.
+  /// True if `--print-config` was given: `options` have then been printed, and the program should exit.
   template <typename Options>
   [[nodiscard]] bool printed(const Options& options) const {
     if (print_) std::cout << options_to_json(options).dump(2) << "\n";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// What every program of pam does the same way: read its options, set up the process, and end with one sentence and
+/// What all programs of pam have in common: they read their options, set up the process, and end with one message and
 /// exit code 2 on bad input.
 #pragma once
 
@@ -12,17 +12,17 @@
 
 namespace pam::apps {
 
-/// Exit codes: done, bad input or a failure that a sentence explains, stopped by Ctrl-C (128 + SIGINT).
+/// Exit codes: done, bad input or a failure with a message, stopped by Ctrl-C (128 + SIGINT).
 constexpr int kDone = 0, kBadInput = 2, kInterrupted = 130;
 
-/// Ctrl-C ended the work at a place where there was nothing to save.
+/// Ctrl-C ended the work when there was nothing to save.
 class Interrupted : public Error {
  public:
   using Error::Error;
 };
 
-/// What a sentence on standard error begins with: on a terminal, what wipes a line that moves there (a progress bar);
-/// nothing elsewhere.
+/// What a message on standard error begins with: on a terminal, the characters that erase a progress bar; elsewhere
+/// nothing.
 const char* fresh_line();
 
 /// Parses the command line, runs `body`, and returns the exit code. `pam::Error`, errors of LibTorch (without their
@@ -30,16 +30,15 @@ const char* fresh_line();
 /// standard error and `kBadInput`, `Interrupted` one and `kInterrupted`; `--help` prints and returns 0.
 int run_program(CLI::App& app, int argc, char** argv, const std::function<int()>& body);
 
-/// What comes before the command line is parsed: runs `body`, and answers its errors as `run_program` does.
+/// For work before the command line is parsed: runs `body` and handles its errors as `run_program` does.
 int guarded(const std::function<int()>& body);
 
 /// A sentence of the library with the names of this program's flags for those of C++ fields: "--resample" for
 /// "CaseOptions::resample".
 std::string with_flags(std::string sentence);
 
-/// Tells LibTorch to use `threads` threads (0: one a core, shared among the processes that train together) and glibc to
-/// keep large blocks: an activation that is unmapped after each use costs a page fault for each of its pages at the
-/// next.
+/// Makes LibTorch use `threads` threads (0: one per core, divided among the processes that train together), and glibc
+/// keep large blocks: an activation that is unmapped after each use costs a page fault per page at the next.
 void tune_process(std::int64_t threads);
 
 }  // namespace pam::apps

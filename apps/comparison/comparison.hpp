@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-/// A comparison's results: every finished cell (one network on one fold in one repeat), and what they amount to for
-/// each network. Per repeat, the mean over all cases of all folds (each case is tested once a repeat); over repeats,
-/// mean ± sample standard deviation of those means, as in the paper's tables. No training here: tests call it alone.
+/// A comparison's results: every finished cell (one network on one fold in one repeat), and their summary for each
+/// network. Per repeat, the mean over all cases of all folds (each case is tested once per repeat); over repeats, mean
+/// ± sample standard deviation of those means, as in the paper's tables. There is no training here, so tests can call
+/// it.
 #pragma once
 
 #include <pam/core/error.hpp>
@@ -43,7 +44,7 @@ struct Comparison {
   std::vector<FailedCell> failed;
 };
 
-/// What a comparison says about one network.
+/// The summary of one network.
 struct NetSummary {
   std::string net;
   std::int64_t parameters = 0;
@@ -89,7 +90,7 @@ inline std::vector<CaseScores> repeat_cases(const Comparison& comparison, const 
     for (const auto& scores : cell->result.cases) {
       const auto [at, fresh] = fold_of.emplace(scores.name, cell->fold);
       check(fresh,
-            "{}, repeat {}: case {} is tested in fold {} and in fold {}; every case must be tested once a repeat",
+            "{}, repeat {}: case {} is tested in fold {} and in fold {}; every case must be tested once per repeat",
             cell->net, repeat, scores.name, at->second, cell->fold);
       cases.push_back(scores);
     }
@@ -172,14 +173,14 @@ inline MetricSummary finite_mean(const std::vector<const ComparedCell*>& cells, 
   return summary;
 }
 
-/// One summary a network, in the order of `comparison.nets`.
+/// One summary per network, in the order of `comparison.nets`.
 [[nodiscard]] inline std::vector<NetSummary> summarise_nets(const Comparison& comparison) {
   std::vector<NetSummary> summaries;
   for (const auto& net : comparison.nets) summaries.push_back(summarise_net(comparison, net));
   return summaries;
 }
 
-/// True for what the paper compares its attention against: every network but fpa* and rfna*.
+/// True for the networks that the paper compares its attentions with: all but fpa* and rfna*.
 [[nodiscard]] inline bool is_baseline(const std::string& net) {
   return net.rfind("fpa", 0) != 0 && net.rfind("rfna", 0) != 0;
 }

@@ -17,7 +17,7 @@
 
 namespace pam::apps {
 
-/// A network of figure 7 taken apart: fpa_d9_dw_e4 is {"fpa", 'd', 9, "dw", 4}.
+/// The parts of the name of a network of figure 7: fpa_d9_dw_e4 is {"fpa", 'd', 9, "dw", 4}.
 struct AblationName {
   std::string family;
   char axis = 'd';  ///< 'd': dilation, 'r': ratio
@@ -68,7 +68,7 @@ inline Series empty_bars(std::string name, std::size_t count) {
   return series;
 }
 
-/// One bar a network.
+/// One bar per network.
 inline Chart net_bars(const std::vector<NetSummary>& nets, const BarScore& score) {
   Chart chart{"", "", score.label};
   auto series = empty_bars("", nets.size());

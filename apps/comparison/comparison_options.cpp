@@ -106,7 +106,7 @@ std::vector<std::int64_t> parse_folds(const std::string& test_folds, std::int64_
     check(number, "--folds {}: must be all, or numbers such as 0,2", test_folds);
     folds.push_back(std::stoll(word));
     check(folds.back() <= last, "--folds {}: there is no fold {}; they are 0 to {}", test_folds, word, last);
-    check(std::count(folds.begin(), folds.end(), folds.back()) == 1, "--folds {}: {} is there twice", test_folds, word);
+    check(std::count(folds.begin(), folds.end(), folds.back()) == 1, "--folds {}: {} is named twice", test_folds, word);
     at = end + 1;
   }
   std::sort(folds.begin(), folds.end());
@@ -130,7 +130,7 @@ CompareReader::CompareReader(CLI::App& app) : app_(&app) {
                                         {"--batch", "batch", "slices or pictures per step"},
                                         {"--lr", "optimizer.learning_rate", "learning rate of AdamW"},
                                         {"--width", "width", "channels of level 0 (0: the network's own, mostly 32)"},
-                                        {"--seed", "seed", "of the split, and of repeat 0"},
+                                        {"--seed", "seed", "seed of the split, and of repeat 0"},
                                         {"--precision", "precision", kPrecisionHelp},
                                         {"--layout", "layout", kLayoutHelp},
                                         {"--threads", "threads", "threads that compute (0: one a core)"}}) {
@@ -138,9 +138,10 @@ CompareReader::CompareReader(CLI::App& app) : app_(&app) {
   }
   add("--device", "device", "auto, cpu, cuda or cuda:N");
   add("--paper-figures", "paper_figures", "JSON file with the paper's scores, for --paper");
-  for (const auto& [flag, key, help] : {std::array{"--paper", "paper", "the paper's own figures as columns"},
-                                        {"--resume", "resume", "go on in --out; finished cells are not run again"},
-                                        {"--overwrite", "overwrite", "begin afresh although --out holds a run"}}) {
+  for (const auto& [flag, key, help] :
+       {std::array{"--paper", "paper", "the paper's own figures as columns"},
+        {"--resume", "resume", "continue the comparison in --out; finished trainings are not repeated"},
+        {"--overwrite", "overwrite", "start again although --out holds a run"}}) {
     const std::string name = flag, option = key;
     app.add_flag_function(
         flag,
@@ -160,7 +161,7 @@ CompareReader::CompareReader(CLI::App& app) : app_(&app) {
          },
          "KEY=VALUE: any option of the task or of compare")
       ->take_all();
-  app.add_flag("--print-config", print_, "print all options as JSON and end");
+  app.add_flag("--print-config", print_, "print all options as JSON and exit");
 }
 
 void CompareReader::add(const std::string& flag, const std::string& key, const std::string& help) {

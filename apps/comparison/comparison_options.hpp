@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-/// What `compare` can be told: its own few options and all of the recipe's, in one flat list, so that the config of a
-/// training program is one of `compare` too. Later ones win: the recipe's defaults, with `--resume` the run in `--out`,
-/// `--config`, then `--set` and flags.
+/// The options of `compare`: its own and all of the recipe's, in one flat list, so that a configuration of `train` is
+/// one of `compare` too. Later ones override earlier ones: the recipe's defaults, with `--resume` those of the run in
+/// `--out`, `--config`, then `--set` and flags.
 #pragma once
 
 #include "cli/option_reader.hpp"
@@ -37,7 +37,7 @@ struct CompareOptions {
   }
 };
 
-/// Everything that was asked for, checked as far as it can be without the data.
+/// All options, checked as far as possible without the data.
 struct CompareSetup {
   Recipe recipe;
   CompareOptions options;

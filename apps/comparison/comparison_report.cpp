@@ -33,7 +33,7 @@ nlohmann::json option_at(const nlohmann::json& options, const std::string& key) 
   return dot == std::string::npos ? *found : option_at(*found, key.substr(dot + 1));
 }
 
-/// Everything of a comparison that its files are made of.
+/// The content of a comparison's files.
 struct Results {
   std::vector<NetSummary> nets;
   std::string baseline;
@@ -95,8 +95,8 @@ Table all_cases(const Comparison& comparison) {
   return table;
 }
 
-/// The epochs of a network's first cell, but with the seconds of all cells: the page then has the same time an epoch in
-/// every table.
+/// The epochs of a network's first cell, but with the seconds of all cells, so that the page shows the same time per
+/// epoch in every table.
 std::vector<EpochPoint> page_epochs(const std::vector<const ComparedCell*>& cells) {
   auto epochs = cells.front()->result.epochs;
   for (std::size_t i = 0; i < epochs.size(); ++i) {
@@ -162,9 +162,9 @@ void write_page(const CompareSetup& setup, const Comparison& comparison, const s
                           joined(comparison.folds, ", "), comparison.repeats);
   page.caveats = facts.front().caveats;
   page.caveats.push_back(
-      "In the first table, the scatter and the list of cases, each case counts once, with the mean of its scores over "
-      "the repeats, and is missed or a false alarm where it was in any repeat; ± is over cases. In the table with the "
-      "paper's shape, ± is over the repeats.");
+      "In the first table, the scatter plot and the list of cases, each case counts once, with the mean of its scores "
+      "over the repeats, and is missed or a false alarm if it was so in any repeat; ± is over cases. In the table in "
+      "the paper's form, ± is over the repeats.");
   for (const auto& cell : comparison.failed) {
     page.caveats.push_back(
         fmt::format("{} failed in fold {}, repeat {}: {}", cell.net, cell.fold, cell.repeat, cell.reason));
@@ -176,7 +176,7 @@ void write_page(const CompareSetup& setup, const Comparison& comparison, const s
     if (cell.reversed && cell.fold == comparison.folds.front() && cell.repeat == 0) {
       page.training_notes.push_back(
           cell.net +
-          " learns reversed labels, so its loss is that of the background and does not compare with the others'.");
+          " learns reversed labels, so its loss is that of the background and cannot be compared with the others'.");
     }
   }
   for (const auto& name : worst_cases(page.results, static_cast<std::size_t>(setup.experiment.worst))) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// What a finished comparison leaves in its folder.
+/// The files of a finished comparison.
 #pragma once
 
 #include "comparison/comparison.hpp"
@@ -15,12 +15,12 @@
 
 namespace pam::apps {
 
-/// The settings that the paper's tables 1 and 2 give: data set sizes, epochs, batch, learning rate, crop; and what else
-/// decides about the scores.
+/// The settings of the paper's tables 1 and 2: data set sizes, epochs, batch, learning rate, crop; and others that
+/// influence the scores.
 std::vector<Setting> comparison_settings(const CompareSetup& setup, const std::vector<FoldFacts>& facts);
 
 /// Writes comparison.md, .csv and .json, cases.csv, ablation.svg and .png, run.json and report.html, and prints the
-/// tables. `perturbed`: the same cells scored under FGSM's perturbation of size ε, for each ε; its tables stand apart.
+/// tables. `perturbed`: the same cells scored under FGSM's perturbation of size ε, for each ε; its tables are separate.
 void write_comparison(const CompareSetup& setup, const Comparison& comparison,
                       const std::map<double, Comparison>& perturbed, const std::vector<FoldFacts>& facts,
                       RunRecord& record, const std::string& command);

@@ -37,7 +37,8 @@ class ComparisonRun {
   int run() {
     for (const auto fold : setup_.folds) {
       if (!run_fold(fold)) {
-        std::cout << fmt::format("Stopped, and all is saved. Go on with: compare --out {} --resume", out_.string())
+        std::cout << fmt::format("Stopped; everything is saved. Continue with: compare --out {} --resume",
+                                 out_.string())
                   << std::endl;
         return kInterrupted;
       }
@@ -63,7 +64,7 @@ class ComparisonRun {
     return true;
   }
 
-  /// Nothing where Ctrl-C stopped it and there is a comparison to go on with.
+  /// Empty if Ctrl-C stopped it and there is a comparison to continue.
   std::optional<Task> read_fold(std::int64_t fold) const {
     const bool begun = !facts_.empty() || (setup_.experiment.resume && std::filesystem::exists(config_path(out_)));
     if (begun && interrupted() != 0) return std::nullopt;
@@ -91,14 +92,14 @@ class ComparisonRun {
     facts.validation_cases = task.validation ? static_cast<std::int64_t>(task.validation->names().size()) : 0;
     for (const auto& name : names) {
       const auto [at, fresh] = fold_of_.emplace(name, fold);
-      check(fresh, "case {} is tested in fold {} and in fold {}; every case must be tested once a repeat", name,
+      check(fresh, "case {} is tested in fold {} and in fold {}; every case must be tested once per repeat", name,
             at->second, fold);
     }
     comparison_.unit = task.unit;
     facts_.push_back(std::move(facts));
   }
 
-  /// All that could be refused was: the first thing that is written.
+  /// Everything that can be refused has been refused: this is the first thing that is written.
   void begin(const Task& task) {
     check_trainable(task, setup_.experiment);
     std::filesystem::create_directories(out_);
@@ -148,7 +149,7 @@ class ComparisonRun {
     std::cout.flush();
     std::cerr << fresh_line()
               << fmt::format(
-                     "error: {} in fold {}, repeat {} failed: {}; the other cells go on, and --resume tries it again",
+                     "error: {} in fold {}, repeat {} failed: {}; the others continue, and --resume tries it again",
                      net, fold, repeat, reason)
               << std::endl;
   }
@@ -173,7 +174,7 @@ std::filesystem::path cell_folder(const std::filesystem::path& out, std::int64_t
 
 int run_comparison(const CompareSetup& setup, const std::string& command) {
   const InterruptScope signals;
-  static_cast<void>(processes());  // refuses to be one of several: they would write over each other
+  static_cast<void>(processes());  // refuses to run as several processes, which would overwrite each other's files
   check_comparison_folder(setup);
   return ComparisonRun(setup, command).run();
 }

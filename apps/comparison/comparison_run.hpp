@@ -28,8 +28,8 @@ std::filesystem::path cell_folder(const std::filesystem::path& out, std::int64_t
                                   const std::string& net);
 
 /// Runs what is not done yet and writes the tables. A cell that fails is reported at once and named in the tables, and
-/// the others go on; with `--resume` it is tried again. Returns `kDone`, `kBadInput` where cells failed (the tables are
-/// written), or `kInterrupted` after Ctrl-C, with all saved. Throws `Error` for what no cell could do anything about.
+/// the others continue; with `--resume` it is tried again. Returns `kDone`, `kBadInput` if cells failed (the tables are
+/// written), or `kInterrupted` after Ctrl-C, with everything saved. Throws `Error` for what would make every cell fail.
 int run_comparison(const CompareSetup& setup, const std::string& command);
 
 }  // namespace pam::apps

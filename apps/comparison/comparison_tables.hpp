@@ -16,12 +16,12 @@
 
 namespace pam::apps {
 
-/// One line of the settings: what was used, and what the recipe uses unless it is told otherwise.
+/// One line of the settings: the value that was used, and the recipe's default.
 struct Setting {
   std::string name, value, usual;
 };
 
-/// What stands beside the measured columns where the paper's figures are wanted.
+/// What is printed beside the measured columns if the paper's figures are wanted.
 struct PaperColumns {
   bool wanted = false;
   PaperFigures figures;  ///< empty: parameters alone
@@ -103,7 +103,7 @@ inline std::int64_t count_of(const NetSummary& net, std::vector<std::string> Sco
   return count;
 }
 
-/// Sentences about what the means of `net` do not show.
+/// Sentences about what the means of `net` hide.
 inline void note_net(Table& table, const Comparison& comparison, const NetSummary& net) {
   const auto tell = [&](std::vector<std::string> ScoreSummary::*list, const char* what) {
     if (count_of(net, list) > 0) table.note(fmt::format("{}: {}: {}.", net.net, what, counted_names(net, list)));
@@ -128,7 +128,7 @@ inline std::string p_text(const std::optional<double>& p) { return p ? fmt::form
   return table;
 }
 
-/// The scores, mean ± sample standard deviation over repeats, one row a network, with the paper's columns beside
+/// The scores, mean ± sample standard deviation over repeats, one row per network, with the paper's columns beside
 /// those that it prints too. Notes name missed cases, false alarms and failed cells.
 [[nodiscard]] inline Table score_table(const Comparison& comparison, const std::vector<NetSummary>& nets,
                                        const PaperColumns& paper, const std::string& caption) {
@@ -160,17 +160,15 @@ inline std::string p_text(const std::optional<double>& p) { return p ? fmt::form
   return table;
 }
 
-/// Says under the first score table what its columns mean.
+/// Explains the columns under the first score table.
 inline void explain_scores(Table& table) {
   table.note(
-      "IoU and Dice are of the foreground, mIoU is the mean over foreground and background. Both stand here because "
-      "the "
+      "IoU and Dice are of the foreground, mIoU is the mean over foreground and background. Both are given because the "
       "paper does not say which its IoU is: table 5 has an IoU of 66 % beside FN 58 %, and the foreground's IoU cannot "
       "exceed 100 % - FN. The authors' released code averages Dice over both classes under that name.");
   table.note(
-      "Each case is a volume or a picture, tested once a repeat; ± is over the repeats. Missed cases and false alarms "
-      "are "
-      "counted over all repeats.");
+      "Each case is a volume or a picture, tested once per repeat; ± is over the repeats. Missed cases and false "
+      "alarms are counted over all repeats.");
 }
 
 /// Parameters and training time.
@@ -186,14 +184,14 @@ inline void explain_scores(Table& table) {
     cells.emplace_back();
     for (const auto& net : nets) cells.back().emplace_back(paper_parameters(net.net));
   }
-  columns.insert(columns.end(), {{"training s a cell", 1}, {"s/epoch", 2}});
+  columns.insert(columns.end(), {{"s per training", 1}, {"s/epoch", 2}});
   cells.resize(cells.size() + 2);
   for (const auto& net : nets) {
     cells[cells.size() - 2].push_back(detail::summary_cell(net.seconds));
     cells[cells.size() - 1].push_back(detail::summary_cell(net.seconds_per_epoch));
   }
   auto table = detail::table_of_columns("Parameters and training time", columns, cells);
-  table.note("Training alone, without validation and scoring; mean ± sample deviation over folds and repeats.");
+  table.note("Training only, without validation and scoring; mean ± sample standard deviation over folds and repeats.");
   return table;
 }
 
@@ -218,10 +216,9 @@ inline void explain_scores(Table& table) {
     }
   }
   table.note(
-      "Wilcoxon signed-rank test, two-sided, one pair a case: its mean over the repeats where it is defined (IoU 0 to "
-      "1; "
-      "HD95 with missed cases and false alarms at the image's diagonal). Cases without a value (empty in truth and "
-      "prediction) are left out. Holm's correction is over the networks of one score.");
+      "Wilcoxon signed-rank test, two-sided, one pair per case: its mean over the repeats where it is defined (IoU 0 "
+      "to 1; HD95 with missed cases and false alarms at the image's diagonal). Cases without a value (empty in truth "
+      "and prediction) are left out. Holm's correction is over the networks of one score.");
   return table;
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// What the paper (Xu et al., BMVC 2020) prints, to stand beside what was measured. The parameters of table 5 are here;
+/// The paper's figures (Xu et al., BMVC 2020), to be printed beside measured ones. The parameters of table 5 are here;
 /// the scores of tables 3 to 6 are read from a file, which users fill from their copy of the paper.
 #pragma once
 

@@ -58,7 +58,8 @@ EvalCase FileCases::load_for_validation(std::size_t index) const {
   auto source = load_case(files_.at(index), options_);
   if (!full_size_) source.input_size = source.resized_size;
   check(source.offset[0] == 0 || (scored_.first == 0 && scored_.last >= source.slices()),
-        "case {}: its slices hold one hemisphere each, so no range of them is in both; score all slices", source.name);
+        "case {}: each of its slices lies in one hemisphere, so there is no range of slices in both; score all slices",
+        source.name);
   EvalCase each;
   each.name = source.name;
   const auto [first, length] = start_and_length(scored_, source.slices());

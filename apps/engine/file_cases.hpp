@@ -18,8 +18,8 @@ struct SliceRange {
   std::int64_t first = 0, last = std::numeric_limits<std::int64_t>::max();
 };
 
-/// The network sees a case as `options` prepare it (cropped, resized, one hemisphere); scores and pictures are of the
-/// whole input: what was cropped away counts as background, the other hemisphere is not scored.
+/// The network sees a case as `options` prepare it (cropped, resized, one hemisphere). Scores and pictures are of the
+/// whole input: what was cropped away counts as background; the other hemisphere is not scored.
 class FileCases final : public CaseSource {
  public:
   /// `shown_channel`: the modality under the overlays; pictures of three channels are shown in colour. Slices outside

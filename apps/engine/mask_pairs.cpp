@@ -20,7 +20,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// The name that a case goes by: no extension, no suffix that tools append to masks.
+/// The name of a case: without extension, and without a suffix that tools append to masks.
 std::string case_name(const fs::path& path) {
   static const std::array<const char*, 2> kSuffixes{"_pred", "_prediction"};
   return bare_label_stem(without_suffix(stem_of(path), kSuffixes));
@@ -85,20 +85,20 @@ std::set<std::int64_t> values_in(const torch::Tensor& raw) {
   return values;
 }
 
-/// Where masks of one size lie in space. Those whose headers do not say are taken to lie together.
+/// The position of two masks in space. Masks whose headers do not say are assumed to have the same one.
 void check_places(const MaskPair& pair, const Mask& prediction, const Mask& truth, bool ignore_affine,
                   std::vector<std::string>& warnings) {
   if (!prediction.geometry.is_placed() || !truth.geometry.is_placed()) return;
   const auto& size = truth.labels.sizes();
   if (same_grid(prediction.geometry, truth.geometry, {size[0], size[1], size[2]})) return;
   const auto axes = orientation(prediction.geometry.affine), expected = orientation(truth.geometry.affine);
-  check(axes == expected || ignore_affine,
-        "{}: its voxel axes run {}, those of its truth {} run {}: their voxels do not pair; reorient one of them, or "
-        "score voxel by voxel all the same (--ignore-affine)",
-        pair.prediction.string(), axes, pair.truth.string(), expected);
+  check(
+      axes == expected || ignore_affine,
+      "{}: its voxel axes run {}, those of its truth {} run {}: their voxels do not correspond; reorient one of them, "
+      "or score voxel by voxel anyway (--ignore-affine)",
+      pair.prediction.string(), axes, pair.truth.string(), expected);
   warnings.push_back(
-      fmt::format("{}: lies elsewhere in space than its truth (their affines differ); scored voxel by "
-                  "voxel",
+      fmt::format("{}: lies elsewhere in space than its truth (their affines differ); scored voxel by voxel",
                   pair.prediction.string()));
 }
 

@@ -52,8 +52,8 @@ class MaskReader {
 };
 
 /// Reads both masks of a pair, which are scored voxel by voxel; throws where their sizes or voxel sizes differ, naming
-/// both files, and, unless `ignore_affine`, where their axes run to other sides (LPS and RAS): the voxels do not pair.
-/// Affines that differ otherwise, and those that are ignored, are a line of `warnings`.
+/// both files, and, unless `ignore_affine`, if their axes point in different directions (LPS and RAS): their voxels do
+/// not correspond. Affines that differ otherwise, and those that are ignored, give a line of `warnings`.
 std::pair<Mask, Mask> read_pair(const MaskPair& pair, MaskReader& predictions, MaskReader& truths, bool ignore_affine,
                                 std::vector<std::string>& warnings);
 

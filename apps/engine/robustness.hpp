@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// The robustness table: scores under FGSM perturbations (train/fgsm.hpp), in files of their own, never among the clean
-/// scores.
+/// The robustness table: scores under FGSM perturbations (train/fgsm.hpp), in files apart from the clean scores.
 #pragma once
 
 #include "engine/training_run.hpp"

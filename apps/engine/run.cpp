@@ -75,7 +75,8 @@ int run_experiment(const ExperimentOptions& options, const nlohmann::json& confi
   std::vector<std::filesystem::path> folders;
   const auto results = run_networks(task, options, config, command, folders);
   if (results.empty() || !results.back().done) {
-    std::cout << fmt::format("Stopped, and all is saved. Go on with: --out {} --resume", options.out) << std::endl;
+    std::cout << fmt::format("Stopped; everything is saved. Continue with: --out {} --resume", options.out)
+              << std::endl;
     return kInterrupted;
   }
   if (!processes().first()) return kDone;

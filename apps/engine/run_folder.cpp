@@ -23,13 +23,13 @@
 namespace pam::apps {
 namespace {
 
-/// What may differ between any run and its continuation: none of it changes what is learnt, but for the rounding of
+/// Options that may differ when a run is continued: none of them changes what is learnt, except for the rounding of
 /// another device or number of threads.
 constexpr std::array kMachineOptions{"resume", "overwrite", "allow_changes", "out",  "device",  "threads", "workers",
                                      "worst",  "layout",    "tensorboard",   "nets", "timeout", "fgsm"};
-/// What `fit` lets differ on request.
+/// Options that `fit` allows to differ on request.
 constexpr std::array kChangeable{"epochs", "schedule", "optimizer", "clip_norm", "patience", "precision"};
-/// What one that begins afresh removes of the older run (or comparison) and of its networks.
+/// The files of an older run (or comparison) and of its networks that a new one removes.
 constexpr std::array kResults{"scores.json",  "scores.csv",    "run.json",        "data.json",       "report.html",
                               "table.md",     "table.csv",     "robustness.json", "robustness.csv",  "robustness.md",
                               "curves.svg",   "comparison.md", "comparison.csv",  "comparison.json", "cases.csv",
@@ -100,8 +100,8 @@ void check_writable(const std::string& option, const std::filesystem::path& fold
 void check_run_folder(const RunFolder& run) {
   check_writable("--out", run.out);
   if (!std::filesystem::exists(config_path(run.out)) || run.overwrite) return;
-  check(run.resume, "--out {}: holds a {} already; --resume goes on with it, --overwrite begins afresh",
-        run.out.string(), run.what);
+  check(run.resume, "--out {}: holds a {} already; --resume continues it, --overwrite starts again", run.out.string(),
+        run.what);
   const auto before = options_of_run(run.out.string());
   for (const auto& [key, value] : run.config.items()) {
     const auto old = before.find(key);
@@ -154,8 +154,8 @@ std::string keep_data(const std::filesystem::path& folder, const std::vector<Fil
   constexpr std::size_t kNamed = 5;
   const std::vector<std::string> names(differ.begin(), std::next(differ.begin(), std::min(kNamed, differ.size())));
   return fmt::format(
-      "The data differ from those that the run was begun with ({} keeps their fingerprints), in {} file{}: {}{}; the "
-      "results are of both. To be of these alone, begin afresh with --overwrite.",
+      "The data differ from those that the run was started with (their fingerprints are in {}), in {} file{}: {}{}; "
+      "the results mix both. For results of the present data only, start again with --overwrite.",
       path.string(), differ.size(), differ.size() == 1 ? "" : "s", joined(names, ", "),
       differ.size() > kNamed ? ", …" : "");
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// The folder of a run or a comparison: whether it may be written to, gone on with, or begun afresh.
+/// The folder of a run or a comparison: whether it can be written to, continued, or started again.
 #pragma once
 
 #include "report/run_record.hpp"
@@ -29,13 +29,12 @@ void check_writable(const std::string& option, const std::filesystem::path& fold
 /// options. Writes nothing.
 void check_run_folder(const RunFolder& run);
 
-/// Removes what the run or comparison of `out` has learnt, scored, predicted and reported, so that one that begins
-/// afresh and is killed cannot be taken for the older one when it is resumed or read. Other runs in folders below
-/// `out`, and files that are no run's, are left alone.
+/// Removes what the run or comparison of `out` has learnt, scored, predicted and reported, so that a new one that is
+/// killed cannot be mistaken for the old one. Other runs in folders below `out`, and other files, are not touched.
 void forget_run(const std::filesystem::path& out);
 
-/// Keeps a fingerprint of each of `files` in `folder`/data.json, where the run begins; returns a warning of how they
-/// differ from those that a run that goes on (`resume`) was begun with, or nothing.
+/// At the start of a run, keeps a fingerprint of each of `files` in `folder`/data.json. With `resume` it returns a
+/// warning if the files are not those that the run was started with, else nothing.
 std::string keep_data(const std::filesystem::path& folder, const std::vector<FileFingerprint>& files, bool resume);
 
 }  // namespace pam::apps

@@ -18,7 +18,7 @@
 namespace pam::apps {
 namespace {
 
-/// Readable on white and on near-black, and told apart by most colour-blind readers (after Okabe and Ito, 2008).
+/// Readable on white and on near-black, and distinguishable for most colour-blind readers (after Okabe and Ito, 2008).
 constexpr const char* kPalette[] = {"#2f8fd8", "#e0752d", "#1aa179", "#c865a8",
                                     "#c79a00", "#7d7de8", "#8a6d4b", "#888888"};
 constexpr double kGlyph = 7.3, kRow = 18;  // pixels: mean width of a character of 13 px sans-serif, height of a line
@@ -39,7 +39,7 @@ std::string line_between(double x1, double y1, double x2, double y2, const char*
   return fmt::format("<line x1=\"{:.2f}\" y1=\"{:.2f}\" x2=\"{:.2f}\" y2=\"{:.2f}\" {}/>\n", x1, y1, x2, y2, more);
 }
 
-/// The numbers from `low` to `high` on a line of pixels, and where it has ticks.
+/// Maps the numbers from `low` to `high` to a line of pixels, and has its ticks.
 class Axis {
  public:
   /// A linear axis with round ends, or for `exact` with the ends given. `whole`: ticks at whole numbers only.
@@ -89,7 +89,7 @@ class Axis {
   [[nodiscard]] double at(double value) const {
     return from_ + (to_ - from_) * ((log_ ? std::log10(value) : value) - low_) / (high_ - low_);
   }
-  /// Where bars stand: at 0, or at the end of the axis that is nearest to it.
+  /// The base of bars: 0, or the end of the axis that is nearest to it.
   [[nodiscard]] double base() const { return log_ ? from_ : at(std::clamp(0.0, low_, high_)); }
   [[nodiscard]] const std::vector<std::pair<double, std::string>>& ticks() const { return ticks_; }
 
@@ -122,7 +122,7 @@ struct Range {
   }
 };
 
-/// What of a chart's data is drawn, and what is not.
+/// The range of a chart's data, and the values that cannot be drawn.
 struct Extent {
   Range x, y;
   bool whole_x = true;  ///< all x are whole numbers, such as epochs
@@ -155,7 +155,7 @@ Extent extent_of(const Chart& chart) {
   return extent;
 }
 
-/// One chart on its way to SVG. Its corner is at (0, 0).
+/// Draws one chart as SVG. Its corner is at (0, 0).
 class Drawing {
  public:
   explicit Drawing(const Chart& chart) : chart_(chart), extent_(extent_of(chart)) {}

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// Charts as SVG, written here and nowhere else: training curves, scatters of cases, bars of an ablation. Names are
-/// escaped text, so no case or network name can add markup.
+/// Charts as SVG: training curves, scatter plots of cases, bars of an ablation. Names are escaped, so that no name of
+/// a case or network can add markup.
 #pragma once
 
 #include <filesystem>

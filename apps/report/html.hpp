@@ -23,7 +23,7 @@
 
 namespace pam::apps {
 
-/// RFC 4648 base64 with padding.
+/// Base64 with padding, as in RFC 4648.
 [[nodiscard]] inline std::string base64(std::string_view bytes) {
   constexpr const char* kDigits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
   std::string out;
@@ -64,11 +64,11 @@ class HtmlPage {
   /// A heading within the section.
   HtmlPage& subsection(const std::string& heading) { return add("<h3>" + html_escaped(heading) + "</h3>\n"); }
   HtmlPage& paragraph(const std::string& text) { return add("<p>" + html_escaped(text) + "</p>\n"); }
-  /// A paragraph that stands out: something is missing, or must not be overlooked.
+  /// A highlighted paragraph: something is missing, or must not be overlooked.
   HtmlPage& notice(const std::string& text) {
     return add("<p class=\"notice\" role=\"note\">" + html_escaped(text) + "</p>\n");
   }
-  /// Text as it is, in a box: a command, a configuration.
+  /// Preformatted text in a box: a command, a configuration.
   HtmlPage& code(const std::string& text, const std::string& label) {
     return add(fmt::format("<pre tabindex=\"0\" role=\"region\" aria-label=\"{}\"><code>{}</code></pre>\n",
                            html_escaped(label), html_escaped(text)));

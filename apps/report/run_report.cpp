@@ -157,8 +157,8 @@ void write_report(const Task& task, const ExperimentOptions& options, const std:
   for (const auto& cell : cells) {
     if (!cell.reversed || cells.size() == 1) continue;
     page.training_notes.push_back(cell.network.name +
-                                  " learns reversed labels, so its loss is that of the background and "
-                                  "does not compare with the others'.");
+                                  " learns reversed labels, so its loss is that of the background and does not compare "
+                                  "with the others'.");
   }
   add_cases(page, task, options.worst, cells, folders);
   page.record = record;

@@ -18,7 +18,7 @@ void add_flags(OptionReader& reader) {
   reader.add<std::string>("--label-values", "label_values", "foreground (default: 4, enhancing tumour)");
   reader.add<std::int64_t>("--folds", "folds", "folds of the case-wise cross-validation");
   reader.add<double>("--validation-share", "validation_share",
-                     "share of the training cases that choose the best epoch (0: the last is taken)");
+                     "share of the training cases that is used to choose the best epoch (0: the last one is used)");
   add_volume_flags(reader);
 }
 
@@ -35,12 +35,12 @@ void check_options(const BratsData& options) {
   check(options.show_channel >= 0, "show_channel: must not be negative, got {}", options.show_channel);
 }
 
-/// BraTS 2023 numbers enhancing tumour 3: says so where the first case's labels look like that.
+/// In BraTS 2023 enhancing tumour is label 3: warns if the first case's labels look like that.
 void add_label_warning(Task& task, const CaseFiles& first) {
   try {
     const auto warning = brats_label_notice(first);
     if (!warning.empty()) add_warnings(task, {warning});
-  } catch (const Error&) {  // a file that cannot be read is case_task's to refuse or to skip
+  } catch (const Error&) {  // case_task refuses or skips files that cannot be read
   }
 }
 

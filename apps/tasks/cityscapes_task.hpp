@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// Vehicles on Cityscapes, as a `Task`: the official training cities but one train, that one chooses the epoch, the
-/// official val/ is what is tested (datasets/find_cityscapes.hpp).
+/// Vehicles on Cityscapes, as a `Task`: all official training cities but one train, that one chooses the epoch, and the
+/// official val/ tests (datasets/find_cityscapes.hpp).
 #pragma once
 
 #include "tasks/training_program.hpp"

@@ -20,7 +20,7 @@ namespace pam::apps {
 namespace {
 
 constexpr const char* kHemisphereCaveat =
-    "One subject's two hemispheres are a smoke test, not a study: they show that the whole way works, not which "
+    "The two hemispheres of one subject are a smoke test, not a study: they show that everything works, not which "
     "network is better.";
 
 CaseOptions case_options(const FolderData& options) {
@@ -81,14 +81,15 @@ Split split_hemispheres(std::vector<CaseFiles>& cases) {
   return split;
 }
 
-/// train/, val/ and test/; where there is no test/, val/ is what is tested, and the task says so.
+/// train/, val/ and test/; if there is no test/, val/ is used for testing, and the task says so.
 Split split_folders(const std::vector<CaseFiles>& cases, Task& task) {
   auto split = split_by_folder(cases);
   if (!split.test.empty() || split.validation.empty()) return split;
   split.test = std::move(split.validation);
   split.validation.clear();
   task.caveats.emplace_back(
-      "There is no test folder: val/ is what is tested, and so it chooses nothing: the last weights are scored.");
+      "There is no test folder, so val/ is used for testing and not for choosing an epoch: the last weights are "
+      "scored.");
   return split;
 }
 
@@ -104,8 +105,8 @@ void warn_of_unlisted(const std::vector<CaseFiles>& cases, const Split& split, c
                                   cases.size(), file, joined(left, ", "))});
 }
 
-/// Warns where pictures look like slices or frames of one patient or film (p1_s001.png, p1_s002.png), which a split by
-/// file tears apart.
+/// Warns if pictures look like slices or frames of one patient or film (p1_s001.png, p1_s002.png), which a split by
+/// file would separate.
 void warn_of_slices(const std::vector<CaseFiles>& cases, Task& task) {
   static const std::regex slice("(.+)[_-](?:s|sl|slice|z|f|frame)[_-]?[0-9]+", std::regex::icase);
   std::set<std::string> wholes;
@@ -114,9 +115,9 @@ void warn_of_slices(const std::vector<CaseFiles>& cases, Task& task) {
     if (is_nifti_name(each.images.front()) || !std::regex_match(each.name, parts, slice)) continue;
     if (wholes.insert(parts[1].str()).second) continue;
     add_warnings(task,
-                 {fmt::format("The names {0}_… look like slices or frames of one case, but are split file by file, "
-                              "so that the test may hold what the training saw; keep them together with a split "
-                              "file (--split FILE.json).",
+                 {fmt::format("The names {0}_… look like slices or frames of one case, but are split file by file, so "
+                              "that the test may hold what the training saw; keep them together with a split file "
+                              "(--split FILE.json).",
                               parts[1].str())});
     return;
   }
@@ -171,7 +172,7 @@ void add_folder_flags(OptionReader& reader) {
   reader.add<std::string>("--split", "split", "cases, hemispheres, folders, a .json file, or auto");
   reader.add<double>("--test-share", "test_share", "share of the cases to test");
   reader.add<double>("--validation-share", "validation_share",
-                     "share of the cases that choose the best epoch (0: the last is taken)");
+                     "share of the cases that is used to choose the best epoch (0: the last one is used)");
   reader.add<std::int64_t>("--folds", "folds", "cross-validation with so many folds instead of shares");
   reader.add<std::int64_t>("--fold", "fold", "which fold is the test set, from 0 on");
   reader.add<std::string>("--slices", "slices", "slices that train: foreground, brain or all");
@@ -182,9 +183,9 @@ void add_folder_flags(OptionReader& reader) {
   reader.add<std::string>("--resize", "resize", "resize pictures to HEIGHTxWIDTH");
   reader.add_switch("--resample", "resample", "bring images of another grid to the grid of the labels");
   reader.add_switch("--ignore-affine", "ignore_affine",
-                    "pair images and labels voxel by voxel also where their axes run to other sides");
+                    "pair images and labels voxel by voxel even if their axes point in different directions");
   reader.add_switch("--strict-labels", "strict_labels",
-                    "refuse label values that --label-values does not name, instead of taking them as background");
+                    "refuse label values that --label-values does not name, instead of treating them as background");
   reader.add_switch("--skip-bad", "skip_bad", "leave out cases that cannot be read, saying which");
   reader.add_switch("--zero-non-finite", "zero_non_finite", "take NaN and infinity in images as 0");
 }
@@ -202,12 +203,13 @@ void check_folder_options(const FolderData& options) {
   check_parts(options.folds, options.fold, options.test_share, options.validation_share);
   const FolderData untouched;
   const bool splits_itself = options.split == "cases" || options.split == "auto";
-  check(splits_itself ||
-            (options.folds == untouched.folds && options.fold == untouched.fold &&
-             options.test_share == untouched.test_share && options.validation_share == untouched.validation_share),
-        "--split {}: says itself which cases train and test; --folds, --fold, --test-share and --validation-share go "
-        "with --split cases",
-        options.split);
+  check(
+      splits_itself ||
+          (options.folds == untouched.folds && options.fold == untouched.fold &&
+           options.test_share == untouched.test_share && options.validation_share == untouched.validation_share),
+      "--split {}: defines by itself which cases train and test; --folds, --fold, --test-share and --validation-share "
+      "need --split cases",
+      options.split);
   check(options.score == "all" || (options.score == "trained" && options.split == "hemispheres"),
         "--score {}: must be all, or, with --split hemispheres, trained", options.score);
   check(options.show_channel >= 0, "show_channel: must not be negative, got {}", options.show_channel);

@@ -25,7 +25,7 @@ const std::vector<std::pair<std::string, Recipe (*)()>>& makers() {
   return kMakers;
 }
 
-/// What "--flag VALUE" or "--flag=VALUE" says, the last where it is there twice; empty where it is not.
+/// The value of "--flag VALUE" or "--flag=VALUE", the last if it is given twice; empty if it is not given.
 std::string word_after(const std::string& flag, const std::vector<std::string>& words) {
   std::string value;
   for (std::size_t i = 0; i < words.size(); ++i) {

@@ -53,7 +53,7 @@ int run_training(const TrainingProgram<Data>& program, CLI::App& app, int argc, 
   program.add_flags(reader);
   add_experiment_flags(reader);
   bool list_nets = false;
-  app.add_flag("--list-nets", list_nets, "print the names of all networks and end");
+  app.add_flag("--list-nets", list_nets, "print the names of all networks and exit");
   return run_program(app, argc, argv, [&] {
     if (list_nets) {
       print_network_names();

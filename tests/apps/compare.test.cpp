@@ -181,7 +181,7 @@ TEST_CASE("Ctrl-C while a later fold is read leaves a comparison that goes on", 
   const auto outcome = broken.wait();
   INFO(outcome.err);
   REQUIRE(outcome.code == 130);
-  REQUIRE_THAT(outcome.out, Contains("Go on with: compare --out"));
+  REQUIRE_THAT(outcome.out, Contains("Continue with: compare --out"));
   REQUIRE_THAT(outcome.err, !Contains("nothing"));
 }
 

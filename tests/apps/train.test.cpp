@@ -152,7 +152,7 @@ TEST_CASE("CamVid's folders split the cases, and val/ is tested where there is n
   const auto outcome = run(arguments_for(folder, {"--data", (folder / "camvid").string(), "--net", "unet"}));
   INFO(outcome.err);
   REQUIRE(outcome.code == 0);
-  REQUIRE_THAT(outcome.out, Catch::Contains("val/ is what is tested"));
+  REQUIRE_THAT(outcome.out, Catch::Contains("val/ is used for testing"));
   const auto scores = nlohmann::json::parse(std::ifstream(folder / "run" / "unet" / "scores.json"));
   REQUIRE(scores["weights"] == "last.safetensors");
   REQUIRE(scores["cases"].size() == 2);
@@ -256,7 +256,7 @@ TEST_CASE("Predictions and overlays are of the scoring that stands beside them, 
   REQUIRE(predicted("case1", {"--resume"}) == std::vector<std::string>{"case1.png"});
 }
 
-TEST_CASE("A resumed run tells which files are not those that it was begun with", "[apps]") {
+TEST_CASE("A resumed run names the files that are not those that it was started with", "[apps]") {
   SKIP_WITHOUT_PROGRAM();
   TempDir folder;
   make_folder(folder, 3, /*pictures=*/true);

@@ -73,7 +73,7 @@ TEST_CASE("train --task brats refuses what no data could make good, and an absen
   PAM_SKIP_WITHOUT("train");
   const TempDir folder;
   const Trainer trainer("brats", folder);
-  trainer.refuses({}, {"no such folder", "registering", "synapse", "HGG"});
+  trainer.refuses({}, {"no such folder", "registration", "synapse", "HGG"});
   trainer.refuses({"--data", ""}, {"--data", "HGG"});
   trainer.refuses({"--fold", "5"}, {"--fold 5", "0 to 4"});
   trainer.refuses({"--folds", "1"}, {"--folds 1", "at least 2"});

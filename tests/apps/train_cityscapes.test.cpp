@@ -77,7 +77,7 @@ TEST_CASE("train --task cityscapes refuses bad options, and an absent data set b
   PAM_SKIP_WITHOUT("train");
   const TempDir folder;
   const Trainer trainer("cityscapes", folder);
-  trainer.refuses({}, {"no such folder", "registering", "leftImg8bit"});
+  trainer.refuses({}, {"no such folder", "registration", "leftImg8bit"});
   trainer.refuses({"--resize", "256"}, {"--resize 256", "HEIGHTxWIDTH"});
   trainer.refuses({"--val-cty", "ulm"}, {"--val-cty", "did you mean --val-city?"});
   trainer.refuses({"--label-values", "26-"}, {"26-"});

@@ -90,7 +90,7 @@ TEST_CASE("train --task isles refuses bad options, and an absent data set by say
   PAM_SKIP_WITHOUT("train");
   const TempDir folder;
   const Trainer trainer("isles", folder);
-  trainer.refuses({}, {"no such folder", "registering", "TRAINING/case_N"});
+  trainer.refuses({}, {"no such folder", "registration", "TRAINING/case_N"});
   trainer.refuses({"--folds", "3", "--fold", "3"}, {"--fold 3", "0 to 2"});
   trainer.refuses({"--test-share", "0.95"}, {"--test-share 0.95", "--validation-share 0.1"});
   trainer.refuses({"--set", "tset_share=0.1"}, {"\"tset_share\"", "did you mean test_share"});
