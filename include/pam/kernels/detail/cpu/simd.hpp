@@ -110,8 +110,9 @@ PAM_TARGET_AVX512 void run_avx512(Args... args) {
   Body::run(args...);
 }
 
-// 2: both, chosen at run time; else the one that is compiled.
-#if defined(PAM_COMPILED)
+// 2: both, chosen at run time; else the one that is compiled. A user's -DPAM_ISAS=2 gives header-only builds both.
+#if defined(PAM_ISAS)
+#elif defined(PAM_COMPILED)
 #define PAM_ISAS 2
 #elif defined(__AVX512F__) && defined(__AVX512VL__) && defined(__AVX512BW__) && defined(__AVX512DQ__)
 #define PAM_ISAS 512
