@@ -2,7 +2,7 @@
 /// Random flips and noise for training samples.
 #pragma once
 
-#include <pam/core/error.hpp>
+#include <pam/core/config.hpp>
 #include <pam/data/detail/random.hpp>
 #include <pam/data/sample.hpp>
 
@@ -19,13 +19,7 @@ struct AugmentOptions {
 };
 
 /// Throws where a probability or the noise is out of range.
-inline void check_augment(const AugmentOptions& options) {
-  for (const double share : {options.flip_horizontal, options.flip_vertical}) {
-    check(share >= 0 && share <= 1, "augmentation: flip probabilities must be in [0, 1], got {}", share);
-  }
-  check(options.noise >= 0, "augmentation: noise is a standard deviation and must not be negative, got {}",
-        options.noise);
-}
+void check_augment(const AugmentOptions& options);
 
 namespace detail {
 
@@ -46,17 +40,10 @@ void flip_planes(T* data, std::int64_t planes, std::int64_t height, std::int64_t
 
 /// Applies what `random` draws to a sample, in place (the tensors must be contiguous and belong to the sample alone).
 /// The same numbers are drawn whatever the options, so that one augmentation does not change the draws of the others.
-inline void augment(Sample& sample, const AugmentOptions& options, SampleRandom random) {
-  const bool horizontal = random.uniform() < options.flip_horizontal;
-  const bool vertical = random.uniform() < options.flip_vertical;
-  auto* image = sample.image.data_ptr<float>();
-  const auto height = sample.image.size(1), width = sample.image.size(2);
-  detail::flip_planes(image, sample.image.size(0), height, width, horizontal, vertical);
-  if (sample.labels.defined())
-    detail::flip_planes(sample.labels.data_ptr<std::int64_t>(), 1, height, width, horizontal, vertical);
-  if (options.noise <= 0) return;
-  for (std::int64_t i = 0; i < sample.image.numel(); ++i)
-    image[i] += static_cast<float>(options.noise * random.normal());
-}
+void augment(Sample& sample, const AugmentOptions& options, SampleRandom random);
 
 }  // namespace pam
+
+#ifndef PAM_COMPILED
+#include <pam/data/augment-inl.hpp>
+#endif

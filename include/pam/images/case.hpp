@@ -8,7 +8,6 @@
 #include <pam/data/sample.hpp>
 #include <pam/images/nifti_geometry.hpp>
 
-#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <string>
@@ -39,32 +38,17 @@ struct Case {
 };
 
 /// Slice `z` of a case as a sample; the image is a view. Without labels, `labels` is undefined.
-inline Sample slice_of(const Case& source, std::int64_t z) {
-  check(z >= 0 && z < source.slices(), "case {}: there is no slice {}, only 0 … {}", source.name, z,
-        source.slices() - 1);
-  Sample sample;
-  sample.image = source.image.select(1, z);
-  if (source.labels.defined()) sample.labels = source.labels[z].to(torch::kLong);
-  sample.case_name = source.name;
-  sample.slice = z;
-  return sample;
-}
+Sample slice_of(const Case& source, std::int64_t z);
 
 namespace detail {
 
 /// The window of `size` at `offset` (negative: before the start) along `dimension`; outside the tensor stands `fill`.
-inline torch::Tensor window(const torch::Tensor& tensor, std::int64_t dimension, std::int64_t offset, std::int64_t size,
-                            double fill) {
-  const auto length = tensor.size(dimension);
-  if (offset == 0 && size == length) return tensor;
-  const auto from = std::max<std::int64_t>(offset, 0), to = std::min(offset + size, length);
-  if (offset >= 0 && offset + size <= length) return tensor.narrow(dimension, offset, size);
-  auto shape = tensor.sizes().vec();
-  shape[static_cast<std::size_t>(dimension)] = size;
-  auto result = torch::full(shape, fill, tensor.options());
-  if (to > from) result.narrow(dimension, from - offset, to - from).copy_(tensor.narrow(dimension, from, to - from));
-  return result;
-}
+torch::Tensor window(const torch::Tensor& tensor, std::int64_t dimension, std::int64_t offset, std::int64_t size,
+                     double fill);
 
 }  // namespace detail
 }  // namespace pam
+
+#ifndef PAM_COMPILED
+#include <pam/images/case-inl.hpp>
+#endif

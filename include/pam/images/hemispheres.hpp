@@ -2,11 +2,8 @@
 /// One brain as two cases: the left hemisphere ("NAME_left") and the right one ("NAME_right"), cut where world x = 0.
 #pragma once
 
-#include <pam/core/error.hpp>
-#include <pam/images/case.hpp>
+#include <pam/core/config.hpp>
 
-#include <algorithm>
-#include <cmath>
 #include <cstdint>
 #include <vector>
 
@@ -14,14 +11,7 @@ namespace pam {
 
 /// The cases `NAME_left` and `NAME_right` of a volume. Each is loaded as its half alone, so that nothing of one half
 /// (not even its mean intensity) influences the other.
-inline std::vector<CaseFiles> hemisphere_cases(const CaseFiles& whole) {
-  auto left = whole, right = whole;
-  left.name += "_left";
-  left.part = CasePart::LeftHemisphere;
-  right.name += "_right";
-  right.part = CasePart::RightHemisphere;
-  return {left, right};
-}
+std::vector<CaseFiles> hemisphere_cases(const CaseFiles& whole);
 
 /// A range of indices along one axis of (Z, Y, X).
 struct HemisphereRange {
@@ -32,28 +22,11 @@ struct HemisphereRange {
 /// the others (the midline too) right. In oblique volumes the cut goes through the plane's centre, along the grid.
 /// Throws if less than a tenth of the planes lies on one side (BRATS puts x = 0 at the volume's edge, not between the
 /// hemispheres), or if the header gives no orientation.
-inline HemisphereRange hemisphere_range(const NiftiGeometry& geometry, const std::array<std::int64_t, 3>& size,
-                                        CasePart part, const std::string& file) {
-  check(geometry.is_placed(),
-        "{}: the header gives no orientation (sform and qform codes are 0), so left and right are unknown; split whole "
-        "cases (CasePart::Whole)",
-        file);
-  const auto side = left_right_axis(geometry.affine);
-  const auto length = size[static_cast<std::size_t>(side.dimension)];
-  std::array<double, 3> at{};  // z, y, x
-  for (std::size_t axis = 0; axis < 3; ++axis) at[axis] = static_cast<double>(size[axis] - 1) / 2;
-  std::int64_t left_voxels = 0;
-  for (std::int64_t i = 0; i < length; ++i) {
-    at[static_cast<std::size_t>(side.dimension)] = static_cast<double>(i);
-    left_voxels += to_world(geometry.affine, at[2], at[1], at[0])[0] < 0 ? 1 : 0;
-  }
-  check(left_voxels > 0 && left_voxels < length && 10 * std::min(left_voxels, length - left_voxels) >= length,
-        "{}: world x = 0 does not cut this volume in two halves ({} of {} planes are left of it), so where its "
-        "hemispheres meet is unknown; split whole cases (CasePart::Whole)",
-        file, left_voxels, length);
-  const bool wants_start = (part == CasePart::LeftHemisphere) == side.starts_left;
-  const auto wanted = part == CasePart::LeftHemisphere ? left_voxels : length - left_voxels;
-  return {side.dimension, wants_start ? 0 : length - wanted, wanted};
-}
+HemisphereRange hemisphere_range(const NiftiGeometry& geometry, const std::array<std::int64_t, 3>& size, CasePart part,
+                                 const std::string& file);
 
 }  // namespace pam
+
+#ifndef PAM_COMPILED
+#include <pam/images/hemispheres-inl.hpp>
+#endif

@@ -14,7 +14,6 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
-#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -30,12 +29,7 @@ enum class SliceChoice {
 };
 
 /// "foreground", "brain" or "all"; throws `Error` for anything else.
-inline SliceChoice parse_slice_choice(const std::string& name) {
-  if (name == "foreground") return SliceChoice::Foreground;
-  if (name == "brain") return SliceChoice::Brain;
-  if (name == "all") return SliceChoice::All;
-  fail("slices: \"{}\" is not one of foreground, brain, all", name);
-}
+SliceChoice parse_slice_choice(const std::string& name);
 
 /// How a `SliceDataset` is built.
 struct SliceOptions {
@@ -67,17 +61,7 @@ struct SkippedCase {
 namespace detail {
 
 /// Whether slice `z` is wanted.
-inline bool wants_slice(const Case& source, std::int64_t z, SliceChoice choice) {
-  if (choice == SliceChoice::All || !source.is_volume) return true;
-  if (choice == SliceChoice::Foreground) {
-    const auto labels = source.labels[z].contiguous();
-    const auto* values = labels.data_ptr<std::int16_t>();
-    return std::any_of(values, values + labels.numel(), [](std::int16_t label) { return label > 0; });
-  }
-  const auto image = source.image.select(1, z).contiguous();
-  const auto* values = image.data_ptr<float>();
-  return std::any_of(values, values + image.numel(), [](float value) { return value != 0; });
-}
+bool wants_slice(const Case& source, std::int64_t z, SliceChoice choice);
 
 }  // namespace detail
 
@@ -182,3 +166,7 @@ class SliceDataset final : public Dataset {
 };
 
 }  // namespace pam
+
+#ifndef PAM_COMPILED
+#include <pam/images/slice_dataset-inl.hpp>
+#endif
