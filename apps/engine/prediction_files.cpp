@@ -134,9 +134,7 @@ void ProgressLine::finish(const std::string& text) {
   const double now = watch_.seconds();
   const double left = now / static_cast<double>(finished_) * static_cast<double>(cases_ - finished_);
   if (terminal_) std::cerr << "\r\033[K" << std::flush;
-  std::cout << text
-            << (finished_ < cases_ ? "  left " + duration_string(left)
-                                   : "  took " + duration_string(now))
+  std::cout << text << (finished_ < cases_ ? "  left " + duration_string(left) : "  took " + duration_string(now))
             << std::endl;
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <pam/images/image.hpp>
 #include <pam/images/load_case.hpp>
+#include <pam/images/nifti.hpp>
 #include <pam/images/prepare_case.hpp>
 
 #include "support/catch.hpp"

@@ -3,6 +3,7 @@
 #include <pam/images/hemispheres.hpp>
 #include <pam/images/image_labels.hpp>
 #include <pam/images/load_case.hpp>
+#include <pam/images/nifti.hpp>
 #include <pam/inference/predict_case.hpp>
 #include <pam/nets/unet.hpp>
 

@@ -4,6 +4,7 @@
 #include <pam/attention/spatial_channel_squeeze_excite.hpp>
 #include <pam/images/image.hpp>
 #include <pam/images/load_case.hpp>
+#include <pam/images/nifti.hpp>
 #include <pam/inference/predict_planes.hpp>
 #include <pam/inference/predictor.hpp>
 #include <pam/nets/gated_skip.hpp>

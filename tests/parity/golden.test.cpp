@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+#include <pam/nets/detail/zoo_placement.hpp>
+
 #include "parity/golden_compare.hpp"
 #include "support/catch.hpp"
 #include "support/files.hpp"

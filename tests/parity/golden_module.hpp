@@ -4,6 +4,7 @@
 
 #include <pam/attention/gather_excite.hpp>
 #include <pam/attention/squeeze_excite.hpp>
+#include <pam/nets/detail/zoo_placement.hpp>
 #include <pam/nets/zoo.hpp>
 #include <pam/weights/safetensors.hpp>
 

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+#include <pam/core/version.hpp>
+#include <pam/weights/detail/unwrapped_name.hpp>
 #include <pam/weights/weights.hpp>
 
 #include "support/bytes.hpp"

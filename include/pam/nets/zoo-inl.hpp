@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <pam/nets/detail/zoo_placement.hpp>
 #include <pam/nets/network_json.hpp>
 #include <pam/nets/zoo.hpp>
 #include <pam/nets/zoo_nets.hpp>
@@ -58,15 +59,6 @@ PAM_LAZY void add_plain_nets(std::vector<ZooEntry>& zoo) {
   }
 }
 
-/// Attention after the stages, but not after the last one, which the bridge follows.
-template <typename Options>
-void attend_all_but_last(Options& options) {
-  auto stages = options.stages();
-  stages.assign(static_cast<std::size_t>(options.depth()), stages.front());
-  stages.back().attend(false);
-  options.stages(stages);
-}
-
 /// The paper's baselines, as its authors placed them. The blocks' defaults are the presets `paper()`.
 PAM_LAZY void add_baseline_nets(std::vector<ZooEntry>& zoo) {
   using Scse = Attended<SpatialChannelSqueezeExcite>;
@@ -79,13 +71,6 @@ PAM_LAZY void add_baseline_nets(std::vector<ZooEntry>& zoo) {
       zoo_entry<UNet<Cbam, Cbam, ConvBlock, ConcatSkip, Cbam>>("cbamunet", [](auto& o) { attend_all_but_last(o); }));
   zoo.push_back(zoo_entry<UNet<Context, Context, ConvBlock, ConcatSkip, Context>>(
       "gcnunet", [](auto& o) { attend_all_but_last(o); }));
-}
-
-/// Sets `block` in the stages and, where it is the same type, in the bridge.
-template <typename Options, typename Block>
-void place_block(Options& options, const Block& block) {
-  options.stage(block);
-  if constexpr (std::is_same_v<std::decay_t<decltype(options.bridge())>, Block>) options.bridge(block);
 }
 
 PAM_LAZY void add_paper_nets(std::vector<ZooEntry>& zoo) {

@@ -11,6 +11,7 @@
 
 #include <pam/core/config.hpp>
 #include <pam/nets/network.hpp>
+#include <pam/nets/zoo_nets.hpp>
 
 #include <optional>
 #include <string>

@@ -4,6 +4,7 @@
 #include <pam/core/config.hpp>
 #include <pam/core/nearest.hpp>
 #include <pam/core/version.hpp>
+#include <pam/weights/detail/unwrapped_name.hpp>
 #include <pam/weights/weights.hpp>
 
 #include <string_view>
@@ -34,7 +35,6 @@ PAM_FUNC WeightsFile read_weights(const std::filesystem::path& path, const std::
 
 namespace detail {
 
-/// `name` without the wrappers that torch.nn.DataParallel and torch.compile put into it.
 PAM_FUNC std::string unwrapped_name(std::string name) {
   constexpr std::string_view kParallel = "module.", kCompiled = "_orig_mod.";
   for (bool found = true; found;) {
