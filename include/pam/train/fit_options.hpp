@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// What `fit` can be told, and what it returns.
+/// The options of `fit`, and what it returns.
 #pragma once
 
 #include <pam/core/precision.hpp>
@@ -19,10 +19,11 @@ namespace pam {
 /// Options of `fit`. The fields that `visit` lists are plain data (JSON, configs); the rest belongs to one run.
 struct FitOptions {
   std::int64_t epochs = 1;
-  Schedule schedule;
+  /// Batches of an epoch where the loader does not say (a torch::data loader never does); 0: the loader says.
+  std::int64_t batches_per_epoch = 0;
+  Schedule schedule;                   ///< of the learning rate; the default is a constant rate
   double clip_norm = 0;                ///< gradients are scaled down to this global L2 norm; 0 = no clipping
   std::int64_t accumulate = 1;         ///< micro-batches per optimizer step: the step's loss is the mean of theirs
-  bool reversed = false;               ///< train on 1 - label (binary nets only); stored as pam.reversed
   std::int64_t patience = 0;           ///< early stop after so many epochs without a better score; 0 = never
   std::int64_t validate_every = 1;     ///< epochs between validations; the last epoch always has one
   std::int64_t save_every_epochs = 1;  ///< `last` after every so many epochs, and at the end; 0 = at the end
@@ -49,10 +50,14 @@ struct FitOptions {
   /// Resume although epochs, schedule, the optimizer's rate and options, clipping, patience, precision or loss scale
   /// differ from the checkpoint's.
   bool allow_changes = false;
-  /// SIGINT and SIGTERM finish the step, save `last` and return; a second Ctrl-C kills.
-  bool catch_signals = true;
+  /// SIGINT and SIGTERM finish the step, save `last` and return; a second Ctrl-C kills. For programs: a library must
+  /// not take the handlers of the program that it is in.
+  bool catch_signals = false;
   /// Goes into every checkpoint: "pam.net" and what else its readers need. `fit` adds "pam.reversed".
   Metadata metadata;
+  /// Train on 1 - label (binary nets only); stored as pam.reversed. Empty: what the net says, and false where it says
+  /// nothing. A net's own word cannot be contradicted.
+  std::optional<bool> reversed;
   /// Called after an epoch (1 = first) in eval mode and without gradients; empty: no validation, no `best`. With
   /// several processes all call it and process 0's score counts.
   std::function<Validation(std::int64_t epoch)> validate;
@@ -62,10 +67,10 @@ struct FitOptions {
   template <typename Self, typename Visitor>
   static void visit(Self& self, Visitor&& field) {
     field("epochs", self.epochs);
+    field("batches_per_epoch", self.batches_per_epoch);
     field("schedule", self.schedule);
     field("clip_norm", self.clip_norm);
     field("accumulate", self.accumulate);
-    field("reversed", self.reversed);
     field("patience", self.patience);
     field("validate_every", self.validate_every);
     field("save_every_epochs", self.save_every_epochs);
@@ -98,6 +103,7 @@ inline void check_fit_options(const FitOptions& options, std::int64_t total_step
           value);
   };
   at_least("epochs", options.epochs, std::int64_t{1});
+  at_least("batches_per_epoch", options.batches_per_epoch, std::int64_t{0});
   at_least("clip_norm", options.clip_norm, 0.0);
   at_least("accumulate", options.accumulate, std::int64_t{1});
   at_least("patience", options.patience, std::int64_t{0});
@@ -113,10 +119,6 @@ inline void check_fit_options(const FitOptions& options, std::int64_t total_step
         "fit: patience {} needs a validate callback, whose score it watches; give one or set patience to 0",
         options.patience);
   check(!options.resume || !options.directory.empty(), "fit: resume needs a directory, where the checkpoint is");
-  const auto reversed = options.metadata.find("pam.reversed");
-  check(reversed == options.metadata.end() || reversed->second == (options.reversed ? "true" : "false"),
-        "fit: metadata says pam.reversed = {}, but the option reversed is {}; leave pam.reversed to fit",
-        reversed == options.metadata.end() ? "" : reversed->second, options.reversed);
   check_schedule(options.schedule, total_steps);
 }
 

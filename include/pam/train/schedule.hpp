@@ -75,16 +75,23 @@ inline bool from_string(const std::string& name, ScheduleKind& kind) {
 
 inline const char* option_names(ScheduleKind) { return "one of \"constant\", \"multi_step\", \"cosine\", \"poly\""; }
 
-/// A schedule as options. The default is the authors' recipe: learning rate × 0.1 at half and at three quarters of the
-/// run, no warm-up. Cosine and poly fall over the steps after the warm-up, if any are left; milestones are shares of
-/// the whole run.
+/// A schedule as options; the default is a constant rate. Cosine and poly fall over the steps after the warm-up, if any
+/// are left; milestones are shares of the whole run.
 struct Schedule {
-  ScheduleKind kind = ScheduleKind::kMultiStep;
+  ScheduleKind kind = ScheduleKind::kConstant;
   std::int64_t warm_up = 0;                   ///< steps of linear warm-up
   std::vector<double> milestones{0.5, 0.75};  ///< multi_step: shares of the run, each in (0, 1]
   double gamma = 0.1;                         ///< multi_step: factor at each milestone
   double power = 0.9;                         ///< poly: exponent
   double floor = 0;                           ///< cosine and poly: the share of the rate that is left at the end
+
+  /// The recipe of the code that the paper's authors released: learning rate × 0.1 at half and at three quarters of the
+  /// run, no warm-up.
+  static Schedule released() {
+    Schedule schedule;
+    schedule.kind = ScheduleKind::kMultiStep;
+    return schedule;
+  }
 
   /// The share of the base learning rate at `step` of `total`.
   [[nodiscard]] double factor(std::int64_t step, std::int64_t total) const {
