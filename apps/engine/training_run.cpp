@@ -13,6 +13,7 @@
 #include <pam/images/picture.hpp>
 #include <pam/inference/predictor.hpp>
 #include <pam/metrics/score_classes.hpp>
+#include <pam/train/checkpoint.hpp>
 #include <pam/train/fit.hpp>
 #include <pam/train/interrupt.hpp>
 #include <pam/train/log.hpp>

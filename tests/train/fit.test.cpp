@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include <pam/train/fit.hpp>
 
+#include <pam/core/options_json.hpp>
+
 #include "support/catch.hpp"
 #include "support/files.hpp"
 #include "support/tensor_matchers.hpp"

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include <pam/train/schedule.hpp>
 
+#include <pam/core/options_json.hpp>
+
 #include "support/catch.hpp"
 #include "support/python.hpp"
 

@@ -3,6 +3,7 @@
 /// A few lines of template around one loop that is compiled once (train/detail/fit_run.hpp).
 #pragma once
 
+#include <pam/core/reversible.hpp>
 #include <pam/train/detail/batch_adapter.hpp>
 #include <pam/train/detail/fit_run.hpp>
 #include <pam/train/detail/model_view.hpp>
@@ -44,7 +45,7 @@ FitResult fit(Model& model, Batches& batches, Loss&& loss, torch::optim::Optimiz
               const FitOptions& options, const EventHandler& on_event, Communicator& communicator) {
   using LossType = std::remove_reference_t<Loss>;
   static_assert(
-      std::is_base_of_v<torch::nn::Module, Model> || detail::is_holder<Model>::value,
+      detail::is_net<std::remove_const_t<Model>>,
       "pam::fit: the model must be a module holder such as pam::UNet, a pam::Network, or a torch::nn::Module");
   static_assert(std::is_invocable_r_v<torch::Tensor, LossType&, const torch::Tensor&, const torch::Tensor&>,
                 "pam::fit: the loss must be callable as loss(logits, labels) with two tensors, and return a tensor");
@@ -52,7 +53,7 @@ FitResult fit(Model& model, Batches& batches, Loss&& loss, torch::optim::Optimiz
     const detail::Training training{
         detail::module_of(model),
         detail::forward_of(model),
-        detail::says_reversed(model),
+        reversed_of(model),
         source,
         [&loss](const torch::Tensor& logits, const torch::Tensor& labels) { return loss(logits, labels); },
         detail::reverses_labels<LossType>::ask(loss),

@@ -4,8 +4,10 @@
 #pragma once
 
 #include <pam/core/error.hpp>
+#include <pam/core/options_json.hpp>
 #include <pam/core/seed.hpp>
 #include <pam/train/checkpoint.hpp>
+#include <pam/train/detail/optimizer_state.hpp>
 #include <pam/train/distributed/communicator.hpp>
 #include <pam/train/fit_options.hpp>
 
