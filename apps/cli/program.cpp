@@ -122,7 +122,7 @@ int guarded(const std::function<int()>& body) {
 void tune_process(std::int64_t threads) {
   check(threads >= 0 && threads <= 4096, "--threads must be between 0 (one per core) and 4096, got {}", threads);
   const auto cores = static_cast<std::int64_t>(std::thread::hardware_concurrency());
-  const auto own_cores = std::max<std::int64_t>(1, cores / process_environment().local_world);
+  const auto own_cores = std::max<std::int64_t>(1, cores / process_environment().local_world_size);
   at::set_num_threads(static_cast<int>(threads > 0 ? threads : own_cores));
   keep_freed_memory();
 }

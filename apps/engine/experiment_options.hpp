@@ -26,7 +26,7 @@ struct ExperimentOptions {
   std::int64_t epochs = 20;
   std::int64_t batch = 4;  ///< of each process, where several train together
   OptimizerOptions optimizer;
-  Schedule schedule;
+  Schedule schedule = Schedule::released();
   double clip_norm = 0;         ///< 0 = no clipping
   std::int64_t accumulate = 1;  ///< batches per optimizer step
   std::int64_t patience = 0;    ///< early stop after so many epochs without a better validation; 0 = never

@@ -20,74 +20,32 @@ std::chrono::milliseconds milliseconds_of(double seconds) {
 
 }  // namespace
 
-class Processes::Interface {
- public:
-  Interface() = default;
-  Interface(const Interface&) = delete;
-  Interface& operator=(const Interface&) = delete;
-  virtual ~Interface() = default;
-  [[nodiscard]] virtual std::int64_t rank() const = 0;
-  [[nodiscard]] virtual std::int64_t world() const = 0;
-  virtual void broadcast(Network& net) = 0;
-  virtual void begin_gradients(Network& net) = 0;
-  virtual void average_gradients(Network& net) = 0;
-  virtual torch::Tensor sum(const torch::Tensor& tensor) = 0;
-  virtual void barrier() = 0;
-};
-
-template <typename Communicator>
-class Processes::Wrapped final : public Interface {
- public:
-  template <typename... Arguments>
-  explicit Wrapped(const Arguments&... arguments) : group_(arguments...) {}
-  std::int64_t rank() const override { return group_.rank(); }
-  std::int64_t world() const override { return group_.world(); }
-  void broadcast(Network& net) override { group_.broadcast(net); }
-  void begin_gradients(Network& net) override { group_.begin_gradients(net); }
-  void average_gradients(Network& net) override { group_.average_gradients(net); }
-  torch::Tensor sum(const torch::Tensor& tensor) override { return group_.sum(tensor); }
-  void barrier() override { group_.barrier(); }
-
- private:
-  Communicator group_;
-};
-
-Processes::Processes() : self_(std::make_unique<Wrapped<SingleProcess>>()) {}
+Processes::Processes() : communicator_(std::make_unique<SingleProcess>()) {}
 
 Processes::Processes(std::chrono::milliseconds timeout) {
   const auto environment = process_environment();
   local_rank_ = environment.local_rank;
-  if (environment.world == 1) {
-    self_ = std::make_unique<Wrapped<SingleProcess>>();
+  if (environment.world_size == 1) {
+    communicator_ = std::make_unique<SingleProcess>();
     return;
   }
 #if PAM_HAS_PROCESS_GROUP
   ProcessGroupOptions options;
   options.timeout = timeout;
-  self_ = std::make_unique<Wrapped<ProcessGroup>>(environment, options);
+  communicator_ = std::make_unique<ProcessGroup>(environment, options);
 #else
   static_cast<void>(timeout);
   fail_without_process_group(environment);
 #endif
 }
 
-Processes::~Processes() = default;
-
-std::int64_t Processes::rank() const { return self_->rank(); }
-std::int64_t Processes::world() const { return self_->world(); }
-void Processes::broadcast(Network& net) { self_->broadcast(net); }
-void Processes::begin_gradients(Network& net) { self_->begin_gradients(net); }
-void Processes::average_gradients(Network& net) { self_->average_gradients(net); }
-torch::Tensor Processes::sum(const torch::Tensor& tensor) { return self_->sum(tensor); }
-void Processes::barrier() { self_->barrier(); }
-
 bool Processes::any(bool flag) {
-  if (world() == 1) return flag;
+  if (world_size() == 1) return flag;
   return sum(torch::tensor({static_cast<std::int64_t>(flag)}, torch::kLong)).item<std::int64_t>() > 0;
 }
 
 torch::Device Processes::device(const std::string& name) const {
-  if (world() == 1 || (name != "auto" && name != "cuda") || !torch::cuda::is_available()) return find_device(name);
+  if (world_size() == 1 || (name != "auto" && name != "cuda") || !torch::cuda::is_available()) return find_device(name);
   return find_device(fmt::format("cuda:{}", local_rank_));
 }
 
@@ -111,10 +69,10 @@ ProcessScope::~ProcessScope() {
 Processes& processes() {
   if (open_processes != nullptr) return *open_processes;
   const auto environment = process_environment();
-  check(environment.world == 1,
+  check(environment.world_size == 1,
         "this is process {} of {} (WORLD_SIZE, or Slurm's tasks), but this program works in one process; start it "
         "once, or train with one of the train programs, which share the work",
-        environment.rank, environment.world);
+        environment.rank, environment.world_size);
   static Processes alone;
   return alone;
 }

@@ -3,7 +3,6 @@
 /// loop started. `ProcessScope` meets them once a program; `processes()` are those of the innermost scope.
 #pragma once
 
-#include <pam/nets/network.hpp>
 #include <pam/train/distributed/communicator.hpp>
 
 #include <chrono>
@@ -13,7 +12,7 @@
 
 namespace pam::apps {
 
-/// A Communicator (train/distributed/communicator.hpp) for `Network`s, over c10d or of one process.
+/// A `Communicator`, over c10d or of one process, and this process's place among the others.
 class Processes {
  public:
   /// This process alone, whatever the environment says.
@@ -23,17 +22,15 @@ class Processes {
   explicit Processes(std::chrono::milliseconds timeout);
   Processes(const Processes&) = delete;
   Processes& operator=(const Processes&) = delete;
-  ~Processes();
 
-  [[nodiscard]] std::int64_t rank() const;
-  [[nodiscard]] std::int64_t world() const;
+  /// For `fit`.
+  [[nodiscard]] Communicator& communicator() { return *communicator_; }
+  [[nodiscard]] std::int64_t rank() const { return communicator_->rank(); }
+  [[nodiscard]] std::int64_t world_size() const { return communicator_->world_size(); }
   /// This process among those of its machine: which GPU to take.
   [[nodiscard]] std::int64_t local_rank() const { return local_rank_; }
-  void broadcast(Network& net);
-  void begin_gradients(Network& net);
-  void average_gradients(Network& net);
-  [[nodiscard]] torch::Tensor sum(const torch::Tensor& tensor);
-  void barrier();
+  [[nodiscard]] torch::Tensor sum(const torch::Tensor& tensor) { return communicator_->sum(tensor); }
+  void barrier() { communicator_->barrier(); }
 
   /// The process that writes files, scores and prints.
   [[nodiscard]] bool first() const { return rank() == 0; }
@@ -43,10 +40,7 @@ class Processes {
   [[nodiscard]] torch::Device device(const std::string& name) const;
 
  private:
-  class Interface;
-  template <typename Communicator>
-  class Wrapped;
-  std::unique_ptr<Interface> self_;
+  std::unique_ptr<Communicator> communicator_;
   std::int64_t local_rank_ = 0;
 };
 

@@ -12,6 +12,8 @@
 #include <pam/core/memory_format.hpp>
 #include <pam/images/picture.hpp>
 #include <pam/inference/predictor.hpp>
+#include <pam/metrics/score_classes.hpp>
+#include <pam/train/checkpoint.hpp>
 #include <pam/train/fit.hpp>
 #include <pam/train/interrupt.hpp>
 #include <pam/train/log.hpp>
@@ -118,10 +120,10 @@ class TrainingRun {
     fit.accumulate = options_.accumulate;
     fit.patience = options_.patience;
     fit.validate_every = options_.validate_every;
-    fit.reversed = net_.reversed();
     fit.precision = options_.precision;
     fit.channels_last = channels_last_;
     fit.seed = options_.seed;
+    fit.catch_signals = true;
     fit.directory = folder_;
     fit.resume = options_.resume;
     fit.overwrite = options_.overwrite;
@@ -137,29 +139,31 @@ class TrainingRun {
     net_->to(device_);
     if (channels_last_) to_memory_format(*net_, at::MemoryFormat::ChannelsLast);
     auto loader = task_.make_loader({options_.batch, options_.seed, options_.workers, net_.min_size(), options_.flip,
-                                     options_.noise, processes_.rank(), processes_.world()});
-    check(loader.world() == processes_.world(),
+                                     options_.noise, processes_.rank(), processes_.world_size()});
+    check(loader->options().world_size == processes_.world_size(),
           "the task's loader shares the cases among {} processes, but there are {}; make it with loader_options",
-          loader.world(), processes_.world());
-    if (processes_.world() > 1) print_shares(loader);
+          loader->options().world_size, processes_.world_size());
+    if (processes_.world_size() > 1) print_shares(*loader);
     SegmentationLoss loss(options_.loss, options_.loss_options);
-    if (processes_.world() > 1) {
+    if (processes_.world_size() > 1) {
       loss.options().reduce_sums = [this](const torch::Tensor& sums) { return processes_.sum(sums); };
     }
     auto optimizer = make_adamw(net_, options_.optimizer);
     std::vector<EventHandler> handlers{ProgressBar(), MetricsLog(folder_)};
     if (options_.tensorboard && processes_.first()) handlers.emplace_back(TensorBoardLog(folder_));
-    const auto outcome = fit(net_, loader, loss, optimizer, fit_options(), combine(std::move(handlers)), processes_);
+    const auto outcome = fit(net_, *loader, loss, optimizer, fit_options(), combine(std::move(handlers)),
+                             processes_.communicator());
     best_epoch_ = outcome.best_epoch;
     return outcome.reason != StopReason::kInterrupted && outcome.reason != StopReason::kStopRequested;
   }
 
-  void print_shares(const AnyLoader& loader) {
+  void print_shares(const DataLoader& loader) {
     const auto repeated =
         fmt::format("{} samples an epoch are repeated, so that all processes have equally many", loader.repeated());
-    std::cout << fmt::format("{} processes train together, each on cases of its own; {}", processes_.world(), repeated)
+    std::cout << fmt::format("{} processes train together, each on cases of its own; {}", processes_.world_size(),
+                             repeated)
               << std::endl;
-    record_.set("processes", processes_.world()).set("repeated_samples", loader.repeated());
+    record_.set("processes", processes_.world_size()).set("repeated_samples", loader.repeated());
   }
 
   /// The mean Dice of the foreground over the validation cases that have some. Each process counts the pixels of its
@@ -168,8 +172,8 @@ class TrainingRun {
     const auto count = static_cast<std::int64_t>(task_.validation->names().size());
     auto counts = torch::zeros({count, 4}, torch::kLong);
     for (std::int64_t i = 0; i < count; ++i) {
-      if (i % processes_.world() == processes_.rank()) count_pixels(static_cast<std::size_t>(i), counts[i]);
-      if ((i + 1) % processes_.world() == 0) processes_.barrier();
+      if (i % processes_.world_size() == processes_.rank()) count_pixels(static_cast<std::size_t>(i), counts[i]);
+      if ((i + 1) % processes_.world_size() == 0) processes_.barrier();
     }
     counts = processes_.sum(counts);
     std::vector<CaseScores> cases;
@@ -254,11 +258,9 @@ class TrainingRun {
       const auto labels = predicted(each, each.images);
       save_prediction(each, labels, folder_ / "predictions");
       result_.network.cases.push_back(foreground_scores(each, labels));
-      for (std::size_t c = 0; c < result_.classes.size(); ++c) {
-        ScoreOptions one_class;
-        one_class.class_index = static_cast<std::int64_t>(c) + 1;
-        one_class.classes = task_.classes;
-        result_.classes[c].push_back(score_case(labels, each.truth, each.spacing(), each.name, one_class));
+      if (task_.classes > 1) {
+        auto scores = score_classes(labels, each.truth, task_.classes, each.spacing(), each.name);
+        for (std::size_t c = 0; c < scores.size(); ++c) result_.classes[c].push_back(std::move(scores[c]));
       }
       write_png(folder_ / "overlays" / (each.name + ".png"), overlay_sheet(each, {labels}));
     });
@@ -386,8 +388,8 @@ void check_trainable(const Task& task, const ExperimentOptions& options) {
   if (options.schedule.warm_up == 0) return;
   const auto& together = processes();
   const auto batches = task.make_loader({options.batch, options.seed, options.workers, 1, options.flip, options.noise,
-                                         together.rank(), together.world()})
-                           .batches();
+                                         together.rank(), together.world_size()})
+                           ->batches();
   check_schedule(options.schedule, options.epochs * ((batches + options.accumulate - 1) / options.accumulate));
 }
 

@@ -4,6 +4,8 @@
 #include "tasks/case_task.hpp"
 #include "tasks/paper_settings.hpp"
 
+#include <pam/datasets/paper_preparation.hpp>
+
 #include <fmt/format.h>
 
 #include <utility>
@@ -23,8 +25,9 @@ void add_flags(OptionReader& reader) {
 }
 
 CaseTaskOptions task_options(const BratsData& options) {
-  return volume_options(options, options.label_values == kBratsEnhancing ? "enhancing tumour (label 4)"
-                                                                         : "label values " + options.label_values);
+  return volume_options(
+      options, brats_preparation(),
+      options.label_values == kBratsEnhancing ? "enhancing tumour (label 4)" : "label values " + options.label_values);
 }
 
 void check_options(const BratsData& options) {

@@ -147,10 +147,6 @@ SliceRange range_of(const SliceDataset& slices) {
   return range;
 }
 
-AnyLoader make_loader(const std::shared_ptr<const SliceDataset>& slices, const LoaderRequest& request) {
-  return AnyLoader(std::make_unique<DataLoader>(slices, loader_options(request, slices->largest_plane())));
-}
-
 /// Every file of the cases that take part, each once; one that could not be read has no fingerprint either.
 std::vector<std::filesystem::path> files_of(const std::vector<CaseFiles>& cases, const Split& split,
                                             const std::vector<SkippedCase>& skipped) {
@@ -205,7 +201,9 @@ Task case_task(Task about, const std::vector<CaseFiles>& cases, const Split& spl
   task.in_channels = slices->channels();
   task.classes = classes == 2 ? 1 : classes;
   task.unit = volumes ? "mm" : "pixels";
-  task.make_loader = [slices](const LoaderRequest& request) { return make_loader(slices, request); };
+  task.make_loader = [slices](const LoaderRequest& request) {
+    return std::make_unique<DataLoader>(slices, loader_options(request, slices->largest_plane()));
+  };
   auto prepared = how.cases;  // as padded as the loader pads training slices
   prepared.at_least = slices->largest_plane();
   if (!validation.empty()) {

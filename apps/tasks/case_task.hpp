@@ -32,13 +32,13 @@ struct CaseTaskOptions {
       "There is one test case, so nothing is known of the spread between cases.";  ///< said where there is one
 };
 
-/// The options of a set of volumes: foreground, crop, slices, bad and non-finite input and show_channel as `data` says,
-/// z-score.
+/// The options of a set of volumes: `cases` as the paper prepares them, with foreground, crop, slices, bad and
+/// non-finite input and show_channel as `data` says.
 template <typename Data>
-CaseTaskOptions volume_options(const Data& data, std::string foreground) {
+CaseTaskOptions volume_options(const Data& data, CaseOptions cases, std::string foreground) {
   CaseTaskOptions how;
+  how.cases = std::move(cases);
   how.cases.labels = LabelMap::parse(data.label_values);
-  how.cases.normalise = Normalise::ZScore;
   how.cases.crop = parse_plane("--crop", data.crop);
   how.slices = parse_slice_choice(data.slices);
   how.skip_bad = data.skip_bad;

@@ -6,6 +6,7 @@
 #include "tasks/paper_settings.hpp"
 
 #include <pam/datasets/find_cityscapes.hpp>
+#include <pam/datasets/paper_preparation.hpp>
 
 #include <fmt/format.h>
 
@@ -26,9 +27,8 @@ void add_flags(OptionReader& reader) {
 
 CaseTaskOptions task_options(const CityscapesData& options) {
   CaseTaskOptions how;
+  how.cases = cityscapes_preparation();
   how.cases.labels = LabelMap::parse(options.label_values);
-  how.cases.normalise = Normalise::Unit;
-  how.cases.channels = 3;
   how.cases.resize = parse_plane("--resize", options.resize);
   how.full_size = options.full_size;
   how.skip_bad = options.skip_bad;

@@ -4,6 +4,8 @@
 #include "tasks/case_task.hpp"
 #include "tasks/paper_settings.hpp"
 
+#include <pam/datasets/paper_preparation.hpp>
+
 #include <fmt/format.h>
 
 #include <utility>
@@ -23,7 +25,8 @@ void add_flags(OptionReader& reader) {
 
 CaseTaskOptions task_options(const IslesData& options) {
   return volume_options(
-      options, options.label_values == kIslesLesion ? "the lesion (label 1)" : "label values " + options.label_values);
+      options, isles_preparation(),
+      options.label_values == kIslesLesion ? "the lesion (label 1)" : "label values " + options.label_values);
 }
 
 void check_options(const IslesData& options) {

@@ -24,7 +24,7 @@ LoaderOptions loader_options(const LoaderRequest& request, PlaneSize largest) {
   options.fit.height = std::max(largest.height, request.min_size);
   options.fit.width = std::max(largest.width, request.min_size);
   options.rank = request.rank;
-  options.world = request.world;
+  options.world_size = request.world_size;
   return options;
 }
 

@@ -22,47 +22,6 @@
 
 namespace pam::apps {
 
-/// Any `DataLoader`, as `fit` wants it.
-class AnyLoader {
- public:
-  template <typename Loader>
-  explicit AnyLoader(std::unique_ptr<Loader> loader) : self_(std::make_unique<Wrapped<Loader>>(std::move(loader))) {}
-
-  void start_epoch(std::int64_t epoch) { self_->start_epoch(epoch); }
-  std::optional<Batch> next() { return self_->next(); }
-  [[nodiscard]] std::int64_t batches() const { return self_->batches(); }
-  [[nodiscard]] double wait_seconds() const { return self_->wait_seconds(); }
-  /// Among how many processes it shares the cases, and how many samples of an epoch it repeats for that.
-  [[nodiscard]] std::int64_t world() const { return self_->world(); }
-  [[nodiscard]] std::int64_t repeated() const { return self_->repeated(); }
-
- private:
-  struct Interface {
-    Interface() = default;
-    Interface(const Interface&) = delete;
-    Interface& operator=(const Interface&) = delete;
-    virtual ~Interface() = default;
-    virtual void start_epoch(std::int64_t epoch) = 0;
-    virtual std::optional<Batch> next() = 0;
-    [[nodiscard]] virtual std::int64_t batches() const = 0;
-    [[nodiscard]] virtual double wait_seconds() const = 0;
-    [[nodiscard]] virtual std::int64_t world() const = 0;
-    [[nodiscard]] virtual std::int64_t repeated() const = 0;
-  };
-  template <typename Loader>
-  struct Wrapped final : Interface {
-    explicit Wrapped(std::unique_ptr<Loader> loader_) : loader(std::move(loader_)) {}
-    void start_epoch(std::int64_t epoch) override { loader->start_epoch(epoch); }
-    std::optional<Batch> next() override { return loader->next(); }
-    std::int64_t batches() const override { return loader->batches(); }
-    double wait_seconds() const override { return loader->wait_seconds(); }
-    std::int64_t world() const override { return loader->options().world; }
-    std::int64_t repeated() const override { return loader->repeated(); }
-    std::unique_ptr<Loader> loader;
-  };
-  std::unique_ptr<Interface> self_;
-};
-
 /// One volume (D slices) or picture (D = 1): what the network sees, and, on the grid of the input file, what is scored
 /// and shown.
 struct EvalCase {
@@ -108,7 +67,7 @@ struct LoaderRequest {
   std::int64_t min_size = 1;  ///< smallest side that the network takes; smaller slices are padded
   bool flip = true;
   double noise = 0;
-  std::int64_t rank = 0, world = 1;  ///< this process among those that train together; `batch` is of each
+  std::int64_t rank = 0, world_size = 1;  ///< this process among those that train together; `batch` is of each
 };
 
 /// The `DataLoader`'s options for a request, where slices are at most `largest` and are padded to that.
@@ -123,7 +82,7 @@ struct Task {
   std::int64_t classes = 1;            ///< channels of the logits: 1 = binary, else background and the classes
   std::vector<FileFingerprint> files;  ///< all that was read, with what it held
   std::string data;                    ///< where it is from, in words
-  std::function<AnyLoader(const LoaderRequest&)> make_loader;
+  std::function<std::unique_ptr<DataLoader>(const LoaderRequest&)> make_loader;
   std::shared_ptr<const CaseSource> validation;  ///< may be null: then the last weights are scored, else the best
   std::shared_ptr<const CaseSource> test;
   nlohmann::json input;  ///< how images are prepared (pam/inference/preparation.hpp), for the weights' metadata; null: not said

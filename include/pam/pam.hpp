@@ -39,6 +39,7 @@
 #include <pam/core/unique_parameters.hpp>
 #include <pam/core/version.hpp>
 #include <pam/data/augment.hpp>
+#include <pam/data/batch_source.hpp>
 #include <pam/data/case_files.hpp>
 #include <pam/data/dataset.hpp>
 #include <pam/data/loader.hpp>
@@ -47,6 +48,7 @@
 #include <pam/data/plane_size.hpp>
 #include <pam/data/sample.hpp>
 #include <pam/data/split.hpp>
+#include <pam/data/tensor_dataset.hpp>
 #include <pam/inference/largest_component.hpp>
 #include <pam/inference/load_network.hpp>
 #include <pam/inference/predict_planes.hpp>
@@ -73,6 +75,8 @@
 #include <pam/metrics/distance_transform.hpp>
 #include <pam/metrics/mask_border.hpp>
 #include <pam/metrics/overlap.hpp>
+#include <pam/metrics/paired_tests.hpp>
+#include <pam/metrics/score_classes.hpp>
 #include <pam/metrics/score_summary.hpp>
 #include <pam/metrics/statistics.hpp>
 #include <pam/metrics/surface_distances.hpp>

@@ -57,7 +57,7 @@ TEST_CASE("train --task brats has the paper's task by default, and its options g
   const TempDir folder;
   const Trainer trainer("brats", folder);
   const auto config = trainer.defaults();
-  test::check_common_defaults(config);
+  test::check_paper_defaults(config, 80, 50, 1e-4);
   REQUIRE(config["modalities"] == nlohmann::json({"t1", "t1ce", "t2", "flair"}));
   REQUIRE(config["crop"] == "160x160");
   REQUIRE(config["folds"] == 5);

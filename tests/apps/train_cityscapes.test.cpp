@@ -65,7 +65,7 @@ TEST_CASE("train --task cityscapes has the paper's task by default, and its opti
   const TempDir folder;
   const Trainer trainer("cityscapes", folder);
   const auto config = trainer.defaults();
-  test::check_common_defaults(config);
+  test::check_paper_defaults(config, 100, 8, 2e-4);
   REQUIRE(config["resize"] == "128x256");
   REQUIRE(config["label_values"] == "26-33");
   REQUIRE(config["val_city"] == "");

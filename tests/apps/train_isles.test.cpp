@@ -77,7 +77,7 @@ TEST_CASE("train --task isles has the paper's task by default, and its options g
   const TempDir folder;
   const Trainer trainer("isles", folder);
   const auto config = trainer.defaults();
-  test::check_common_defaults(config);
+  test::check_paper_defaults(config, 60, 80, 1e-3);
   REQUIRE(config["crop"] == "224x224");
   REQUIRE(config["validation_share"] == 0.1);
   REQUIRE(config["test_share"] == 0.2);

@@ -36,7 +36,7 @@ TEST_CASE("each process gets whole cases, together all of them, and equally many
   const auto data = std::make_shared<Cases>(std::vector<std::int64_t>{3, 1, 4, 7, 2});
   LoaderOptions options;
   options.batch_size = 2;
-  options.world = 3;
+  options.world_size = 3;
   options.seed = 5;
   for (std::int64_t epoch = 0; epoch < 4; ++epoch) {
     std::set<std::string> cases;
@@ -76,7 +76,7 @@ TEST_CASE("repeated samples are a share's own first ones, again and again where 
 TEST_CASE("cases of one size change processes between epochs, unless the order is fixed", "[data]") {
   const auto data = std::make_shared<Cases>(std::vector<std::int64_t>(16, 1));
   LoaderOptions options;
-  options.world = 2;
+  options.world_size = 2;
   const auto first_cases = [&](std::int64_t epoch) {
     DataLoader loader(data, options);
     loader.start_epoch(epoch);
@@ -105,9 +105,9 @@ TEST_CASE("one process draws as without shares", "[data]") {
 TEST_CASE("fewer cases than processes, and ranks out of range, are refused", "[data]") {
   const auto data = std::make_shared<Cases>(std::vector<std::int64_t>{9, 9});
   LoaderOptions options;
-  options.world = 3;
+  options.world_size = 3;
   REQUIRE_THROWS_WITH(DataLoader(data, options), Contains("2 training cases for 3 processes") && Contains("at most 2"));
-  options.world = 2;
+  options.world_size = 2;
   options.rank = 2;
   REQUIRE_THROWS_WITH(DataLoader(data, options), Contains("rank 2 of 2"));
 }

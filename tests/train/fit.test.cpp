@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include <pam/train/fit.hpp>
 
+#include <pam/core/options_json.hpp>
+
 #include "support/catch.hpp"
 #include "support/files.hpp"
 #include "support/tensor_matchers.hpp"
@@ -250,31 +252,58 @@ TEST_CASE("a score that no other could beat is refused", "[train]") {
              Contains("score of epoch 1 is infinite"));
 }
 
-/// A net that says which labels it learns, as pam's holders do; `Told` says it as `Network` does.
-struct ToldOptions {
-  bool reversed() const { return true; }
+/// Nets that say which labels they learn: as pam's holders do, as `Network` does, as a bare module does.
+template <bool kReversed>
+struct SayingOptions {
+  bool reversed() const { return kReversed; }
 };
+template <bool kReversed>
 struct SayingNetImpl : FakeNetImpl {
-  ToldOptions options;
+  SayingOptions<kReversed> options;
 };
-TORCH_MODULE(SayingNet);
-struct Told : FakeNet {
-  using FakeNet::FakeNet;
+template <bool kReversed>
+struct SayingNet : torch::nn::ModuleHolder<SayingNetImpl<kReversed>> {};
+struct NetworkLike : FakeNet {
   bool reversed() const { return true; }
 };
 
-TEST_CASE("a net that learns reversed labels is not trained on plain ones", "[train]") {
+TEST_CASE("whether labels are reversed is the net's word, which options cannot contradict", "[train]") {
   FakeLoader loader(1);
-  FitOptions plain, reversed;
-  reversed.reversed = true;
-  const auto check_net = [&](auto net) {
-    auto optimizer = make_adamw(net);
-    CHECK_THAT(error_of([&] { fit(net, loader, fake_loss, optimizer, plain); }),
-               Contains("option reversed is true, but FitOptions::reversed is false"));
-    CHECK(error_of([&] { fit(net, loader, fake_loss, optimizer, reversed); }) == "no error");
+  std::int64_t seen = 0;
+  const auto loss = [&](const torch::Tensor& logits, const torch::Tensor& labels) {
+    seen = labels.sum().item<std::int64_t>();
+    return fake_loss(logits, labels);
   };
-  check_net(SayingNet());
-  check_net(Told());
+  loader.start_epoch(0);
+  const auto labels = loader.next()->labels;
+  const auto foreground = labels.sum().item<std::int64_t>(), background = labels.numel() - foreground;
+  REQUIRE(foreground != background);
+  const auto trains_on = [&](auto& net, torch::nn::Module& module, std::optional<bool> reversed) {
+    torch::optim::AdamW optimizer(module.parameters());
+    FitOptions options;
+    options.reversed = reversed;
+    const auto message = error_of([&] { fit(net, loader, loss, optimizer, options); });
+    return message == "no error" ? std::to_string(seen) : message;
+  };
+  const auto plain = std::to_string(foreground), inverted = std::to_string(background);
+  const auto check_reversed = [&](auto& net, torch::nn::Module& module) {
+    CHECK(trains_on(net, module, std::nullopt) == inverted);
+    CHECK(trains_on(net, module, true) == inverted);
+    CHECK_THAT(trains_on(net, module, false),
+               Contains("option reversed is true, but FitOptions::reversed is false") && Contains("leave"));
+  };
+  SayingNet<true> holder;
+  check_reversed(holder, *holder);
+  check_reversed(*holder, *holder);
+  NetworkLike network;
+  check_reversed(network, *network);
+
+  SayingNet<false> unreversed;
+  CHECK(trains_on(unreversed, *unreversed, std::nullopt) == plain);
+  CHECK_THAT(trains_on(unreversed, *unreversed, true), Contains("option reversed is false"));
+  FakeNet silent;
+  CHECK(trains_on(silent, *silent, std::nullopt) == plain);
+  CHECK(trains_on(silent, *silent, true) == inverted);
 }
 
 /// One convolution under two names.
@@ -328,7 +357,7 @@ TEST_CASE("shared parameters are scaled, clipped and stepped once", "[train]") {
   FakeLoader loader(1);
   torch::optim::AdamW twice(net->parameters());
   CHECK_THAT(error_of([&] { fit(net, loader, fake_loss, twice, FitOptions()); }),
-             Contains("'first.weight' twice") && Contains("each_once"));
+             Contains("'first.weight' twice") && Contains("unique_parameters"));
 }
 
 TEST_CASE("reversed training shows the loss 1 - label, keeps ignored pixels and marks the checkpoint", "[train]") {
@@ -450,7 +479,10 @@ TEST_CASE("bad options, loaders, losses and optimizers are errors that say what 
   CHECK_THAT(with([](auto& o) { o.resume = true; }), Contains("directory"));
   CHECK_THAT(with([](auto& o) { o.metadata["pam.reversed"] = "true"; }), Contains("pam.reversed"));
   CHECK_THAT(with([](auto& o) { o.schedule.warm_up = 99; }), Contains("warm_up"));
-  CHECK_THAT(with([](auto&) {}, 0), Contains("no batches"));
+  CHECK_THAT(with([](auto&) {}, 0), Contains("no batches") && Contains("FitOptions::batches_per_epoch"));
+  CHECK_THAT(with([](auto& o) { o.batches_per_epoch = -1; }), Contains("batches_per_epoch"));
+  CHECK_THAT(with([](auto& o) { o.batches_per_epoch = 3; }), Contains("is 3, but the loader has 2 batches"));
+  CHECK(with([](auto& o) { o.batches_per_epoch = 2; }) == "no error");
   CHECK_THAT(with([](auto& o) { o.directory = "/proc/none/here"; }), Contains("/proc/none/here"));
 
   FakeLoader loader(1);
@@ -487,6 +519,7 @@ TEST_CASE("frozen parameters stay as they are and are saved all the same", "[tra
 }
 
 TEST_CASE("fit options go through JSON", "[train]") {
+  CHECK(FitOptions().schedule.kind == ScheduleKind::kConstant);
   FitOptions options;
   options.epochs = 100;
   options.schedule.kind = ScheduleKind::kPoly;

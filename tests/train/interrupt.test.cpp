@@ -50,6 +50,7 @@ TEST_CASE("Ctrl-C and SIGTERM finish the step, save, and the resumed run ends as
     options.epochs = 2;
     options.directory = folder / name;
     options.resume = true;
+    options.catch_signals = true;
     std::vector<StopReason> reasons;
     const auto result = fit(net, loader, fake_loss, optimizer, options, [&](const Event& event) {
       if (const auto* step = std::get_if<StepEnd>(&event); step && step->step == raise_at) std::raise(signal);
@@ -81,6 +82,7 @@ TEST_CASE("an interrupt in validation is obeyed once the epoch is saved", "[trai
   options.epochs = 3;
   options.directory = folder.path();
   options.save_every_epochs = 0;
+  options.catch_signals = true;
   options.validate = [](std::int64_t) {
     std::raise(SIGINT);
     return 1.0;
@@ -89,6 +91,21 @@ TEST_CASE("an interrupt in validation is obeyed once the epoch is saved", "[trai
   CHECK(result.reason == StopReason::kInterrupted);
   CHECK(result.epochs == 1);
   CHECK(read_training_state(folder.path()).progress.epoch == 1);
+}
+
+TEST_CASE("fit leaves the signal handlers alone unless it is asked to catch signals", "[train]") {
+  static int seen;
+  seen = 0;
+  const auto old = std::signal(SIGINT, [](int) { ++seen; });
+  auto net = fake_net();
+  FakeLoader loader(2);
+  auto optimizer = make_adamw(net);
+  const auto result = fit(net, loader, fake_loss, optimizer, FitOptions(), [](const Event& event) {
+    if (std::holds_alternative<StepEnd>(event)) std::raise(SIGINT);
+  });
+  std::signal(SIGINT, old);
+  CHECK(result.reason == StopReason::kCompleted);
+  CHECK(seen == 2);
 }
 
 TEST_CASE("after the scope the old handlers are back, and an outer scope stays in force", "[train]") {

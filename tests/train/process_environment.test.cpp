@@ -20,9 +20,9 @@ ProcessEnvironment read(const std::map<std::string, std::string>& variables) {
 
 TEST_CASE("without variables there is one process", "[train]") {
   const auto alone = read({});
-  CHECK(alone.world == 1);
+  CHECK(alone.world_size == 1);
   CHECK(alone.rank == 0);
-  CHECK(read({{"SLURM_NTASKS", "4"}, {"SLURM_PROCID", "0"}}).world == 1);  // a batch script, outside srun
+  CHECK(read({{"SLURM_NTASKS", "4"}, {"SLURM_PROCID", "0"}}).world_size == 1);  // a batch script, outside srun
 }
 
 TEST_CASE("torchrun's variables are understood", "[train]") {
@@ -36,14 +36,14 @@ TEST_CASE("torchrun's variables are understood", "[train]") {
                              {"TORCHELASTIC_RESTART_COUNT", "2"}});
   CHECK(process.rank == 3);
   CHECK(process.local_rank == 1);
-  CHECK(process.world == 4);
-  CHECK(process.local_world == 2);
+  CHECK(process.world_size == 4);
+  CHECK(process.local_world_size == 2);
   CHECK(process.address == "10.0.0.7");
   CHECK(process.port == 12345);
   CHECK(process.agent_store);
   CHECK(process.attempt == "2");
   CHECK(read({{"RANK", "0"}, {"WORLD_SIZE", "2"}}).address == "127.0.0.1");
-  CHECK(read({{"RANK", "0"}, {"WORLD_SIZE", "2"}}).local_world == 2);  // a shell loop, on one machine
+  CHECK(read({{"RANK", "0"}, {"WORLD_SIZE", "2"}}).local_world_size == 2);  // a shell loop, on one machine
 }
 
 TEST_CASE("Slurm's variables are understood, and its node lists", "[train]") {
@@ -52,12 +52,12 @@ TEST_CASE("Slurm's variables are understood, and its node lists", "[train]") {
                                            {"SLURM_JOB_ID", "30007"},     {"SLURM_STEP_NODELIST", "gpu-a[03-04]"}};
   const auto process = read(slurm);
   CHECK(process.rank == 5);
-  CHECK(process.world == 8);
+  CHECK(process.world_size == 8);
   CHECK(process.local_rank == 1);
   CHECK(process.address == "gpu-a03");
   CHECK(process.port == 15007);
   slurm["SLURM_STEP_TASKS_PER_NODE"] = "4(x2)";
-  CHECK(read(slurm).local_world == 4);
+  CHECK(read(slurm).local_world_size == 4);
   slurm["SLURM_STEP_NUM_NODES"] = "1";
   CHECK(read(slurm).address == "127.0.0.1");
   slurm["MASTER_ADDR"] = "head";

@@ -31,7 +31,7 @@ using std::chrono::milliseconds;
 ProcessEnvironment rank_of_two(int rank, std::uint16_t port) {
   ProcessEnvironment environment;
   environment.rank = environment.local_rank = rank;
-  environment.world = 2;
+  environment.world_size = 2;
   environment.port = port;
   return environment;
 }
@@ -47,7 +47,7 @@ ProcessGroupOptions within(milliseconds timeout) {
 void check_equal_everywhere(ProcessGroup& group, const StateDict& weights) {
   for (const auto& [name, tensor] : weights) {
     const auto own = tensor.to(torch::kDouble);
-    const auto mean = group.sum(own) / group.world();
+    const auto mean = group.sum(own) / group.world_size();
     check(torch::equal(mean, own), "'{}' differs between the processes", name);
   }
 }
@@ -74,6 +74,7 @@ struct PlainModel {
   torch::nn::Sequential net = plain_net();
   torch::Tensor operator()(const torch::Tensor& x) { return net->forward(x); }
   torch::nn::SequentialImpl* operator->() { return net.get(); }
+  torch::nn::SequentialImpl& operator*() const { return *net; }
 };
 
 /// Batches of 4 in one process; of 2, the rank's half of each, in two.
@@ -110,10 +111,10 @@ TEST_CASE(kGradients, "[train]") {
       const auto batch = *all.next(), part = *share.next();
       global_dice(alone, whole->forward(batch.images), batch.labels).backward();
       const auto loss = global_dice(group, half->forward(part.images), part.labels);
-      if (accumulated == 1) group.begin_gradients(half);
+      if (accumulated == 1) group.begin_gradients(*half);
       loss.backward();
     }
-    group.average_gradients(half);
+    group.average_gradients(*half);
     // The bound, relative to the largest gradient of each parameter: float32 sums in another order.
     const auto expected = whole->parameters(), got = half->parameters();
     for (std::size_t i = 0; i < expected.size(); ++i) {
@@ -158,7 +159,7 @@ TEST_CASE(kShares, "[train]") {
       options.workers = 0;
       options.augment.flip_horizontal = 0.5;
       options.rank = r;
-      options.world = 2;
+      options.world_size = 2;
       loaders.push_back(std::make_unique<DataLoader>(data, options));
       loaders.back()->start_epoch(1);
     }
@@ -177,9 +178,9 @@ TEST_CASE(kShares, "[train]") {
               torch::cat({first->labels, second->labels}))
             .backward();
         const auto& own = rank == 0 ? *first : *second;
-        group.begin_gradients(part);
+        group.begin_gradients(*part);
         together(part->forward(own.images.to(torch::kDouble)), own.labels).backward();
-        group.average_gradients(part);
+        group.average_gradients(*part);
         const auto expected = whole->parameters(), got = part->parameters();
         double largest = 0;
         for (const auto& each : expected) largest = std::max(largest, each.grad().abs().max().item<double>());
@@ -210,7 +211,7 @@ TEST_CASE(kFit, "[train]") {
       torch::NoGradGuard no_grad;  // other weights on other ranks: the broadcast must mend that
       for (auto& parameter : model->parameters()) parameter.add_(0.001 * static_cast<double>(net_seed));
     }
-    auto loader = shared_loader(static_cast<int>(communicator.rank()), static_cast<int>(communicator.world()));
+    auto loader = shared_loader(static_cast<int>(communicator.rank()), static_cast<int>(communicator.world_size()));
     torch::optim::SGD optimizer(model->parameters(), torch::optim::SGDOptions(0.1).momentum(0.9));
     FitOptions options;
     options.epochs = 3;
@@ -346,7 +347,9 @@ TEST_CASE(kInterrupt, "[train]") {
       if (rank == 1 && index == 2) std::raise(SIGTERM);
     };
     auto optimizer = make_adamw(net);
-    const auto result = fit(net, loader, fake_loss, optimizer, FitOptions(), {}, group);
+    FitOptions options;
+    options.catch_signals = true;
+    const auto result = fit(net, loader, fake_loss, optimizer, options, {}, group);
     check(result.reason == StopReason::kInterrupted && result.steps == 3, "ended at step {}", result.steps);
   });
   CHECK(messages == std::vector<std::string>(2));
@@ -433,7 +436,7 @@ TEST_CASE("a single process sums and averages nothing", "[train]") {
   const auto x = torch::ones({2}, torch::requires_grad());
   alone.sum(x * 2).sum().backward();
   CHECK_THAT(x.grad(), IsClose(torch::full({2}, 2.0)));
-  CHECK(with_processes([](auto& communicator) { return communicator.world(); }) == 1);
+  CHECK(with_processes([](auto& communicator) { return communicator.world_size(); }) == 1);
 }
 
 }  // namespace train_process_group_test

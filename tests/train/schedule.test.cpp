@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include <pam/train/schedule.hpp>
 
+#include <pam/core/options_json.hpp>
+
 #include "support/catch.hpp"
 #include "support/python.hpp"
 
@@ -31,8 +33,16 @@ TEST_CASE("schedules have the values of their formulas at hand-computed steps", 
   CHECK(poly_factor(10, 10, 0.9, 0.1) == Approx(0.1));
 }
 
-TEST_CASE("the default schedule is a tenth at half and a hundredth at three quarters of the run", "[train]") {
-  const Schedule schedule;
+TEST_CASE("the default schedule is a constant rate, warm-up apart", "[train]") {
+  Schedule schedule;
+  for (std::int64_t step = 0; step < 8; ++step) CHECK(schedule.factor(step, 8) == 1);
+  schedule.warm_up = 2;
+  CHECK(schedule.factor(0, 8) == 0.5);
+  CHECK(schedule.factor(7, 8) == 1);
+}
+
+TEST_CASE("the released schedule is a tenth at half and a hundredth at three quarters of the run", "[train]") {
+  const auto schedule = Schedule::released();
   const std::vector<double> expected{1, 1, 1, 1, 0.1, 0.1, 0.01, 0.01};
   for (std::int64_t step = 0; step < 8; ++step) CHECK(schedule.factor(step, 8) == Approx(expected[step]));
 }
@@ -74,6 +84,7 @@ rates(lambda o: warm(o, 5, s.PolynomialLR(o, 15, 0.9)), 20)
 rates(lambda o: s.LinearLR(o, start_factor=0.2, total_iters=4), 20)
 )");
   std::vector<Schedule> schedules(4);
+  schedules[0] = Schedule::released();
   schedules[1].kind = ScheduleKind::kCosine;
   schedules[1].warm_up = 5;
   schedules[1].floor = 0.05;

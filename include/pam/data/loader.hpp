@@ -7,6 +7,7 @@
 
 #include <pam/core/error.hpp>
 #include <pam/data/augment.hpp>
+#include <pam/data/batch_source.hpp>
 #include <pam/data/dataset.hpp>
 #include <pam/data/detail/case_shares.hpp>
 #include <pam/data/detail/random.hpp>
@@ -38,12 +39,13 @@ struct LoaderOptions {
   PlaneSize fit = {};  ///< crop or pad every sample around its centre to this size; not given = must be equal
   std::int64_t pad_label = kIgnoreLabel;  ///< the label of that padding (images: 0)
   bool pin_memory = false;                ///< page-locked batches, for quick copies to a GPU (needs one)
-  std::int64_t rank = 0;   ///< this process among `world` that train together; batch_size is of each of them
-  std::int64_t world = 1;  ///< more than 1: batches hold whole cases' samples that no other process has in the epoch
+  std::int64_t rank = 0;  ///< this process among `world_size` that train together; batch_size is of each of them
+  /// More than 1: batches hold whole cases' samples that no other process has in the epoch.
+  std::int64_t world_size = 1;
 };
 
 /// Draws batches from `dataset`. Use: `loader.start_epoch(e); while (auto batch = loader.next()) …`.
-class DataLoader {
+class DataLoader final : public BatchSource {
  public:
   /// Throws `Error` for options out of range and for an empty data set.
   DataLoader(std::shared_ptr<const Dataset> dataset, const LoaderOptions& options)
@@ -55,15 +57,16 @@ class DataLoader {
     check(options_.ahead >= 1, "data loader: ahead must be at least 1, got {}", options_.ahead);
     static_cast<void>(options_.fit.given());  // refuses half a size now, not at the first batch
     check_augment(options_.augment);
-    check(options_.world >= 1 && options_.rank >= 0 && options_.rank < options_.world,
-          "data loader: rank must be 0 to world - 1, got rank {} of {}", options_.rank, options_.world);
-    if (options_.world > 1) share_cases();
-    check(batches() > 0, "data loader: {} samples make no full batch of {}; allow the last batch to be smaller",
-          samples(), options_.batch_size);
+    check(options_.world_size >= 1 && options_.rank >= 0 && options_.rank < options_.world_size,
+          "data loader: rank must be 0 to world_size - 1, got rank {} of {}", options_.rank, options_.world_size);
+    if (options_.world_size > 1) share_cases();
+    check(DataLoader::batches() > 0,
+          "data loader: {} samples make no full batch of {}; allow the last batch to be smaller", samples(),
+          options_.batch_size);
   }
 
   /// Starts epoch `epoch` (0, 1, …), from the first batch; the rest of an unfinished epoch is dropped.
-  void start_epoch(std::int64_t epoch) {
+  void start_epoch(std::int64_t epoch) override {
     workers_.reset();
     epoch_ = static_cast<std::uint64_t>(epoch);
     if (shares_) {
@@ -80,13 +83,13 @@ class DataLoader {
 
   /// The next batch, or nothing at the end of the epoch. Throws if the batch could not be made (an `Error` that names
   /// the case); the following call returns the batch after it.
-  std::optional<Batch> next() {
+  std::optional<Batch> next() override {
     check(workers_ != nullptr, "data loader: call start_epoch before next");
     return workers_->next();
   }
 
   /// Batches of an epoch, the same in every process.
-  [[nodiscard]] std::int64_t batches() const {
+  [[nodiscard]] std::int64_t batches() const override {
     const auto size = samples(), batch = options_.batch_size;
     return options_.drop_last ? size / batch : (size + batch - 1) / batch;
   }
@@ -95,7 +98,7 @@ class DataLoader {
   /// The number of samples of an epoch, over all processes, that are repeated to make shares equal; 0 for one process.
   [[nodiscard]] std::int64_t repeated() const { return shares_ ? shares_->repeated() : 0; }
   /// Seconds that `next` has blocked since `start_epoch`.
-  [[nodiscard]] double wait_seconds() const { return workers_ ? workers_->wait_seconds() : 0; }
+  [[nodiscard]] double wait_seconds() const override { return workers_ ? workers_->wait_seconds() : 0; }
   [[nodiscard]] const Dataset& dataset() const { return *dataset_; }
   [[nodiscard]] const LoaderOptions& options() const { return options_; }
 
@@ -106,7 +109,7 @@ class DataLoader {
   void share_cases() {
     std::vector<std::string> case_of;
     for (std::int64_t i = 0; i < dataset_->size(); ++i) case_of.push_back(dataset_->case_name(i));
-    shares_.emplace(case_of, options_.world);
+    shares_.emplace(case_of, options_.world_size);
   }
 
   Sample prepared(std::int64_t index) const {

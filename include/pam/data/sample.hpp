@@ -23,10 +23,10 @@ struct Sample {
 
 /// Samples stacked for one step.
 struct Batch {
-  torch::Tensor images;                 ///< (N, C, H, W) float32
-  torch::Tensor labels;                 ///< (N, H, W) int64, values as in `Sample::labels`
-  std::vector<std::string> case_names;  ///< N names
-  std::vector<std::int64_t> slices;     ///< N slice indices
+  torch::Tensor images;                      ///< (N, C, H, W) float32
+  torch::Tensor labels;                      ///< (N, H, W) int64, values as in `Sample::labels`
+  std::vector<std::string> case_names = {};  ///< N names; empty: the samples have none
+  std::vector<std::int64_t> slices = {};     ///< N slice indices; may be empty
   [[nodiscard]] std::int64_t size() const { return images.defined() ? images.size(0) : 0; }
 };
 

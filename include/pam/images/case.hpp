@@ -34,6 +34,12 @@ struct Case {
   std::vector<std::string> notices;  ///< warnings for the user: resampled files, affines that differ
 
   [[nodiscard]] std::int64_t slices() const { return image.size(1); }
+  /// Of the input's grid, for `score_case`: (z, y, x) in mm of a volume; empty for a picture, whose distances are in
+  /// pixels.
+  [[nodiscard]] std::vector<double> spacing() const {
+    if (!is_volume) return {};
+    return {geometry.spacing.begin(), geometry.spacing.end()};
+  }
   [[nodiscard]] PlaneSize plane() const { return {image.size(2), image.size(3)}; }
 };
 

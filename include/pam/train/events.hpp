@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
-/// What `fit` tells its caller while it runs. Progress bars, logs and tests listen; none of them is built into the
+/// What `fit` reports to its caller while it runs. Progress bars, logs and tests listen; none of them is built into the
 /// loop. Epochs, batches and steps in events count what is done: the first finished epoch is 1.
 #pragma once
+
+#include <pam/core/config.hpp>
 
 #include <cstdint>
 #include <filesystem>
@@ -74,19 +76,7 @@ enum class StopReason {
   kStopRequested,  ///< the caller's stop flag
 };
 
-inline std::string to_string(StopReason reason) {
-  switch (reason) {
-    case StopReason::kCompleted:
-      return "completed";
-    case StopReason::kEarlyStopped:
-      return "early stop";
-    case StopReason::kInterrupted:
-      return "interrupted";
-    case StopReason::kStopRequested:
-      return "stop requested";
-  }
-  return "unknown";
-}
+std::string to_string(StopReason reason);
 
 /// The last event.
 struct Stopped {
@@ -97,12 +87,10 @@ using Event = std::variant<Started, StepSkipped, StepEnd, EpochEnd, CheckpointSa
 using EventHandler = std::function<void(const Event&)>;
 
 /// One handler that calls `handlers` in order. Example: `fit(…, combine({std::ref(bar), std::ref(log)}))`.
-inline EventHandler combine(std::vector<EventHandler> handlers) {
-  return [handlers = std::move(handlers)](const Event& event) {
-    for (const auto& handler : handlers) {
-      if (handler) handler(event);
-    }
-  };
-}
+EventHandler combine(std::vector<EventHandler> handlers);
 
 }  // namespace pam
+
+#ifndef PAM_COMPILED
+#include <pam/train/events-inl.hpp>
+#endif

@@ -1,41 +1,65 @@
 // SPDX-License-Identifier: MIT
 /// `fit`: trains any module, and comes back from anything: a killed process, a full disk, Ctrl-C, a NaN.
-/// The loop is a template over four duck types; it knows neither pam's data sets nor its nets and losses.
-///
-///   Model         model(images) -> logits; model->named_parameters(), named_buffers(), train(), eval()
-///   Loader        start_epoch(epoch from 0); std::optional<Batch> next(); batches() per epoch; wait_seconds() that
-///                 next() blocked since start_epoch; skip(n) where it can do better than n times next(). What it gives
-///                 is a function of the epoch alone. Batch: images, labels, case_names, slices
-///   Loss          loss(logits, labels) -> scalar
-///   Communicator  see train/distributed/communicator.hpp
+/// A few lines of template around one loop that is compiled once (train/detail/fit_run.hpp).
 #pragma once
 
-#include <pam/core/seed.hpp>
+#include <pam/core/reversible.hpp>
+#include <pam/train/detail/batch_adapter.hpp>
 #include <pam/train/detail/fit_run.hpp>
-#include <pam/train/distributed/communicator.hpp>
+#include <pam/train/detail/model_view.hpp>
+#include <pam/train/distributed/single_process.hpp>
 #include <pam/train/fit_options.hpp>
 
-#include <memory>
 #include <type_traits>
 
 namespace pam {
 
 /// Trains `model` for `options.epochs` epochs and returns how it ended; the model is then in training mode.
+///
+/// `model`    a module holder, a `Network`, or a module with `forward`: images (N, C, H, W) -> logits
+/// `batches`  a `DataLoader` or another `BatchSource`, a torch::data loader (`*loader`), or a std::vector of batches. A
+///            batch is a `Batch`, a pair {images, labels} or a torch::data::Example; names of its cases are optional.
+///            Those that do not know their number of batches need `FitOptions::batches_per_epoch`. A torch::data loader
+///            that was left within an epoch must be made anew.
+/// `loss`     loss(logits, labels) -> scalar
+///
 /// Everything that the result depends on is a function of (weights, seed, step), so a run that was stopped at any
 /// moment and resumed ends, on a CPU with the same number of threads, with the same weights bit for bit. The learning
 /// rate of `optimizer` (AdamW, Adam or SGD) is the base of the schedule and comes back at the end, as does the default
 /// CPU generator's state. Gradients that the parameters had before are dropped. Events go to `on_event`, of process 0
-/// alone. Throws `Error`: options out of range, an empty loader, an optimizer of another model, a directory that holds
-/// a run already or cannot be written, a checkpoint of another net, optimizer or settings, reversed labels with several
-/// classes, and a loss or gradient that is not finite (the batch's cases are named, the last good checkpoint stays).
+/// alone. Whether the net learns reversed labels (RFNA) is taken from the net. Throws `Error`: options out of range, an
+/// empty loader, an optimizer of another model, a directory that holds a run already or cannot be written, a checkpoint
+/// of another net, optimizer or settings, reversed labels with several classes, and a loss or gradient that is not
+/// finite (the batch's cases are named, the last good checkpoint stays).
 /// Example: `auto result = fit(net, loader, loss, optimizer, options, ProgressBar());`
-template <typename Model, typename Loader, typename Loss, typename Communicator = SingleProcess>
-FitResult fit(Model& model, Loader& loader, Loss&& loss, torch::optim::Optimizer& optimizer, const FitOptions& options,
-              const EventHandler& on_event = {}, Communicator&& communicator = Communicator{}) {
-  const SeedScope generators(static_cast<std::uint64_t>(options.seed + communicator.rank()));
-  const auto signals = options.catch_signals ? std::make_unique<InterruptScope>() : nullptr;
-  using Run = detail::FitRun<Model, Loader, std::remove_reference_t<Loss>, std::remove_reference_t<Communicator>>;
-  return Run(model, loader, loss, optimizer, options, on_event, communicator).run();
+template <typename Model, typename Batches, typename Loss>
+FitResult fit(Model& model, Batches& batches, Loss&& loss, torch::optim::Optimizer& optimizer,
+              const FitOptions& options = {}, const EventHandler& on_event = {}) {
+  SingleProcess alone;
+  return fit(model, batches, loss, optimizer, options, on_event, alone);
+}
+
+/// The same in one of several processes that train together (train/distributed/process_group.hpp).
+template <typename Model, typename Batches, typename Loss>
+FitResult fit(Model& model, Batches& batches, Loss&& loss, torch::optim::Optimizer& optimizer,
+              const FitOptions& options, const EventHandler& on_event, Communicator& communicator) {
+  using LossType = std::remove_reference_t<Loss>;
+  static_assert(
+      detail::is_net<std::remove_const_t<Model>>,
+      "pam::fit: the model must be a module holder such as pam::UNet, a pam::Network, or a torch::nn::Module");
+  static_assert(std::is_invocable_r_v<torch::Tensor, LossType&, const torch::Tensor&, const torch::Tensor&>,
+                "pam::fit: the loss must be callable as loss(logits, labels) with two tensors, and return a tensor");
+  return detail::with_batch_source(batches, options.seed, [&](BatchSource& source) {
+    const detail::Training training{
+        detail::module_of(model),
+        detail::forward_of(model),
+        reversed_of(model),
+        source,
+        [&loss](const torch::Tensor& logits, const torch::Tensor& labels) { return loss(logits, labels); },
+        detail::reverses_labels<LossType>::ask(loss),
+        optimizer};
+    return detail::run_fit(training, options, on_event, communicator);
+  });
 }
 
 }  // namespace pam

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT
-/// What `fit` can be told, and what it returns.
+/// The options of `fit`, and what it returns.
 #pragma once
 
+#include <pam/core/config.hpp>
 #include <pam/core/precision.hpp>
 #include <pam/train/events.hpp>
 #include <pam/train/schedule.hpp>
 #include <pam/weights/state_dict.hpp>
 
 #include <atomic>
-#include <cmath>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
@@ -19,10 +19,11 @@ namespace pam {
 /// Options of `fit`. The fields that `visit` lists are plain data (JSON, configs); the rest belongs to one run.
 struct FitOptions {
   std::int64_t epochs = 1;
-  Schedule schedule;
+  /// Batches of an epoch where the loader does not say (a torch::data loader never does); 0: the loader says.
+  std::int64_t batches_per_epoch = 0;
+  Schedule schedule;                   ///< of the learning rate; the default is a constant rate
   double clip_norm = 0;                ///< gradients are scaled down to this global L2 norm; 0 = no clipping
   std::int64_t accumulate = 1;         ///< micro-batches per optimizer step: the step's loss is the mean of theirs
-  bool reversed = false;               ///< train on 1 - label (binary nets only); stored as pam.reversed
   std::int64_t patience = 0;           ///< early stop after so many epochs without a better score; 0 = never
   std::int64_t validate_every = 1;     ///< epochs between validations; the last epoch always has one
   std::int64_t save_every_epochs = 1;  ///< `last` after every so many epochs, and at the end; 0 = at the end
@@ -49,10 +50,14 @@ struct FitOptions {
   /// Resume although epochs, schedule, the optimizer's rate and options, clipping, patience, precision or loss scale
   /// differ from the checkpoint's.
   bool allow_changes = false;
-  /// SIGINT and SIGTERM finish the step, save `last` and return; a second Ctrl-C kills.
-  bool catch_signals = true;
+  /// SIGINT and SIGTERM finish the step, save `last` and return; a second Ctrl-C kills. For programs: a library must
+  /// not take the handlers of the program that it is in.
+  bool catch_signals = false;
   /// Goes into every checkpoint: "pam.net" and what else its readers need. `fit` adds "pam.reversed".
   Metadata metadata;
+  /// Train on 1 - label (binary nets only); stored as pam.reversed. Empty: what the net says, and false where it says
+  /// nothing. A net's own word cannot be contradicted.
+  std::optional<bool> reversed;
   /// Called after an epoch (1 = first) in eval mode and without gradients; empty: no validation, no `best`. With
   /// several processes all call it and process 0's score counts.
   std::function<Validation(std::int64_t epoch)> validate;
@@ -62,10 +67,10 @@ struct FitOptions {
   template <typename Self, typename Visitor>
   static void visit(Self& self, Visitor&& field) {
     field("epochs", self.epochs);
+    field("batches_per_epoch", self.batches_per_epoch);
     field("schedule", self.schedule);
     field("clip_norm", self.clip_norm);
     field("accumulate", self.accumulate);
-    field("reversed", self.reversed);
     field("patience", self.patience);
     field("validate_every", self.validate_every);
     field("save_every_epochs", self.save_every_epochs);
@@ -92,32 +97,10 @@ struct FitResult {
 };
 
 /// Throws `Error` for a field out of range, naming it. `total_steps` is the length of the run.
-inline void check_fit_options(const FitOptions& options, std::int64_t total_steps) {
-  const auto at_least = [](const char* name, auto value, auto low) {
-    check(value >= low && std::isfinite(static_cast<double>(value)), "fit: {} must be at least {}, got {}", name, low,
-          value);
-  };
-  at_least("epochs", options.epochs, std::int64_t{1});
-  at_least("clip_norm", options.clip_norm, 0.0);
-  at_least("accumulate", options.accumulate, std::int64_t{1});
-  at_least("patience", options.patience, std::int64_t{0});
-  at_least("validate_every", options.validate_every, std::int64_t{1});
-  at_least("save_every_epochs", options.save_every_epochs, std::int64_t{0});
-  at_least("save_every_steps", options.save_every_steps, std::int64_t{0});
-  at_least("save_every_seconds", options.save_every_seconds, 0.0);
-  at_least("read_loss_every", options.read_loss_every, std::int64_t{1});
-  at_least("loss_scale", options.loss_scale, 0.0);
-  at_least("loss_scale_interval", options.loss_scale_interval, std::int64_t{1});
-  at_least("seed", options.seed, std::int64_t{0});
-  check(options.patience == 0 || options.validate,
-        "fit: patience {} needs a validate callback, whose score it watches; give one or set patience to 0",
-        options.patience);
-  check(!options.resume || !options.directory.empty(), "fit: resume needs a directory, where the checkpoint is");
-  const auto reversed = options.metadata.find("pam.reversed");
-  check(reversed == options.metadata.end() || reversed->second == (options.reversed ? "true" : "false"),
-        "fit: metadata says pam.reversed = {}, but the option reversed is {}; leave pam.reversed to fit",
-        reversed == options.metadata.end() ? "" : reversed->second, options.reversed);
-  check_schedule(options.schedule, total_steps);
-}
+void check_fit_options(const FitOptions& options, std::int64_t total_steps);
 
 }  // namespace pam
+
+#ifndef PAM_COMPILED
+#include <pam/train/fit_options-inl.hpp>
+#endif

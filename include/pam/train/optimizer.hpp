@@ -3,14 +3,9 @@
 /// `fit` takes any of LibTorch's AdamW, Adam and SGD; this is the recipe's default.
 #pragma once
 
-#include <pam/core/error.hpp>
-#include <pam/core/options_json.hpp>
-#include <pam/core/unique_parameters.hpp>
+#include <pam/core/config.hpp>
 #include <pam/train/fused_adamw.hpp>
 
-#include <cmath>
-#include <tuple>
-#include <utility>
 #include <vector>
 
 namespace pam {
@@ -35,32 +30,24 @@ struct OptimizerOptions {
 };
 
 /// Throws `Error` for options out of range, naming them.
-inline void check_optimizer(const OptimizerOptions& options) {
-  const auto in_unit = [](double value) { return value >= 0 && value < 1; };
-  check(options.learning_rate > 0 && std::isfinite(options.learning_rate),
-        "optimizer: learning_rate must be positive, got {}", options.learning_rate);
-  check(options.weight_decay >= 0 && std::isfinite(options.weight_decay),
-        "optimizer: weight_decay must not be negative, got {}", options.weight_decay);
-  check(in_unit(options.beta1) && in_unit(options.beta2),
-        "optimizer: beta1 and beta2 must be at least 0 and below 1, got {} and {}", options.beta1, options.beta2);
-  check(options.epsilon > 0 && std::isfinite(options.epsilon), "optimizer: epsilon must be positive, got {}",
-        options.epsilon);
-}
+void check_optimizer(const OptimizerOptions& options);
+
+namespace detail {
+
+/// AdamW over those of `parameters` that require a gradient, each once.
+FusedAdamW adamw_over(const std::vector<torch::Tensor>& parameters, const OptimizerOptions& options);
+
+}  // namespace detail
 
 /// AdamW over the parameters of `model` that require a gradient, in registration order. Throws `Error` for options out
 /// of range and for a model without such parameters. Example: `auto optimizer = make_adamw(net);`
 template <typename Model>
 FusedAdamW make_adamw(const Model& model, const OptimizerOptions& options = {}) {
-  check_optimizer(options);
-  std::vector<torch::Tensor> trained;
-  for (const auto& parameter : unique_parameters(model->parameters())) {
-    if (parameter.requires_grad()) trained.push_back(parameter);
-  }
-  check(!trained.empty(), "optimizer: the model has no parameter that requires a gradient; is all of it frozen?");
-  return FusedAdamW(std::move(trained), torch::optim::AdamWOptions(options.learning_rate)
-                                            .weight_decay(options.weight_decay)
-                                            .betas(std::make_tuple(options.beta1, options.beta2))
-                                            .eps(options.epsilon));
+  return detail::adamw_over(model->parameters(), options);
 }
 
 }  // namespace pam
+
+#ifndef PAM_COMPILED
+#include <pam/train/optimizer-inl.hpp>
+#endif

@@ -1,33 +1,24 @@
 // SPDX-License-Identifier: MIT
-/// What a user sees of a training: one line that moves with the time left on a terminal, one plain line an epoch
+/// What a user sees of a training: one line that moves with the time left on a terminal, one plain line per epoch
 /// elsewhere (files, pipes, CI).
 #pragma once
 
-#include <pam/core/duration_string.hpp>
-#include <pam/core/error.hpp>
+#include <pam/core/config.hpp>
 #include <pam/train/events.hpp>
 
-#include <fmt/format.h>
-
-#include <algorithm>
-#include <chrono>
-#include <cmath>
+#include <cstdint>
 #include <functional>
-#include <iostream>
+#include <iosfwd>
 #include <string>
-#include <utility>
-
-#include <sys/ioctl.h>
-#include <unistd.h>
 
 namespace pam {
 namespace detail {
 
 /// Columns of the terminal that standard error is, as wide as it is at this moment; 80 where it does not say.
-inline std::int64_t terminal_columns() {
-  winsize size{};
-  return ::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
-}
+std::int64_t terminal_columns();
+
+/// A clock.
+double steady_seconds();
 
 }  // namespace detail
 
@@ -39,101 +30,24 @@ class ProgressBar {
   using Columns = std::function<std::int64_t()>;  ///< of the terminal, now
 
   /// Writes to std::cerr: moving line where that is a terminal.
-  ProgressBar() : ProgressBar(std::cerr, ::isatty(STDERR_FILENO) == 1) {}
-  ProgressBar(std::ostream& stream, bool terminal, Clock clock = steady_seconds,
-              Columns columns = detail::terminal_columns)
-      : stream_(&stream), terminal_(terminal), clock_(std::move(clock)), columns_(std::move(columns)) {}
+  ProgressBar();
+  ProgressBar(std::ostream& stream, bool terminal, Clock clock = detail::steady_seconds,
+              Columns columns = detail::terminal_columns);
 
-  void operator()(const Event& event) {
-    std::visit([this](const auto& each) { handle(each); }, event);
-  }
+  void operator()(const Event& event);
 
  private:
-  static constexpr double kRefreshSeconds = 0.1;
-  static constexpr std::int64_t kBarWidth = 20;
-
-  static double steady_seconds() {
-    return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-  }
-
-  void handle(const Started& event) {
-    started_ = event;
-    begin_ = clock_();
-    shown_ = begin_ - 2 * kRefreshSeconds;
-    if (event.resumed) {
-      line(fmt::format("resumed: {} of {} epochs and {} of {} batches of the next are done", event.epoch, event.epochs,
-                       event.batch, event.batches_per_epoch));
-    }
-  }
-
-  void handle(const StepSkipped& event) {
-    line(fmt::format("step {} skipped: its gradients overflowed float16; the loss is scaled by {} from now on",
-                     event.step, event.loss_scale));
-  }
-
-  void handle(const StepEnd& event) {
-    const double now = clock_();
-    if (!terminal_ || now - shown_ < kRefreshSeconds) return;
-    shown_ = now;
-    const auto total = std::max<std::int64_t>(1, started_.batches_per_epoch);
-    const auto before = fmt::format("epoch {}/{}", event.epoch + 1, started_.epochs);
-    const auto after = fmt::format(" {}/{}  loss {:.4f}  lr {:.3g}  left {}", event.batch, total, event.loss,
-                                   event.learning_rate, time_left(now, event.step));
-    // A line as wide as the terminal would go on in the next one, where it can no more be taken back.
-    const auto room = std::max<std::int64_t>(0, columns_() - 1);
-    const auto brackets = std::string(" []").size();
-    const auto width =
-        std::min<std::int64_t>(kBarWidth, room - static_cast<std::int64_t>(before.size() + after.size() + brackets));
-    moving((before + bar(width, event.batch, total) + after).substr(0, static_cast<std::size_t>(room)));
-  }
-
-  /// " [####----]"; nothing where there is no room to tell anything.
-  static std::string bar(std::int64_t width, std::int64_t done, std::int64_t total) {
-    if (width < 4) return {};
-    const auto filled = std::min(width, width * done / total);
-    return fmt::format(" [{}{}]", std::string(static_cast<std::size_t>(filled), '#'),
-                       std::string(static_cast<std::size_t>(width - filled), '-'));
-  }
-
-  void handle(const EpochEnd& event) {
-    auto text = fmt::format("epoch {}/{}  loss {:.4f}  lr {:.3g}  {}  {:.1f} images/s  waited {:.0f} %", event.epoch,
-                            started_.epochs, event.loss, event.learning_rate, duration_string(event.seconds),
-                            event.images_per_second, 100 * event.data_wait_share);
-    if (event.validation) {
-      text += fmt::format("  score {:.4f}{}", event.validation->score, event.best ? " (best)" : "");
-      for (const auto& [name, value] : event.validation->scores) text += fmt::format("  {} {:.4g}", name, value);
-    }
-    if (event.epoch < started_.epochs) text += "  left " + time_left(clock_(), event.step);
-    line(text);
-  }
-
-  void handle(const CheckpointSaved&) {}
-
-  void handle(const Stopped& event) {
-    if (event.reason != StopReason::kCompleted) line("stopped: " + to_string(event.reason));
-    if (terminal_ && !moving_.empty()) line("");
-  }
-
-  [[nodiscard]] std::string time_left(double now, std::int64_t step) const {
-    const auto done = step - started_.step;
-    if (done <= 0) return "?";
-    const double per_step = (now - begin_) / static_cast<double>(done);
-    return duration_string(per_step * static_cast<double>(started_.total_steps - step));
-  }
-
+  void handle(const Started& event);
+  void handle(const StepSkipped& event);
+  void handle(const StepEnd& event);
+  void handle(const EpochEnd& event);
+  void handle(const CheckpointSaved& event);
+  void handle(const Stopped& event);
+  [[nodiscard]] std::string time_left(double now, std::int64_t step) const;
   /// Replaces the moving line.
-  void moving(const std::string& text) {
-    *stream_ << '\r' << text << "\033[K" << std::flush;
-    moving_ = text;
-  }
-
+  void moving(const std::string& text);
   /// A line that stays.
-  void line(const std::string& text) {
-    if (terminal_ && !moving_.empty()) moving("");
-    if (terminal_ && !text.empty()) *stream_ << '\r';
-    if (!text.empty()) *stream_ << text << '\n' << std::flush;
-    moving_.clear();
-  }
+  void line(const std::string& text);
 
   std::ostream* stream_;
   bool terminal_;
@@ -145,3 +59,7 @@ class ProgressBar {
 };
 
 }  // namespace pam
+
+#ifndef PAM_COMPILED
+#include <pam/train/progress-inl.hpp>
+#endif

@@ -15,9 +15,9 @@ namespace pam {
 ///
 /// A loss is a function of such sums (Dice: of p·t, p and t; BCE: of the terms and of the pixels). With several
 /// processes, the value must be that of the global batch, and so must be the gradient. If gradients are averaged over
-/// `world` processes afterwards, return `sums * world + (total - sums * world).detach()`, where `total` holds the
-/// all-reduced values: the forward value is `total`, and the factor undoes the average. All processes call it equally
-/// often per loss, in the same order.
+/// `world_size` processes afterwards, return `sums * world_size + (total - sums * world_size).detach()`, where `total`
+/// holds the all-reduced values: the forward value is `total`, and the factor undoes the average. All processes call it
+/// equally often per loss, in the same order.
 using ReduceSums = std::function<torch::Tensor(torch::Tensor)>;
 
 /// Options that every loss has.

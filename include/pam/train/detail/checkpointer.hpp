@@ -6,6 +6,7 @@
 #include <pam/core/version.hpp>
 #include <pam/train/checkpoint.hpp>
 #include <pam/train/detail/resume.hpp>
+#include <pam/train/distributed/communicator.hpp>
 #include <pam/train/fit_options.hpp>
 
 #include <fmt/format.h>
@@ -22,15 +23,14 @@ struct Trainee {
   StateDict weights;     ///< parameters and buffers under all of their names: what is saved
   torch::optim::Optimizer& optimizer;
 
-  template <typename Model>
-  Trainee(Model& model, torch::optim::Optimizer& optimizer_) : optimizer(optimizer_) {
+  Trainee(torch::nn::Module& model, torch::optim::Optimizer& optimizer_) : optimizer(optimizer_) {
     std::set<const void*> known;
-    for (const auto& item : model->named_parameters()) {
+    for (const auto& item : model.named_parameters()) {
       weights.emplace_back(item.key(), item.value());
       if (known.insert(item.value().unsafeGetTensorImpl()).second) parameters.push_back(weights.back());
     }
     check(!parameters.empty(), "fit: the model has no parameters to train");
-    for (const auto& item : model->named_buffers()) weights.emplace_back(item.key(), item.value());
+    for (const auto& item : model.named_buffers()) weights.emplace_back(item.key(), item.value());
     static_cast<void>(optimized_parameters(optimizer, parameters));  // throws for an optimizer of another model
   }
   [[nodiscard]] torch::Device device() const { return parameters.front().second.device(); }
@@ -38,24 +38,22 @@ struct Trainee {
 };
 
 /// Throws unless `value` is the same in all processes.
-template <typename Communicator>
-void check_same_everywhere(Communicator& communicator, std::int64_t value, const char* what) {
-  if (communicator.world() == 1) return;
+inline void check_same_everywhere(Communicator& communicator, std::int64_t value, const char* what) {
+  if (communicator.world_size() == 1) return;
   const auto sum = communicator.sum(torch::tensor({value, value * value}, torch::kInt64));
-  const auto mine = communicator.world() * value;
-  check(sum[0].template item<std::int64_t>() == mine && sum[1].template item<std::int64_t>() == mine * value,
+  const auto mine = communicator.world_size() * value;
+  check(sum[0].item<std::int64_t>() == mine && sum[1].item<std::int64_t>() == mine * value,
         "fit: the processes differ in {}: process {} has {}; give each the same number (pad the smaller shares), and a "
         "directory that all of them see",
         what, communicator.rank(), value);
 }
 
 /// The checkpoint directory of one run. Does nothing where the options name none. Process 0 writes; all processes call.
-template <typename Communicator>
 class Checkpointer {
  public:
-  Checkpointer(const FitOptions& options, Trainee& trainee, Communicator& communicator)
+  Checkpointer(const FitOptions& options, bool reversed, Trainee& trainee, Communicator& communicator)
       : options_(options), trainee_(trainee), communicator_(communicator), metadata_(options.metadata) {
-    metadata_["pam.reversed"] = options.reversed ? "true" : "false";
+    metadata_["pam.reversed"] = reversed ? "true" : "false";
     metadata_.emplace("pam.version", PAM_VERSION);
   }
 
@@ -75,7 +73,7 @@ class Checkpointer {
     auto reached = state.progress;
     if (options_.allow_changes && reached.epoch < options_.epochs) reached.finished.clear();
     if (reached.finished.empty()) check_progress(reached, options_.epochs, batches, where);
-    restore_generators(state.rng, trainee_.device(), communicator_.rank(), communicator_.world(), where);
+    restore_generators(state.rng, trainee_.device(), communicator_.rank(), communicator_.world_size(), where);
     restore_optimizer_state(trainee_.optimizer, trainee_.parameters, state.optimizer, where);
     copy_weights(state.weights, trainee_.weights);
     if (communicator_.rank() == 0) repair_last_weights(options_.directory, state);
@@ -101,11 +99,11 @@ class Checkpointer {
     TrainingState state;
     state.rng = gather_generators(trainee_.device(), communicator_);
     state.progress = progress;
-    if (communicator_.world() > 1) {
+    if (communicator_.world_size() > 1) {
       const auto sums =
           communicator_.sum(torch::tensor({progress.loss_sum, static_cast<double>(progress.images)}, torch::kDouble));
-      state.progress.loss_sum = sums[0].template item<double>();
-      state.progress.images = static_cast<std::int64_t>(sums[1].template item<double>());
+      state.progress.loss_sum = sums[0].item<double>();
+      state.progress.images = static_cast<std::int64_t>(sums[1].item<double>());
     }
     if (communicator_.rank() == 0) {
       state.weights = trainee_.weights;
@@ -156,7 +154,7 @@ class Checkpointer {
   void check_finite(const TrainingProgress& progress, const std::string& cases) const {
     for (const auto& [name, tensor] : trainee_.weights) {
       if (!tensor.is_floating_point()) continue;
-      check(torch::isfinite(tensor).all().template item<bool>(),
+      check(torch::isfinite(tensor).all().item<bool>(),
             "fit: '{}' is not finite after epoch {}, step {}, whose last batch held the cases {}; {}", name,
             progress.epoch, progress.step, cases, advice());
     }

@@ -4,8 +4,11 @@
 #pragma once
 
 #include <pam/core/error.hpp>
+#include <pam/core/options_json.hpp>
 #include <pam/core/seed.hpp>
 #include <pam/train/checkpoint.hpp>
+#include <pam/train/detail/optimizer_state.hpp>
+#include <pam/train/distributed/communicator.hpp>
 #include <pam/train/fit_options.hpp>
 
 #include <fmt/format.h>
@@ -36,7 +39,7 @@ inline bool open_directory(const FitOptions& options) {
 }
 
 /// What a checkpoint remembers of the run's options.
-inline nlohmann::json fit_settings(const FitOptions& options, const torch::optim::Optimizer& optimizer,
+inline nlohmann::json fit_settings(const FitOptions& options, bool reversed, const torch::optim::Optimizer& optimizer,
                                    const std::vector<double>& learning_rates, std::int64_t batches,
                                    std::int64_t processes) {
   return {{"optimizer", optimizer_name(optimizer)},
@@ -52,7 +55,7 @@ inline nlohmann::json fit_settings(const FitOptions& options, const torch::optim
           {"channels_last", options.channels_last},
           {"loss_scale", options.loss_scale},
           {"loss_scale_interval", options.loss_scale_interval},
-          {"reversed", options.reversed},
+          {"reversed", reversed},
           {"batches_per_epoch", batches},
           {"processes", processes}};
 }
@@ -99,14 +102,13 @@ inline std::vector<std::pair<std::string, at::Generator>> generators(const torch
   return all;
 }
 
-/// Every process's generator states, one row each: {"cpu", (world, bytes)}, ….
-template <typename Communicator>
-StateDict gather_generators(const torch::Device& device, Communicator& communicator) {
+/// Every process's generator states, one row each: {"cpu", (world_size, bytes)}, ….
+inline StateDict gather_generators(const torch::Device& device, Communicator& communicator) {
   StateDict states;
   for (auto& [name, generator] : generators(device)) {
     std::lock_guard<std::mutex> lock(generator.mutex());
     const auto state = generator.get_state();
-    auto all = torch::zeros({communicator.world(), state.numel()}, torch::kUInt8);
+    auto all = torch::zeros({communicator.world_size(), state.numel()}, torch::kUInt8);
     all[communicator.rank()].copy_(state);
     states.emplace_back(name, communicator.sum(all));
   }
@@ -115,17 +117,17 @@ StateDict gather_generators(const torch::Device& device, Communicator& communica
 
 /// Puts the row of process `rank` back.
 inline void restore_generators(const StateDict& states, const torch::Device& device, std::int64_t rank,
-                               std::int64_t world, const std::string& where) {
+                               std::int64_t world_size, const std::string& where) {
   for (auto& [name, generator] : generators(device)) {
     std::lock_guard<std::mutex> lock(generator.mutex());
     const auto saved = find_tensor(states, name);
     if (!saved.defined() && name != "cpu") continue;  // begun on the CPU: the device's generator keeps its seed
     const auto bytes = generator.get_state().numel();
-    check(saved.defined() && saved.scalar_type() == torch::kUInt8 && saved.dim() == 2 && saved.size(0) == world &&
+    check(saved.defined() && saved.scalar_type() == torch::kUInt8 && saved.dim() == 2 && saved.size(0) == world_size &&
               saved.size(1) == bytes,
           "{}: the state of the {} generator has shape {}, but this LibTorch's has [{}, {}]; resume with the LibTorch "
           "and number of processes that wrote it",
-          where, name, shape_string(saved), world, bytes);
+          where, name, shape_string(saved), world_size, bytes);
     generator.set_state(saved[rank].clone());
   }
 }

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// What `fit` asks of the processes that train together, and the answer of one process alone.
-/// Several processes: train/distributed/process_group.hpp offers the same functions over c10d.
+/// `Communicator`: what `fit` asks of the processes that train together.
 #pragma once
 
 #include <pam/core/torch.hpp>
@@ -9,28 +8,32 @@
 
 namespace pam {
 
-/// One process: nothing to send, nothing to wait for, no c10d. Every Communicator offers these functions.
-class SingleProcess {
+/// The processes of one training. Implemented by `SingleProcess` (train/distributed/single_process.hpp) and by
+/// `ProcessGroup` over c10d (train/distributed/process_group.hpp). All processes must call the functions equally often
+/// and in the same order.
+class Communicator {
  public:
+  Communicator() = default;
+  Communicator(const Communicator&) = delete;
+  Communicator& operator=(const Communicator&) = delete;
+  virtual ~Communicator() = default;
+
   /// This process, from 0; rank 0 writes files and emits events.
-  [[nodiscard]] std::int64_t rank() const { return 0; }
+  [[nodiscard]] virtual std::int64_t rank() const = 0;
   /// How many processes there are.
-  [[nodiscard]] std::int64_t world() const { return 1; }
+  [[nodiscard]] virtual std::int64_t world_size() const = 0;
   /// Gives every process rank 0's parameters and buffers.
-  template <typename Model>
-  void broadcast(Model&) {}
+  virtual void broadcast(torch::nn::Module& model) = 0;
   /// Called just before the last backward pass of an optimizer step: gradients may be sent as they become ready.
-  template <typename Model>
-  void begin_gradients(Model&) {}
+  virtual void begin_gradients(torch::nn::Module& model) = 0;
   /// After the backward pass: every process then holds the mean over the processes of each gradient.
-  template <typename Model>
-  void average_gradients(Model&) {}
+  virtual void average_gradients(torch::nn::Module& model) = 0;
   /// The sum of `tensor` over the processes. Where `tensor` requires a gradient, so does the sum: its backward pass
-  /// multiplies by world(), which `average_gradients` divides out again, so a loss of global sums has the gradient of
-  /// one process with the whole batch.
-  [[nodiscard]] torch::Tensor sum(const torch::Tensor& tensor) { return tensor; }
+  /// multiplies by world_size(), which `average_gradients` divides out again, so a loss of global sums has the gradient
+  /// of one process with the whole batch.
+  [[nodiscard]] virtual torch::Tensor sum(const torch::Tensor& tensor) = 0;
   /// Returns when every process has come here.
-  void barrier() {}
+  virtual void barrier() = 0;
 };
 
 }  // namespace pam

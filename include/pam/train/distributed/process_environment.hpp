@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// Who this process is among those that train together, as torchrun or Slurm tells it.
+/// Who this process is among those that train together, as torchrun or Slurm says in the environment.
 #pragma once
 
 #include <pam/core/error.hpp>
@@ -16,12 +16,12 @@
 
 namespace pam {
 
-/// One of `world` processes.
+/// One of `world_size` processes.
 struct ProcessEnvironment {
   std::int64_t rank = 0;        ///< this process, from 0
   std::int64_t local_rank = 0;  ///< among those on this machine: which GPU to take
-  std::int64_t world = 1;
-  std::int64_t local_world = 1;       ///< how many of them are on this machine, and share its cores
+  std::int64_t world_size = 1;
+  std::int64_t local_world_size = 1;  ///< how many of them are on this machine, and share its cores
   std::string address = "127.0.0.1";  ///< where process 0 listens: its store binds to this address alone
   std::uint16_t port = 29500;
   bool agent_store = false;   ///< torchrun's agent hosts the store at address:port, no process does
@@ -66,15 +66,15 @@ inline std::optional<std::int64_t> first_task_count(const char* list) {
   return count;
 }
 
-/// What Slurm's srun tells, where it does. (A batch script outside srun is one process, so SLURM_NTASKS is not asked.)
+/// What Slurm's srun says, where it does. (A batch script outside srun is one process, so SLURM_NTASKS is not asked.)
 inline bool read_slurm(const EnvironmentLookup& get, ProcessEnvironment& environment) {
   constexpr auto most = std::numeric_limits<std::int32_t>::max();
-  const auto world = environment_number(get, "SLURM_STEP_NUM_TASKS", 1, most);
-  if (!world) return false;
-  environment.world = *world;
+  const auto world_size = environment_number(get, "SLURM_STEP_NUM_TASKS", 1, most);
+  if (!world_size) return false;
+  environment.world_size = *world_size;
   environment.rank = environment_number(get, "SLURM_PROCID", 0, most).value_or(0);
   environment.local_rank = environment_number(get, "SLURM_LOCALID", 0, most).value_or(0);
-  environment.local_world = first_task_count(get("SLURM_STEP_TASKS_PER_NODE")).value_or(*world);
+  environment.local_world_size = first_task_count(get("SLURM_STEP_TASKS_PER_NODE")).value_or(*world_size);
   const auto nodes = environment_number(get, "SLURM_STEP_NUM_NODES", 1, most).value_or(1);
   const char* list = get("SLURM_STEP_NODELIST");
   if (nodes > 1 && list != nullptr) environment.address = first_slurm_host(list);
@@ -95,20 +95,21 @@ inline ProcessEnvironment process_environment(const detail::EnvironmentLookup& g
 }) {
   constexpr auto most = std::numeric_limits<std::int32_t>::max();
   ProcessEnvironment environment;
-  const auto world = detail::environment_number(get, "WORLD_SIZE", 1, most);
+  const auto world_size = detail::environment_number(get, "WORLD_SIZE", 1, most);
   const auto rank = detail::environment_number(get, "RANK", 0, most);
-  check(world.has_value() == rank.has_value(), "the environment has {} but not {}; set both, or neither",
-        world ? "WORLD_SIZE" : "RANK", world ? "RANK" : "WORLD_SIZE");
-  if (world) {
-    environment.world = *world;
+  check(world_size.has_value() == rank.has_value(), "the environment has {} but not {}; set both, or neither",
+        world_size ? "WORLD_SIZE" : "RANK", world_size ? "RANK" : "WORLD_SIZE");
+  if (world_size) {
+    environment.world_size = *world_size;
     environment.rank = *rank;
     environment.local_rank = detail::environment_number(get, "LOCAL_RANK", 0, most).value_or(*rank);
-    environment.local_world = detail::environment_number(get, "LOCAL_WORLD_SIZE", 1, most).value_or(*world);
+    environment.local_world_size = detail::environment_number(get, "LOCAL_WORLD_SIZE", 1, most).value_or(*world_size);
   } else if (!detail::read_slurm(get, environment)) {
     return environment;
   }
-  check(environment.rank < environment.world, "this process has rank {}, but there are {} processes (ranks 0 to {})",
-        environment.rank, environment.world, environment.world - 1);
+  check(environment.rank < environment.world_size,
+        "this process has rank {}, but there are {} processes (ranks 0 to {})", environment.rank,
+        environment.world_size, environment.world_size - 1);
   if (const char* address = get("MASTER_ADDR"); address != nullptr && *address != '\0') environment.address = address;
   if (const auto port = detail::environment_number(get, "MASTER_PORT", 1, 65535)) {
     environment.port = static_cast<std::uint16_t>(*port);

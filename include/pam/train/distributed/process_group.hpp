@@ -3,13 +3,16 @@
 /// it. Needs gloo's headers (Debian: libgloo-dev); without them PAM_HAS_PROCESS_GROUP is 0 and one process works alone.
 ///
 /// Every process sees another part of each batch; gradients are averaged in buckets during the backward pass
-/// (train/distributed/detail/gradient_buckets.hpp). Started by torchrun, srun, or a shell loop that sets the same variables:
+/// (train/distributed/detail/gradient_buckets.hpp). Started by torchrun, srun, or a shell loop that sets the same
+/// variables:
 ///   for r in 0 1; do RANK=$r WORLD_SIZE=2 ./train … & done; wait
 #pragma once
 
+#include <pam/core/unique_parameters.hpp>
 #include <pam/train/distributed/communicator.hpp>
 #include <pam/train/distributed/detail/gradient_buckets.hpp>
 #include <pam/train/distributed/process_environment.hpp>
+#include <pam/train/distributed/single_process.hpp>
 
 #include <chrono>
 #include <utility>
@@ -51,9 +54,8 @@ struct ProcessGroupOptions {
 
 namespace pam {
 
-/// A Communicator (train/distributed/communicator.hpp) over c10d. All processes must call its functions equally often and in the
-/// same order. Where another process ends, or is silent for the timeout, they throw `Error`. Not copyable.
-class ProcessGroup {
+/// The `Communicator` over c10d. Where another process ends, or is silent for the timeout, its functions throw `Error`.
+class ProcessGroup final : public Communicator {
  public:
   /// Meets the other processes; throws `Error` where they do not come within the timeout.
   explicit ProcessGroup(const ProcessEnvironment& environment = process_environment(),
@@ -66,51 +68,42 @@ class ProcessGroup {
       const auto own = detail::own_address_towards(environment.address, environment.port);
       gloo->devices.push_back(c10d::ProcessGroupGloo::createDeviceForHostname(own));
       gloo_ = c10::make_intrusive<c10d::ProcessGroupGloo>(prefixed("gloo"), static_cast<int>(environment.rank),
-                                                          static_cast<int>(environment.world), gloo);
+                                                          static_cast<int>(environment.world_size), gloo);
     });
     barrier();
   }
-  ProcessGroup(const ProcessGroup&) = delete;
-  ProcessGroup& operator=(const ProcessGroup&) = delete;
 
-  [[nodiscard]] std::int64_t rank() const { return environment_.rank; }
-  [[nodiscard]] std::int64_t world() const { return environment_.world; }
+  [[nodiscard]] std::int64_t rank() const override { return environment_.rank; }
+  [[nodiscard]] std::int64_t world_size() const override { return environment_.world_size; }
   /// Which GPU of this machine this process should take.
   [[nodiscard]] std::int64_t local_rank() const { return environment_.local_rank; }
 
-  /// Gives every process rank 0's parameters and buffers.
-  template <typename Model>
-  void broadcast(Model& model) {
+  void broadcast(torch::nn::Module& model) override {
     torch::NoGradGuard no_grad;
-    for (auto& item : model->named_parameters()) broadcast_tensor(item.value());
-    for (auto& item : model->named_buffers()) broadcast_tensor(item.value());
+    for (auto& item : model.named_parameters()) broadcast_tensor(item.value());
+    for (auto& item : model.named_buffers()) broadcast_tensor(item.value());
   }
 
-  /// Just before the backward pass that completes the gradients: they are sent as they become ready.
-  template <typename Model>
-  void begin_gradients(Model& model) {
-    buckets_of(unique_parameters(model->parameters())).arm();
+  void begin_gradients(torch::nn::Module& model) override { buckets_of(unique_parameters(model.parameters())).arm(); }
+
+  /// A parameter without gradient in this process counts as zero.
+  void average_gradients(torch::nn::Module& model) override {
+    guarded("averaging gradients", [&] { buckets_of(unique_parameters(model.parameters())).finish(world_size()); });
   }
 
-  /// After it: each gradient is the mean over the processes. A parameter without gradient here counts as zero.
-  template <typename Model>
-  void average_gradients(Model& model) {
-    guarded("averaging gradients", [&] { buckets_of(unique_parameters(model->parameters())).finish(world()); });
-  }
-
-  /// The sum over the processes, on `tensor`'s device; see `SingleProcess::sum` for its gradient. As a loss's
+  /// The sum over the processes, on `tensor`'s device; see `Communicator::sum` for its gradient. As a loss's
   /// `reduce_sums` it makes the loss that of the global batch:
   /// `options.reduce_sums = [&](torch::Tensor sums) { return group.sum(sums); };`
-  [[nodiscard]] torch::Tensor sum(const torch::Tensor& tensor) {
+  [[nodiscard]] torch::Tensor sum(const torch::Tensor& tensor) override {
     auto total = tensor.detach().clone(torch::MemoryFormat::Contiguous);
     guarded("summing", [&] { start_all_reduce(total)(); });
     if (!tensor.requires_grad() || !torch::GradMode::is_enabled()) return total;
-    // The difference is exactly 0: the value is the total to the last bit, the gradient world() times the incoming one.
-    return total + static_cast<double>(world()) * (tensor - tensor.detach());
+    // The difference is exactly 0: the value is the total to the last bit, the gradient world_size() times the incoming
+    // one.
+    return total + static_cast<double>(world_size()) * (tensor - tensor.detach());
   }
 
-  /// Returns when every process has come here.
-  void barrier() { static_cast<void>(sum(torch::zeros({1}))); }
+  void barrier() override { static_cast<void>(sum(torch::zeros({1}))); }
 
  private:
   /// c10d's errors as one sentence.
@@ -119,14 +112,14 @@ class ProcessGroup {
     try {
       act();
     } catch (const Error& error) {
-      fail("process {} of {}: {} failed: {}", rank(), world(), what, error.what());
+      fail("process {} of {}: {} failed: {}", rank(), world_size(), what, error.what());
     } catch (const std::exception& error) {
       std::string reason = error.what();
       reason = reason.substr(0, reason.find('\n'));
       fail(
           "process {} of {}: {} failed: another process has ended, or did not answer within {} s; its own message says "
           "why (here: {})",
-          rank(), world(), what, std::chrono::duration<double>(options_.timeout).count(), reason);
+          rank(), world_size(), what, std::chrono::duration<double>(options_.timeout).count(), reason);
     }
   }
 
@@ -169,7 +162,7 @@ class ProcessGroup {
         auto options = c10d::ProcessGroupNCCL::Options::create();
         options->timeout = options_.timeout;
         nccl_ = c10::make_intrusive<c10d::ProcessGroupNCCL>(prefixed("nccl"), static_cast<int>(rank()),
-                                                            static_cast<int>(world()), options);
+                                                            static_cast<int>(world_size()), options);
       }
       return act(*nccl_);
     }
@@ -207,7 +200,7 @@ namespace pam {
   fail(
       "this is process {} of {}, but this program was built without gloo's headers, which several processes need; "
       "install them (Debian: libgloo-dev) and build again, or run one process",
-      environment.rank, environment.world);
+      environment.rank, environment.world_size);
 }
 
 /// Calls `act(communicator)` with a `ProcessGroup` where the environment says that this is one of several processes,
@@ -215,7 +208,7 @@ namespace pam {
 template <typename Act>
 auto with_processes(Act&& act, const ProcessGroupOptions& options = {}) {
   const auto environment = process_environment();
-  if (environment.world > 1) {
+  if (environment.world_size > 1) {
 #if PAM_HAS_PROCESS_GROUP
     ProcessGroup group(environment, options);
     return act(group);

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: MIT
+/// The paper's training on Cityscapes, from the files to the table: one network, vehicles, pictures of 128 x 256. The
+/// official train/ trains, but for the last city by name, which chooses the epoch; the official val/ is what is tested.
+///
+///   train_cityscapes --data CITYSCAPES --net fpa --out runs/cityscapes_fpa
+///
+/// Ctrl-C saves, and the same command with --resume goes on. --out gets checkpoints, metrics.csv, predictions/ and
+/// scores.csv. The defaults are the paper's table 2; `train --task cityscapes` is the program with more options.
+#include <pam/datasets/paper_preparation.hpp>
+#include <pam/images/load_labels.hpp>
+#include <pam/images/slice_dataset.hpp>
+#include <pam/inference/predict_case.hpp>
+#include <pam/nets/zoo.hpp>
+#include <pam/pam.hpp>
+
+#include <CLI/CLI.hpp>
+
+#include <iostream>
+
+namespace {
+
+struct Settings {
+  std::string data, net = "fpa", device = "auto", precision = "float32", out = "runs/cityscapes";
+  std::int64_t epochs = 100, batch = 8, width = 0, seed = 0;
+  double learning_rate = 2e-4;
+  bool resume = false;
+};
+
+int train(const Settings& s) {
+  const std::filesystem::path out = s.out;
+  const auto seed = static_cast<std::uint64_t>(s.seed);
+  const torch::Device device(s.device != "auto" ? s.device : torch::cuda::is_available() ? "cuda" : "cpu");
+  pam::Precision precision{};
+  pam::check(pam::from_string(s.precision, precision), "--precision {}: must be one of {}", s.precision,
+             pam::option_names(precision));
+
+  // The split is the data set's own.
+  const auto found = pam::find_cityscapes(s.data);
+  for (const auto& notice : found.notices) std::cerr << "notice: " << notice << "\n";
+  const auto split = pam::split_by_folder(found.cases);
+  const auto validation = pam::select_cases(found.cases, split.validation);
+  auto preparation = pam::cityscapes_preparation();
+  const auto slices = std::make_shared<pam::SliceDataset>(pam::select_cases(found.cases, split.train), preparation);
+  preparation.at_least = slices->largest_plane();  // as the program `train` notes it
+
+  auto net = [&] {
+    const pam::SeedScope scope(seed);
+    pam::NetworkSpec spec{s.net, slices->channels()};
+    if (s.width > 0) spec.width = s.width;
+    return pam::build_network(spec);
+  }();
+  net->to(device);
+  pam::LoaderOptions loading;
+  loading.batch_size = s.batch;
+  loading.seed = seed;
+  loading.augment.flip_horizontal = 0.5;
+  loading.fit = {std::max(preparation.at_least.height, net.min_size()),
+                 std::max(preparation.at_least.width, net.min_size())};
+  pam::DataLoader loader(slices, loading);
+  pam::PredictorOptions computing;
+  computing.device = device;
+  computing.precision = precision;
+  computing.channels_last = device.is_cuda();
+  computing.batch = s.batch;
+
+  auto optimizer = pam::make_adamw(net, {s.learning_rate});
+  pam::SegmentationLoss loss("dice");
+  pam::FitOptions options;
+  options.epochs = s.epochs;
+  options.schedule = pam::Schedule::released();  // x 0.1 at half and at three quarters
+  options.precision = precision;
+  options.channels_last = device.is_cuda();
+  options.seed = s.seed;
+  options.directory = out;
+  options.resume = s.resume;
+  options.catch_signals = true;
+  options.metadata = pam::network_metadata(net, {preparation});  // Predictor reads the checkpoints
+  options.validate = [&](std::int64_t) -> pam::Validation {  // the mean Dice of the validation cases picks the epoch
+    const pam::Predictor predictor(net, preparation, computing);
+    std::vector<double> scores;
+    for (const auto& files : validation) {
+      const auto each = pam::load_case(files, preparation);
+      const auto found = predictor.labels_of_planes(each.image.transpose(0, 1).contiguous());
+      if (const auto dice = pam::dice(pam::confusion(found, each.labels))) scores.push_back(*dice);
+    }
+    return pam::mean_and_std(scores).mean.value_or(std::nan(""));
+  };
+  const auto trained =
+      pam::fit(net, loader, loss, optimizer, options, pam::combine({pam::ProgressBar(), pam::MetricsLog(out)}));
+  if (trained.reason == pam::StopReason::kInterrupted) {
+    std::cerr << "stopped; --resume goes on\n";
+    return 130;
+  }
+
+  // The weights of the best epoch, with all that the file says of them. Scored is what the networks see.
+  const pam::CheckpointPaths weights(out);
+  const pam::Predictor predictor(trained.best_epoch > 0 ? weights.best : weights.last, computing);
+  pam::NetworkResult result;
+  result.name = s.net;
+  result.distance_unit = "pixels";
+  for (const auto& parameter : net->parameters()) result.parameters += parameter.numel();
+  for (const auto& files : pam::select_cases(found.cases, split.test)) {
+    auto each = pam::load_case(files, preparation);
+    each.input_size = each.resized_size;  // the mask stays at 128 x 256
+    const auto truth = each.labels.to(torch::kLong);
+    const auto prediction = pam::predict_case(predictor, std::move(each));
+    result.cases.push_back(pam::score_case(prediction.labels, truth, {}, files.name));
+    pam::write_prediction(prediction, out / "predictions");
+  }
+  std::cout << pam::network_table({result}, "Vehicles on Cityscapes, 128 x 256").text();
+  pam::write_atomically(out / "scores.csv", pam::case_table({result}, "").csv());
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  Settings s;
+  CLI::App app{"Trains one network on Cityscapes."};
+  app.add_option("--data", s.data, "the folder with leftImg8bit/ and gtFine/")->required();
+  app.add_option("--net", s.net, "network by name: unet, fpa, rfna, aunet, …");
+  app.add_option("--epochs", s.epochs);
+  app.add_option("--batch", s.batch, "pictures per step");
+  app.add_option("--lr", s.learning_rate, "learning rate");
+  app.add_option("--width", s.width, "channels of level 0 (0: the network's own)");
+  app.add_option("--device", s.device, "cpu, cuda, cuda:1 or auto");
+  app.add_option("--precision", s.precision, "float32, bfloat16 or, on a GPU, float16");
+  app.add_option("--seed", s.seed, "of weights, order and flips");
+  app.add_flag("--resume", s.resume, "go on with the training in --out");
+  app.add_option("--out", s.out, "folder for checkpoints, masks and scores");
+  CLI11_PARSE(app, argc, argv);
+  try {
+    return train(s);
+  } catch (const std::exception& error) {
+    std::cerr << error.what() << "\n";
+    return 2;
+  }
+}
