@@ -6,6 +6,7 @@
 
 #include <pam/data/loader.hpp>
 #include <pam/data/ordered_workers.hpp>
+#include <pam/inference/preparation.hpp>
 #include <pam/train/interrupt.hpp>
 
 #include <fmt/format.h>
