@@ -85,8 +85,8 @@ TEST_CASE("Chromium lays the report out without a script, an error or a sideways
             .c_str());
   };
   if (run("--dump-dom") != 0)
-    PAM_SKIP("chromium does not start here: " + pam::detail::read_text(folder / "err").substr(0, 300));
-  const auto dom = pam::detail::read_text(folder / "out");
+    PAM_SKIP("chromium does not start here: " + test::text_of(folder / "err").substr(0, 300));
+  const auto dom = test::text_of(folder / "out");
   const auto count = [&](const std::string& part) {
     std::size_t n = 0;
     for (auto at = dom.find(part); at != std::string::npos; at = dom.find(part, at + 1)) ++n;

@@ -57,7 +57,7 @@ TEST_CASE("The data fingerprint is FNV-1a and moves with names, sizes and conten
   auto tail = std::string(200000, 'y');
   tail.back() = 'z';
   REQUIRE(data_fingerprint({a, put(folder / "copy" / "b", tail)}) != print);
-  pam::detail::Fnv1a hash;
+  pam::apps::detail::Fnv1a hash;
   hash.add("a", 1);
   REQUIRE(hash.value() == 0xaf63dc4c8601ec8cULL);  // the reference value of FNV-1a 64 for "a" (draft-eastlake-fnv)
 }

@@ -645,9 +645,9 @@ TEST_CASE("A run of an older program goes on, as the task that its options are o
 
 TEST_CASE("The names of older versions say the new command and end with code 2", "[apps]") {
   for (const char* task : {"folder", "cityscapes", "brats", "isles"}) {
-    const auto program = test::program_named(std::string("train_") + task);
-    if (program.empty()) PAM_SKIP("train_" << task << " was not built");
-    const auto end = test::run_program_with(program, {"--data", "mine"});
+    const auto name = std::string("train_") + task;
+    if (test::program_named(name).empty()) PAM_SKIP(name + " was not built");
+    const auto end = test::run_program_with(test::program_named(name), {"--data", "mine"});
     REQUIRE(end.code == 2);
     REQUIRE(end.out.empty());
     REQUIRE(end.err == fmt::format("error: train_{0} is now train --task {0}, with the same options\n", task));
