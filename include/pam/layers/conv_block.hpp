@@ -2,6 +2,7 @@
 /// ConvBlock: two 3x3 ConvNormAct, the plain block of the paper's U-Net (figure 1); the first one carries the stride.
 #pragma once
 
+#include <pam/core/module.hpp>
 #include <pam/layers/conv_norm_act.hpp>
 
 namespace pam {
@@ -48,6 +49,6 @@ class ConvBlockImpl final : public torch::nn::Cloneable<ConvBlockImpl> {
   ConvNormAct conv1{nullptr}, conv2{nullptr};
 };
 
-TORCH_MODULE(ConvBlock);
+PAM_MODULE(ConvBlock);
 
 }  // namespace pam

@@ -3,6 +3,7 @@
 /// The paper's networks use it everywhere (section 3.1): no convolution bias, affine norm, no running statistics.
 #pragma once
 
+#include <pam/core/module.hpp>
 #include <pam/core/options.hpp>
 #include <pam/kernels/instance_norm.hpp>
 #include <pam/kernels/pointwise.hpp>
@@ -113,6 +114,6 @@ class ConvNormActImpl final : public torch::nn::Cloneable<ConvNormActImpl>, publ
   torch::nn::InstanceNorm2d norm{nullptr};  ///< null without `norm_act`
 };
 
-TORCH_MODULE(ConvNormAct);
+PAM_MODULE(ConvNormAct);
 
 }  // namespace pam

@@ -3,6 +3,7 @@
 /// three strided stages; there is no single original paper for it.
 #pragma once
 
+#include <pam/core/module.hpp>
 #include <pam/layers/conv_norm_act.hpp>
 
 namespace pam {
@@ -51,6 +52,6 @@ class DilatedBlockImpl final : public torch::nn::Cloneable<DilatedBlockImpl> {
   ConvNormAct conv1{nullptr}, conv2{nullptr};
 };
 
-TORCH_MODULE(DilatedBlock);
+PAM_MODULE(DilatedBlock);
 
 }  // namespace pam
