@@ -39,15 +39,13 @@ struct ResidualBlockImpl final : torch::nn::Cloneable<ResidualBlockImpl> {
     const auto in = options.in_channels(), out = options.out_channels();
     body = register_module("body", torch::nn::Sequential(conv(in, out, 3, options.stride()), BatchNorm2d(out),
                                                          torch::nn::ReLU(), conv(out, out, 3, 1), BatchNorm2d(out)));
-    shortcut = register_module("shortcut",
-                               torch::nn::Sequential(conv(in, out, 1, options.stride()), BatchNorm2d(out)));
+    shortcut = register_module("shortcut", torch::nn::Sequential(conv(in, out, 1, options.stride()), BatchNorm2d(out)));
   }
 
   torch::Tensor forward(const torch::Tensor& x) { return torch::relu(body->forward(x) + shortcut->forward(x)); }
 
   static torch::nn::Conv2d conv(std::int64_t in, std::int64_t out, std::int64_t kernel, std::int64_t stride) {
-    return torch::nn::Conv2d(
-        torch::nn::Conv2dOptions(in, out, kernel).stride(stride).padding(kernel / 2).bias(false));
+    return torch::nn::Conv2d(torch::nn::Conv2dOptions(in, out, kernel).stride(stride).padding(kernel / 2).bias(false));
   }
 
   Options options;
@@ -92,6 +90,6 @@ void train(const std::string& name) {
 }
 
 int main() {
-  train<pam::FalsePositiveAttention>("FPA blocks");               // was: Classifier<pam::ConvNormAct>
+  train<pam::FalsePositiveAttention>("FPA blocks");                // was: Classifier<pam::ConvNormAct>
   train<pam::GatedBlock<ResidualBlock>>("gated residual blocks");  // was: Classifier<ResidualBlock>
 }

@@ -47,8 +47,7 @@ torch::Tensor fpa_map(const FalsePositiveBranch& b, const torch::Tensor& x, std:
 /// A by equation 2, in the paper's order: upsampled before P.
 torch::Tensor rfna_map(const ReverseFalseNegativeBranch& b, const torch::Tensor& f) {
   const auto a = step(b->down2, step(b->down2, step(b->expand, f, 2, 1), 2, 1), 2, 1);
-  return torch::sigmoid(
-      torch::conv2d(at::upsample_bilinear2d(a, f.sizes().slice(2), true), b->project->weight) + f);
+  return torch::sigmoid(torch::conv2d(at::upsample_bilinear2d(a, f.sizes().slice(2), true), b->project->weight) + f);
 }
 
 TEST_CASE("GatedBlock over a bottleneck with BatchNorm is equation 1: Y = F * A + F, A from X", "[attention]") {
@@ -109,7 +108,8 @@ TEST_CASE("GatedBlock's gradients equal finite differences in float64", "[attent
   auto x = torch::randn({2, 2, 13, 12}, torch::kDouble).requires_grad_();
   const auto weights = torch::randn_like(block(x));
   const auto f = [&] { return (block(x) * weights).sum(); };
-  // The bounds of contracts.test.cpp: rounding leaves about 1e-7 at this step, a kink of a ReLU more, an error far more.
+  // The bounds of contracts.test.cpp: rounding leaves about 1e-7 at this step, a kink of a ReLU more, an error far
+  // more.
   REQUIRE(gradient_error(f, x, 12, 1e-7) < 1e-4);
   for (auto& p : block->named_parameters()) {
     CAPTURE(p.key());

@@ -72,7 +72,8 @@ TEST_CASE("an ONNX file of pam_torch gives its logits in onnxruntime, at other s
   for (const auto& name : kNames) {
     CAPTURE(name);
     const auto command = fmt::format(
-        "OMP_NUM_THREADS=1 '{0}' '{1}/pam_torch.py' --net {2} --in-channels 2 --width 4 --size 72 80 --onnx '{3}/{2}.onnx' "
+        "OMP_NUM_THREADS=1 '{0}' '{1}/pam_torch.py' --net {2} --in-channels 2 --width 4 --size 72 80 --onnx "
+        "'{3}/{2}.onnx' "
         "> '{3}/log' 2>&1",
         python(), kPackage, name, folder.path().string());
     const int status = std::system(command.c_str());

@@ -48,8 +48,7 @@ class BottleneckImpl final : public torch::nn::Cloneable<BottleneckImpl> {
 
  private:
   static torch::nn::Conv2d conv(std::int64_t in, std::int64_t out, std::int64_t kernel, std::int64_t stride) {
-    return torch::nn::Conv2d(
-        torch::nn::Conv2dOptions(in, out, kernel).stride(stride).padding(kernel / 2).bias(false));
+    return torch::nn::Conv2d(torch::nn::Conv2dOptions(in, out, kernel).stride(stride).padding(kernel / 2).bias(false));
   }
 };
 TORCH_MODULE(Bottleneck);

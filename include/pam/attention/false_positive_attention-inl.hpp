@@ -17,8 +17,8 @@ PAM_FUNC void FalsePositiveAttentionImpl::reset() {
                          .depthwise(o.depthwise())
                          .share_weights(o.share_weights());
   FalsePositiveBranchImpl::check_options(parts);
-  main = this->register_module("main",
-                               ConvBlock(ConvBlockOptions(o.in_channels(), o.out_channels()).stride(o.stride())));
+  main =
+      this->register_module("main", ConvBlock(ConvBlockOptions(o.in_channels(), o.out_channels()).stride(o.stride())));
   branch = nullptr;
   if (!o.branch()) return;
   branch = FalsePositiveBranch(parts);
@@ -40,6 +40,10 @@ PAM_FUNC torch::Tensor FalsePositiveAttentionImpl::forward(const torch::Tensor& 
   const auto output = kernels::reference::gate(features, logits, options.identity());
   keep(torch::sigmoid(logits), features, output);
   return output;
+}
+
+PAM_FUNC void FalsePositiveAttentionImpl::pretty_print(std::ostream& stream) const {
+  print_options(stream, "FalsePositiveAttention", options, 2);
 }
 
 }  // namespace pam

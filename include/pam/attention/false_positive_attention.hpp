@@ -84,9 +84,7 @@ class FalsePositiveAttentionImpl final : public torch::nn::Cloneable<FalsePositi
   /// P(D(D(E(x)))): the attention map before its sigmoid, (N, out_channels, H', W').
   torch::Tensor attention_logits(const torch::Tensor& input) { return branch->logits(input, backend()); }
 
-  void pretty_print(std::ostream& stream) const override {
-    print_options(stream, "FalsePositiveAttention", options, 2);
-  }
+  void pretty_print(std::ostream& stream) const override;
 
   FalsePositiveAttentionOptions options;
   ConvBlock main{nullptr};  ///< F

@@ -40,4 +40,8 @@ PAM_FUNC torch::Tensor FalsePositiveBranchImpl::logits(const torch::Tensor& inpu
   return planes ? kernels::pointwise_to(z, project->weight, 1, at::MemoryFormat::ChannelsLast) : project(z);
 }
 
+PAM_FUNC void FalsePositiveBranchImpl::pretty_print(std::ostream& stream) const {
+  print_options(stream, "FalsePositiveBranch", options, 2);
+}
+
 }  // namespace pam

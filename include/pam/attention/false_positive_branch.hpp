@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// The attention branch of FPA alone, X -> A, for a main branch of your own (equation 1 of "Learning To Pay Attention To
-/// Mistakes", Xu, Oxtoby, Alexander, Jacob, BMVC 2020, https://arxiv.org/abs/2007.15131):
+/// The attention branch of FPA alone, X -> A, for a main branch of your own (equation 1 of "Learning To Pay Attention
+/// To Mistakes", Xu, Oxtoby, Alexander, Jacob, BMVC 2020, https://arxiv.org/abs/2007.15131):
 ///
 ///     A = sigmoid(P(D(D(E(X))))),   then   Y = F * A + F
 ///
@@ -68,7 +68,7 @@ class FalsePositiveBranchImpl final : public torch::nn::Cloneable<FalsePositiveB
   /// Throws where no branch can have these options.
   static void check_options(const Options& options);
 
-  void pretty_print(std::ostream& stream) const override { print_options(stream, "FalsePositiveBranch", options, 2); }
+  void pretty_print(std::ostream& stream) const override;
 
   FalsePositiveBranchOptions options;
   torch::nn::Conv2d expand{nullptr}, project{nullptr};  ///< E and P

@@ -19,8 +19,8 @@ PAM_FUNC void ReverseFalseNegativeAttentionImpl::reset() {
                          .expand_norm(o.expand_norm())
                          .residual(o.residual());
   ReverseFalseNegativeBranchImpl::check_options(parts);
-  main = this->register_module("main",
-                               ConvBlock(ConvBlockOptions(o.in_channels(), o.out_channels()).stride(o.stride())));
+  main =
+      this->register_module("main", ConvBlock(ConvBlockOptions(o.in_channels(), o.out_channels()).stride(o.stride())));
   branch = nullptr;
   if (!o.branch()) return;
   branch = ReverseFalseNegativeBranch(parts);
@@ -39,6 +39,10 @@ PAM_FUNC torch::Tensor ReverseFalseNegativeAttentionImpl::forward(const torch::T
     keep(torch::sigmoid(kernels::upsample(logits, features.sizes().slice(2)) + added), features, output);
   }
   return output;
+}
+
+PAM_FUNC void ReverseFalseNegativeAttentionImpl::pretty_print(std::ostream& stream) const {
+  print_options(stream, "ReverseFalseNegativeAttention", options, 2);
 }
 
 }  // namespace pam

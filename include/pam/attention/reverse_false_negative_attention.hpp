@@ -108,9 +108,7 @@ class ReverseFalseNegativeAttentionImpl final : public torch::nn::Cloneable<Reve
     return shrink * options.stride() + 1;
   }
 
-  void pretty_print(std::ostream& stream) const override {
-    print_options(stream, "ReverseFalseNegativeAttention", options, 2);
-  }
+  void pretty_print(std::ostream& stream) const override;
 
   ReverseFalseNegativeAttentionOptions options;
   ConvBlock main{nullptr};  ///< F

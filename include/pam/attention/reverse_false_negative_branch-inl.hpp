@@ -25,8 +25,7 @@ PAM_FUNC void ReverseFalseNegativeBranchImpl::reset() {
   const auto step = ConvNormActOptions(width, width).depthwise(options.depthwise());
   expand = this->register_module(
       "expand",
-      ConvNormAct(
-          ConvNormActOptions(channels, width).kernel_size(1).stride(stride).norm_act(options.expand_norm())));
+      ConvNormAct(ConvNormActOptions(channels, width).kernel_size(1).stride(stride).norm_act(options.expand_norm())));
   down2 = this->register_module("down2", ConvNormAct(ConvNormActOptions(step).stride(r >= 4 ? 2 : 1)));
   down3 = nullptr, shortcut = nullptr;
   if (!options.share_weights()) {
@@ -57,6 +56,10 @@ PAM_FUNC torch::Tensor ReverseFalseNegativeBranchImpl::pooled(const torch::Tenso
 
 PAM_FUNC torch::Tensor ReverseFalseNegativeBranchImpl::added(const torch::Tensor& x) {
   return reads_features() ? x : kernels::pointwise(x, shortcut->weight, options.stride());
+}
+
+PAM_FUNC void ReverseFalseNegativeBranchImpl::pretty_print(std::ostream& stream) const {
+  print_options(stream, "ReverseFalseNegativeBranch", options, 2);
 }
 
 }  // namespace pam

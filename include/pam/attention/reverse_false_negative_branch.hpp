@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// The attention branch of RFNA alone, F -> A, for a main branch of your own (equation 2 of "Learning To Pay Attention To
-/// Mistakes", Xu, Oxtoby, Alexander, Jacob, BMVC 2020, https://arxiv.org/abs/2007.15131):
+/// The attention branch of RFNA alone, F -> A, for a main branch of your own (equation 2 of "Learning To Pay Attention
+/// To Mistakes", Xu, Oxtoby, Alexander, Jacob, BMVC 2020, https://arxiv.org/abs/2007.15131):
 ///
 ///     A = sigmoid(P(up8(D3(D2(E(F))))) + F),   then   Y = F * A + F
 ///
@@ -9,10 +9,10 @@
 ///         +--> E 1x1 --> D2 3x3 --> D3 3x3 --> P 1x1, up to F's size
 ///              each stride 2 -> norm -> ReLU
 ///
-/// `GatedBlock<Main, ReverseFalseNegativeBranch>` is a block of any F and this branch; `ReverseFalseNegativeAttention` is
-/// the paper's, F = ConvBlock(X). P is linear and 1x1, so it commutes with the bilinear upsampling; it is computed first,
-/// on 64 times fewer pixels. In the authors' released code the branch reads X, pools nothing, adds its convolutions'
-/// inputs back, and F's place in A takes a 1x1 projection of X (`BranchInput::Input`).
+/// `GatedBlock<Main, ReverseFalseNegativeBranch>` is a block of any F and this branch; `ReverseFalseNegativeAttention`
+/// is the paper's, F = ConvBlock(X). P is linear and 1x1, so it commutes with the bilinear upsampling; it is computed
+/// first, on 64 times fewer pixels. In the authors' released code the branch reads X, pools nothing, adds its
+/// convolutions' inputs back, and F's place in A takes a 1x1 projection of X (`BranchInput::Input`).
 #pragma once
 
 #include <pam/core/config.hpp>
@@ -117,9 +117,7 @@ class ReverseFalseNegativeBranchImpl final : public torch::nn::Cloneable<Reverse
     return options.ratio() * (reads_features() ? 1 : options.stride()) + 1;
   }
 
-  void pretty_print(std::ostream& stream) const override {
-    print_options(stream, "ReverseFalseNegativeBranch", options, 2);
-  }
+  void pretty_print(std::ostream& stream) const override;
 
   ReverseFalseNegativeBranchOptions options;
   ConvNormAct expand{nullptr}, down2{nullptr}, down3{nullptr};  ///< E, D2, D3; D3 only without shared weights

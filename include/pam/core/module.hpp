@@ -34,21 +34,21 @@ using for_contained_t =
 
 /// The constructors of `torch::nn::ModuleHolder` for the class `Name`, which has the alias `Impl` and derives from
 /// `torch::nn::ModuleHolder<Impl>`. `options` is how its options are written, as a string.
-#define PAM_MODULE_CONSTRUCTORS(Name, options)                                                                         \
-  Name() = default;                                                                                                    \
-  Name(std::nullptr_t) : torch::nn::ModuleHolder<Impl>(nullptr) {}                                                     \
-  Name(std::shared_ptr<Impl> module) : torch::nn::ModuleHolder<Impl>(std::move(module)) {}                             \
-  template <typename Head, typename... Tail, typename = ::pam::detail::for_contained_t<Impl, Head, Tail...>>           \
-  explicit Name(Head&& head, Tail&&... tail)                                                                           \
-      : Name(::pam::detail::make_contained<Impl>(std::forward<Head>(head), std::forward<Tail>(tail)...)) {             \
-    static_assert(std::is_constructible_v<Impl, Head, Tail...>,                                                        \
-                  "pam: " #Name " is built from its options; write " #Name "(" options "(...))");                      \
+#define PAM_MODULE_CONSTRUCTORS(Name, options)                                                               \
+  Name() = default;                                                                                          \
+  Name(std::nullptr_t) : torch::nn::ModuleHolder<Impl>(nullptr) {}                                           \
+  Name(std::shared_ptr<Impl> module) : torch::nn::ModuleHolder<Impl>(std::move(module)) {}                   \
+  template <typename Head, typename... Tail, typename = ::pam::detail::for_contained_t<Impl, Head, Tail...>> \
+  explicit Name(Head&& head, Tail&&... tail)                                                                 \
+      : Name(::pam::detail::make_contained<Impl>(std::forward<Head>(head), std::forward<Tail>(tail)...)) {   \
+    static_assert(std::is_constructible_v<Impl, Head, Tail...>,                                              \
+                  "pam: " #Name " is built from its options; write " #Name "(" options "(...))");            \
   }
 
 /// The holder `Name` of `NameImpl`, which is built from `NameOptions`.
-#define PAM_MODULE(Name)                                        \
-  class Name : public torch::nn::ModuleHolder<Name##Impl> {     \
-   public:                                                      \
-    using Impl = Name##Impl;                                    \
-    PAM_MODULE_CONSTRUCTORS(Name, #Name "Options")              \
+#define PAM_MODULE(Name)                                    \
+  class Name : public torch::nn::ModuleHolder<Name##Impl> { \
+   public:                                                  \
+    using Impl = Name##Impl;                                \
+    PAM_MODULE_CONSTRUCTORS(Name, #Name "Options")          \
   }

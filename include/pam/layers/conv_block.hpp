@@ -34,16 +34,11 @@ class ConvBlockImpl final : public torch::nn::Cloneable<ConvBlockImpl> {
 
   explicit ConvBlockImpl(const ConvBlockOptions& options_) : options(options_) { reset(); }
 
-  void reset() override {
-    conv1 = this->register_module("conv1", ConvNormAct(ConvNormActOptions(options.in_channels(), options.out_channels())
-                                                           .stride(options.stride())));
-    conv2 = this->register_module("conv2",
-                                  ConvNormAct(ConvNormActOptions(options.out_channels(), options.out_channels())));
-  }
+  void reset() override;
 
   torch::Tensor forward(const torch::Tensor& input) { return conv2(conv1(input)); }
 
-  void pretty_print(std::ostream& stream) const override { print_options(stream, "ConvBlock", options, 2); }
+  void pretty_print(std::ostream& stream) const override;
 
   ConvBlockOptions options;
   ConvNormAct conv1{nullptr}, conv2{nullptr};
@@ -52,3 +47,7 @@ class ConvBlockImpl final : public torch::nn::Cloneable<ConvBlockImpl> {
 PAM_MODULE(ConvBlock);
 
 }  // namespace pam
+
+#ifndef PAM_COMPILED
+#include <pam/layers/conv_block-inl.hpp>
+#endif
