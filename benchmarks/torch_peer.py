@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""pam_bench's rival: the networks of tools/pam_torch.py in Python, eager and under torch.compile, in both layouts.
+"""pam_bench's rival: the networks of python/pam_torch.py in Python, eager and under torch.compile, in both layouts.
 
 A server that pam_bench --peer starts: it reads one JSON object per line and answers with one.
   {"op": "hello", "threads": 2}               -> {"torch": "2.15.0", "isa": "avx512"}
@@ -25,7 +25,7 @@ import time
 import torch
 
 spec = importlib.util.spec_from_file_location(
-    "pam_torch", os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "tools", "pam_torch.py"))
+    "pam_torch", os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "python", "pam_torch.py"))
 pam_torch = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(pam_torch)
 

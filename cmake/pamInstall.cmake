@@ -23,4 +23,6 @@ write_basic_package_version_file(pamConfigVersion.cmake COMPATIBILITY SameMinorV
 install(FILES ${CMAKE_CURRENT_BINARY_DIR}/pamConfig.cmake ${CMAKE_CURRENT_BINARY_DIR}/pamConfigVersion.cmake
         cmake/pamDependencies.cmake cmake/pamCompiled.cmake cmake/pamFindTorch.cmake cmake/Findniftiio.cmake
         DESTINATION ${PAM_CMAKE_DIR})
+install(FILES python/pam_torch.py python/export_weights.py python/pyproject.toml python/README.md
+        DESTINATION ${CMAKE_INSTALL_DATADIR}/pam/python)  # pip install <prefix>/share/pam/python
 install(FILES LICENSE DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/pam)

@@ -9,7 +9,8 @@ set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "attention U-Nets on LibTorch, header-only
 set(CPACK_PACKAGE_DESCRIPTION
 "pam (Paying Attention to Mistakes): the attention blocks of Learning To Pay
 Attention To Mistakes (BMVC 2020), the baselines of that paper, U-Nets over any
-block, losses, metrics and a trainer. Headers and a CMake package.")
+block, losses, metrics and a trainer. Headers, a CMake package, and the same
+networks for Python (pip install /usr/share/pam/python).")
 set(CPACK_PACKAGE_FILE_NAME "${CPACK_PACKAGE_NAME}_${PROJECT_VERSION}_all")
 set(CPACK_PACKAGING_INSTALL_PREFIX /usr)
 set(CPACK_DEBIAN_PACKAGE_ARCHITECTURE all)
@@ -17,5 +18,5 @@ set(CPACK_DEBIAN_PACKAGE_SECTION libdevel)
 set(CPACK_DEBIAN_PACKAGE_DEPENDS "libtorch-dev (>= 1.13), libfmt-dev, nlohmann-json3-dev (>= 3.9)")
 set(CPACK_DEBIAN_PACKAGE_RECOMMENDS
   "libopenblas0-openmp, libopencv-imgcodecs-dev, libopencv-imgproc-dev, libniftiio-dev, libnifti2-dev, libznz-dev, zlib1g-dev")
-set(CPACK_DEBIAN_PACKAGE_SUGGESTS "libgloo-dev, libomp-dev")
+set(CPACK_DEBIAN_PACKAGE_SUGGESTS "libgloo-dev, libomp-dev, python3-torch")
 include(CPack)

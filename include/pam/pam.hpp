@@ -11,9 +11,12 @@
 #include <pam/attention/attention_gate.hpp>
 #include <pam/attention/cbam.hpp>
 #include <pam/attention/false_positive_attention.hpp>
+#include <pam/attention/false_positive_branch.hpp>
+#include <pam/attention/gated_block.hpp>
 #include <pam/attention/gather_excite.hpp>
 #include <pam/attention/global_context.hpp>
 #include <pam/attention/reverse_false_negative_attention.hpp>
+#include <pam/attention/reverse_false_negative_branch.hpp>
 #include <pam/attention/spatial_channel_squeeze_excite.hpp>
 #include <pam/attention/squeeze_excite.hpp>
 #include <pam/core/allocation.hpp>
@@ -26,6 +29,7 @@
 #include <pam/core/error.hpp>
 #include <pam/core/inspect.hpp>
 #include <pam/core/memory_format.hpp>
+#include <pam/core/module.hpp>
 #include <pam/core/nearest.hpp>
 #include <pam/core/options.hpp>
 #include <pam/core/options_json.hpp>

@@ -17,12 +17,12 @@ TEST_CASE("FalsePositiveAttention is equation 1 written out: Y = F * A + F, A = 
     FalsePositiveAttention block(small().depthwise(depthwise));
     const auto x = torch::randn({2, 3, 24, 20});
     const auto width = 16, groups = depthwise ? 16 : 1;
-    auto a = torch::conv2d(x, block->expand->weight, {}, 2);
+    auto a = torch::conv2d(x, block->branch->expand->weight, {}, 2);
     for (int i = 0; i < 2; ++i) {
-      a = torch::conv2d(a, block->dilated->conv->weight, {}, 1, 3, 3, groups);
+      a = torch::conv2d(a, block->branch->dilated->conv->weight, {}, 1, 3, 3, groups);
       a = torch::relu(torch::instance_norm(a, torch::ones(width), torch::zeros(width), {}, {}, true, 0.1, 1e-5, false));
     }
-    a = torch::sigmoid(torch::conv2d(a, block->project->weight));
+    a = torch::sigmoid(torch::conv2d(a, block->branch->project->weight));
     const auto f = block->main(x);
     // The fused path sums in another order: float32 rounding.
     REQUIRE_THAT(block(x), IsClose(f * a + f).rtol(1e-5).of_largest());
@@ -51,8 +51,8 @@ TEST_CASE("FPA's branch sees 4 * dilation pixels beyond the centre: the receptiv
   auto x = torch::randn({1, 1, 61, 61}, torch::kDouble).requires_grad_();
   block->to(torch::kDouble);
   // The convolutions alone: instance norm would make every pixel see every other.
-  auto& d = block->dilated;
-  block->project(d->convolve(d->convolve(block->expand(x)))).index({0, 0, 30, 30}).backward();
+  auto& d = block->branch->dilated;
+  block->branch->project(d->convolve(d->convolve(block->branch->expand(x)))).index({0, 0, 30, 30}).backward();
   const auto rows = (x.grad()[0][0].abs().sum(1) > 0).nonzero();
   REQUIRE(rows.min().item<std::int64_t>() == 30 - 18);
   REQUIRE(rows.max().item<std::int64_t>() == 30 + 18);

@@ -26,11 +26,11 @@ TEST_CASE("RFNA is equation 2 in the paper's order: Y = F * A + F, A = sigmoid(P
     block->to(torch::kDouble);
     const auto x = torch::randn({2, 3, 50, 44}, torch::kDouble);
     const auto f = block->main(x);
-    auto a = step(f, block->expand->conv->weight, 2, 1);
-    a = step(a, block->down2->conv->weight, 2, 8);
-    a = step(a, (shared ? block->down2 : block->down3)->conv->weight, 2, 8);
+    auto a = step(f, block->branch->expand->conv->weight, 2, 1);
+    a = step(a, block->branch->down2->conv->weight, 2, 8);
+    a = step(a, (shared ? block->branch->down2 : block->branch->down3)->conv->weight, 2, 8);
     a = at::upsample_bilinear2d(a, f.sizes().slice(2), true);  // upsampled before P here, after it in the module
-    a = torch::sigmoid(torch::conv2d(a, block->project->weight) + f);
+    a = torch::sigmoid(torch::conv2d(a, block->branch->project->weight) + f);
     // P(up(a)) = up(P(a)): both are linear; only float64 rounding remains.
     REQUIRE_THAT(block(x), IsClose(f * a + f).rtol(1e-12).of_largest());
     block->inspect(true);
@@ -50,7 +50,7 @@ TEST_CASE("RFNA's ratio halves the branch's map as often as it says, with the sa
     for (const bool shared : {true, false}) {
       Block block(Options(3, 4).stride(2).ratio(ratio).share_weights(shared));
       const auto f = torch::randn({1, 4, 32, 24});
-      REQUIRE(block->branch(f).sizes() == at::IntArrayRef({1, 32, 32 / ratio, 24 / ratio}));
+      REQUIRE(block->branch->pooled(f).sizes() == at::IntArrayRef({1, 32, 32 / ratio, 24 / ratio}));
       if (shared) REQUIRE(count(block) == count(reference));
       const auto n = block->min_size();
       REQUIRE(n == 2 * ratio + 1);

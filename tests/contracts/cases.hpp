@@ -5,6 +5,7 @@
 #include <pam/attention/attended.hpp>
 #include <pam/attention/cbam.hpp>
 #include <pam/attention/false_positive_attention.hpp>
+#include <pam/attention/gated_block.hpp>
 #include <pam/attention/gather_excite.hpp>
 #include <pam/attention/global_context.hpp>
 #include <pam/attention/reverse_false_negative_attention.hpp>
@@ -13,6 +14,8 @@
 #include <pam/layers/dilated_block.hpp>
 #include <pam/nets/gated_skip.hpp>
 #include <pam/nets/unet.hpp>
+
+#include "support/bottleneck.hpp"
 
 #include <tuple>
 
@@ -51,6 +54,12 @@ struct NoBranch {
   template <typename Options>
   static void set(Options& o) {
     o.branch(false);
+  }
+};
+struct ReadsInput {
+  template <typename Options>
+  static void set(Options& o) {
+    o.input(BranchInput::Input).ratio(2).share_weights(false);
   }
 };
 struct Ratio4 {
@@ -131,13 +140,17 @@ struct NetCase {
 
 using Fpa = FalsePositiveAttention;
 using Rfna = ReverseFalseNegativeAttention;
+using FpaBranch = FalsePositiveBranch;
+using RfnaBranch = ReverseFalseNegativeBranch;
 
 using Blocks = std::tuple<BlockCase<ConvNormAct>, BlockCase<ConvBlock>, BlockCase<DilatedBlock>, BlockCase<Fpa>,
                           BlockCase<Fpa, Section43>, BlockCase<Fpa, Released>, BlockCase<Fpa, NoIdentity>,
                           BlockCase<Fpa, NoBranch>, BlockCase<Rfna>, BlockCase<Rfna, Section33>,
                           BlockCase<Rfna, Released>, BlockCase<Rfna, NoIdentity>, BlockCase<Rfna, NoBranch>,
                           BlockCase<Rfna, Ratio4>, BlockCase<Rfna, Ratio2Full>, BlockCase<Attended<SqueezeExcite>>,
-                          BlockCase<Attended<SqueezeExcite>, NoAttention>, BlockCase<Attended<CBAM, DilatedBlock>>>;
+                          BlockCase<Attended<SqueezeExcite>, NoAttention>, BlockCase<Attended<CBAM, DilatedBlock>>,
+                          BlockCase<FpaBranch>, BlockCase<RfnaBranch, ReadsInput>, BlockCase<GatedBlock<Bottleneck>>,
+                          BlockCase<GatedBlock<Bottleneck, RfnaBranch>, NoIdentity>>;
 
 using Attentions =
     std::tuple<AttentionCase<SqueezeExcite>, AttentionCase<SqueezeExcite, Original>,
@@ -150,7 +163,7 @@ using Nets =
     std::tuple<NetCase<UNet<ConvBlock>, 17>, NetCase<UNet<DilatedBlock, ConvBlock>, 17>,
                NetCase<UNet<ConvBlock, ConvBlock, ConvBlock, GatedSkip>, 17>,
                NetCase<UNet<Attended<CBAM>, Attended<CBAM>, ConvBlock, ConcatSkip, Attended<CBAM>>, 17, LastStagePlain>,
-               NetCase<UNet<Fpa>, 17>, NetCase<UNet<Rfna>, 65>>;
+               NetCase<UNet<Fpa>, 17>, NetCase<UNet<Rfna>, 65>, NetCase<UNet<GatedBlock<Bottleneck>>, 17>>;
 
 /// One tuple of all.
 template <typename... Tuples>

@@ -16,14 +16,14 @@ import sys
 root = pathlib.Path(sys.argv[1]).resolve()
 bin_folder = pathlib.Path(sys.argv[2]) if len(sys.argv) > 2 else None
 problems, checked, unbuilt = [], [], set()
-FOLDERS = ("include", "apps", "examples", "tests", "tools", "docs", "cmake", "benchmarks", ".ci")
+FOLDERS = ("include", "apps", "examples", "tests", "tools", "docs", "cmake", "benchmarks", "python", ".ci")
 SUBCOMMANDS = {"explain": ("maps", "receptive-field")}
 
 programs = {p.stem: p for folder in ("apps", "examples", "benchmarks") for p in (root / folder).glob("*.cpp")
             if ".bench" not in p.name} | {"make_phantoms": root / "tests/support/make_phantoms.cpp"}
 targets = set(re.findall(r"^([a-z][a-z-]*):", (root / "Makefile").read_text(), re.M))
 presets = set(re.findall(r'"name": "([a-z]+)"', (root / "CMakePresets.json").read_text()))
-sources = "".join(p.read_text() for folder in ("apps", "examples", "benchmarks", "tools", "tests/support")
+sources = "".join(p.read_text() for folder in ("apps", "examples", "benchmarks", "tools", "python", "tests/support")
                   for p in sorted((root / folder).rglob("*")) if p.suffix in (".cpp", ".hpp", ".py", ".sh"))
 source_flags = set(re.findall(r"(?<![\w-])--[a-z][\w-]*", sources))
 helps = {}

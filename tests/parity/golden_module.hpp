@@ -210,7 +210,7 @@ inline const std::map<std::string, std::function<GoldenModule(const GoldenFile&)
   return builders;
 }
 
-/// A net from the options that pam or tools/pam_torch.py wrote beside its weights.
+/// A net from the options that pam or python/pam_torch.py wrote beside its weights.
 inline GoldenModule golden_net_from_options(const GoldenFile& file) {
   const auto json = nlohmann::json::parse(file.text("pam.net"), nullptr, /*allow_exceptions=*/false);
   check(!json.is_discarded(), "{}: the metadata's pam.net is not JSON", file.name);

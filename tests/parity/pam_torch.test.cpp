@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Every network of the zoo against tools/pam_torch.py, both ways: Python's weights, outputs and gradients in C++, and
+// Every network of the zoo against python/pam_torch.py, both ways: Python's weights, outputs and gradients in C++, and
 // C++'s in Python.
 #include "parity/golden_compare.hpp"
 #include "support/catch.hpp"
@@ -16,9 +16,9 @@ using namespace pam;
 using namespace pam::test;
 using Json = nlohmann::json;
 
-/// Runs tools/pam_torch.py; its output goes into `log`. True where it exits with 0.
+/// Runs python/pam_torch.py; its output goes into `log`. True where it exits with 0.
 bool pam_torch(const std::string& arguments, const std::filesystem::path& log) {
-  const auto script = std::filesystem::path(PAM_SOURCE_DIR) / "tools" / "pam_torch.py";
+  const auto script = std::filesystem::path(PAM_SOURCE_DIR) / "python" / "pam_torch.py";
   const auto command =
       fmt::format("OMP_NUM_THREADS=1 '{}' '{}' {} > '{}' 2>&1", python(), script.string(), arguments, log.string());
   return std::system(command.c_str()) == 0;

@@ -28,7 +28,7 @@ TEST_CASE("the commands of docs/weights.md take weights from Python to C++ and b
 
   const TempDir folder;
   std::ofstream(folder / "commands.sh") << document.substr(begin + 6, end - begin - 6);
-  std::filesystem::create_directory_symlink(source / "tools", folder / "tools");
+  std::filesystem::create_directory_symlink(source / "python", folder / "python");
   std::filesystem::create_directory(folder / "bin");
   std::ofstream(folder / "bin/python3") << "#!/bin/sh\nexec '" << python() << "' \"$@\"\n";
   std::filesystem::permissions(folder / "bin/python3", std::filesystem::perms::owner_all);

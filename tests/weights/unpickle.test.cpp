@@ -64,7 +64,7 @@ TEST_CASE("a pickle that would run code is refused by the name it asks for", "[w
   // pickle.dumps of an object whose __reduce__ is (os.system, ("touch pam-pwned",)), protocol 2
   const auto attack = "\x80\x02" "cposix\nsystem\nq\x00X\x0f\x00\x00\x00touch pam-pwnedq\x01\x85q\x02Rq\x03."s;
   CHECK_THAT(refusal(attack), Catch::Contains("a.pt") && Catch::Contains("posix.system") &&
-                                  Catch::Contains("tools/export_weights.py"));
+                                  Catch::Contains("export_weights.py"));
   CHECK_FALSE(std::filesystem::exists("pam-pwned"));
   for (const auto* name : {"builtins\neval\n", "builtins\nexec\n", "builtins\ngetattr\n", "os\nsystem\n",
                            "subprocess\nPopen\n", "torch\nload\n", "torch.hub\nload\n", "torch._utils\n_import_dotted_name\n",

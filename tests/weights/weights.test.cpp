@@ -289,12 +289,12 @@ TEST_CASE("files of other kinds are refused with the remedy", "[weights]") {
   };
   CHECK_THAT(refused("a.pt", "version https://git-lfs.github.com/spec/v1\n"), Catch::Contains("git lfs pull"));
   CHECK_THAT(refused("a.pt", "\x89HDF\r\n"),
-             Catch::Contains("neither a safetensors file nor") && Catch::Contains("tools/export_weights.py"));
+             Catch::Contains("neither a safetensors file nor") && Catch::Contains("export_weights.py"));
   CHECK_THAT(refused("a.pt", ""), Catch::Contains("neither"));
   CHECK_THAT(refused("a.safetensors", ""), Catch::Contains("too few"));
   const auto data = std::filesystem::path(PAM_SOURCE_DIR) / "tests/weights/data";
   CHECK_THAT(message_of<Error>([&] { load_weights(net, data / "torch-1.13/legacy.pt"); }),
-             Catch::Contains("before PyTorch 1.6") && Catch::Contains("tools/export_weights.py"));
+             Catch::Contains("before PyTorch 1.6") && Catch::Contains("export_weights.py"));
   CHECK_THAT(message_of<Error>([&] { load_weights(net, folder / "none.pt"); }), Catch::Contains("No such file"));
   CHECK_THAT(message_of<Error>([&] { save_weights(net, folder / "net.bin", {}); }),
              Catch::Contains("net.bin") && Catch::Contains("'.bin'") && Catch::Contains(".safetensors, .pt or .pth"));
@@ -342,7 +342,7 @@ assert export_weights.main() == 0
 sys.argv[1:] = [folder + "/module.pth", folder + "/refused.pt"]
 assert export_weights.main() == 2
 )PY",
-                   {folder.path().string(), (std::filesystem::path(PAM_SOURCE_DIR) / "tools").string()});
+                   {folder.path().string(), (std::filesystem::path(PAM_SOURCE_DIR) / "python").string()});
   const auto output = [&](const char* name) { return find_tensor(read_torch_zip(folder / name).tensors, "output"); };
   torch::NoGradGuard no_grad;
   // Same library, same weights: 1e-6 is the issue's bound, an ulp or two of values around 1.
@@ -356,6 +356,6 @@ assert export_weights.main() == 2
   CHECK(load_weights(*net, folder / "module.safetensors").reversed == false);
   CHECK_FALSE(std::filesystem::exists(folder / "refused.pt"));
   CHECK_THAT(message_of<Error>([&] { load_weights(*net, folder / "module.pth"); }),
-             Catch::Contains("torch.nn.modules.container.Sequential") && Catch::Contains("tools/export_weights.py"));
+             Catch::Contains("torch.nn.modules.container.Sequential") && Catch::Contains("export_weights.py"));
 }
 }  // namespace weights_weights_test

@@ -3,6 +3,7 @@
 /// the attention comes after the block, so the stride is already applied.
 #pragma once
 
+#include <pam/core/module.hpp>
 #include <pam/core/traits.hpp>
 #include <pam/layers/conv_block.hpp>
 
@@ -79,12 +80,12 @@ class AttendedImpl final : public torch::nn::Cloneable<AttendedImpl<Attention, B
   Attention attention{nullptr};  ///< null with `attend(false)`
 };
 
-/// Holder of `AttendedImpl`, written out because TORCH_MODULE does not take templates.
+/// Holder of `AttendedImpl`, written out because PAM_MODULE does not take templates.
 template <typename Attention, typename Block = ConvBlock>
 class Attended : public torch::nn::ModuleHolder<AttendedImpl<Attention, Block>> {
  public:
-  using torch::nn::ModuleHolder<AttendedImpl<Attention, Block>>::ModuleHolder;
   using Impl = AttendedImpl<Attention, Block>;
+  PAM_MODULE_CONSTRUCTORS(Attended, "AttendedOptions<Attention>")
 };
 
 }  // namespace pam

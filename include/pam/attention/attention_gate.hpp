@@ -14,6 +14,7 @@
 
 #include <pam/attention/detail/reduction.hpp>
 #include <pam/core/inspect.hpp>
+#include <pam/core/module.hpp>
 #include <pam/core/options.hpp>
 #include <pam/kernels/upsample.hpp>
 
@@ -133,6 +134,6 @@ class AttentionGateImpl final : public torch::nn::Cloneable<AttentionGateImpl>, 
   }
 };
 
-TORCH_MODULE(AttentionGate);
+PAM_MODULE(AttentionGate);
 
 }  // namespace pam

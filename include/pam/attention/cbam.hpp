@@ -14,6 +14,7 @@
 #include <pam/attention/detail/reduction.hpp>
 #include <pam/core/inspect.hpp>
 #include <pam/core/memory_format.hpp>
+#include <pam/core/module.hpp>
 #include <pam/core/options.hpp>
 
 namespace pam {
@@ -115,6 +116,6 @@ class CBAMImpl final : public torch::nn::Cloneable<CBAMImpl>, public Inspectable
   }
 };
 
-TORCH_MODULE(CBAM);
+PAM_MODULE(CBAM);
 
 }  // namespace pam

@@ -12,15 +12,15 @@
 ///         +--> E 1x1 (stride) --> D --> D --> P 1x1 --> sigmoid --> A -------------------+
 ///                                 D = dilated 3x3 conv -> norm -> ReLU, the same weights both times
 ///
+/// A block of your own takes ConvBlock's place in `GatedBlock<Main>` (attention/gated_block.hpp).
+///
 /// The paper has two readings: section 4.3 says "no depth-wise", while table 5's 4.2 M parameters are met, to the digit,
 /// only by a depth-wise D with expansion 4. Both are presets. The authors' released code is a third (no shared weights).
 #pragma once
 
+#include <pam/attention/false_positive_branch.hpp>
 #include <pam/core/inspect.hpp>
-#include <pam/kernels/dilated_branch.hpp>
-#include <pam/kernels/gate.hpp>
-#include <pam/kernels/instance_norm.hpp>
-#include <pam/kernels/pointwise.hpp>
+#include <pam/core/module.hpp>
 #include <pam/layers/conv_block.hpp>
 
 namespace pam {
@@ -77,64 +77,25 @@ class FalsePositiveAttentionImpl final : public torch::nn::Cloneable<FalsePositi
 
   explicit FalsePositiveAttentionImpl(const FalsePositiveAttentionOptions& options_) : options(options_) { reset(); }
 
-  void reset() override {
-    check(options.expansion() > 0, "FalsePositiveAttention: expansion must be positive, got {}", options.expansion());
-    main = this->register_module("main", ConvBlock(ConvBlockOptions(options.in_channels(), options.out_channels())
-                                                       .stride(options.stride())));
-    expand = nullptr, dilated = nullptr, dilated2 = nullptr, project = nullptr;
-    if (!options.branch()) return;
-    const auto width = options.expansion() * options.out_channels();
-    const auto step = ConvNormActOptions(width, width).dilation(options.dilation()).depthwise(options.depthwise());
-    expand = this->register_module("expand", torch::nn::Conv2d(torch::nn::Conv2dOptions(options.in_channels(), width, 1)
-                                                                   .stride(options.stride())
-                                                                   .bias(false)));
-    dilated = this->register_module("dilated", ConvNormAct(step));
-    if (!options.share_weights()) dilated2 = this->register_module("dilated2", ConvNormAct(step));
-    project = this->register_module(
-        "project", torch::nn::Conv2d(torch::nn::Conv2dOptions(width, options.out_channels(), 1).bias(false)));
-  }
+  void reset() override;
 
-  torch::Tensor forward(const torch::Tensor& input) {
-    check_nchw(input, options.in_channels(), "FalsePositiveAttention");
-    if (!options.branch()) return main(input);
-    auto z = main->conv2->convolve(main->conv1(input));  // F before its last norm and ReLU
-    const auto& norm = main->conv2->norm;
-    const auto logits = attention_logits(input);
-    if (!inspecting()) {
-      return kernels::instance_norm_relu_gate(std::move(z), norm->weight, norm->bias, ConvNormActImpl::kEps, logits,
-                                              options.identity(), backend());
-    }
-    const auto features = kernels::instance_norm_relu(z, norm->weight, norm->bias, ConvNormActImpl::kEps, backend());
-    const auto output = kernels::reference::gate(features, logits, options.identity());
-    keep(torch::sigmoid(logits), features, output);
-    return output;
-  }
+  torch::Tensor forward(const torch::Tensor& input);
 
   /// P(D(D(E(x)))): the attention map before its sigmoid, (N, out_channels, H', W').
-  torch::Tensor attention_logits(const torch::Tensor& input) {
-    auto& second = options.share_weights() ? dilated : dilated2;
-    const auto stride = options.stride();
-    if (!options.depthwise()) return project(second(dilated(kernels::pointwise(input, expand->weight, stride))));
-    const bool planes = kernels::wants_planes(input, backend());
-    const auto expanded = planes ? kernels::pointwise_to(input, expand->weight, stride, at::MemoryFormat::Contiguous)
-                                 : kernels::pointwise(input, expand->weight, stride);
-    const auto z = kernels::dilated_branch(
-        expanded, {dilated->conv->weight, dilated->norm->weight, dilated->norm->bias},
-        {second->conv->weight, second->norm->weight, second->norm->bias}, options.dilation(), ConvNormActImpl::kEps,
-        backend());
-    return planes ? kernels::pointwise_to(z, project->weight, 1, at::MemoryFormat::ChannelsLast) : project(z);
-  }
+  torch::Tensor attention_logits(const torch::Tensor& input) { return branch->logits(input, backend()); }
 
-  void pretty_print(std::ostream& stream) const override {
-    print_options(stream, "FalsePositiveAttention", options, 2);
-  }
+  void pretty_print(std::ostream& stream) const override;
 
   FalsePositiveAttentionOptions options;
-  ConvBlock main{nullptr};
-  torch::nn::Conv2d expand{nullptr}, project{nullptr};  ///< E and P
-  ConvNormAct dilated{nullptr}, dilated2{nullptr};      ///< D; `dilated2` only without shared weights
+  ConvBlock main{nullptr};  ///< F
+  /// A; null with `branch(false)`. Its parts are registered in this module, under the names that checkpoints have.
+  FalsePositiveBranch branch{nullptr};
 };
 
-TORCH_MODULE(FalsePositiveAttention);
+PAM_MODULE(FalsePositiveAttention);
 
 }  // namespace pam
+
+#ifndef PAM_COMPILED
+#include <pam/attention/false_positive_attention-inl.hpp>
+#endif

@@ -11,6 +11,7 @@
 
 #include <pam/attention/detail/reduction.hpp>
 #include <pam/core/inspect.hpp>
+#include <pam/core/module.hpp>
 #include <pam/core/options.hpp>
 #include <pam/kernels/gate.hpp>
 
@@ -116,6 +117,6 @@ class GatherExciteImpl final : public torch::nn::Cloneable<GatherExciteImpl>, pu
   std::vector<torch::nn::BatchNorm2d> batch_norms;        ///< one per convolution, or none
 };
 
-TORCH_MODULE(GatherExcite);
+PAM_MODULE(GatherExcite);
 
 }  // namespace pam

@@ -14,6 +14,7 @@
 
 #include <pam/attention/detail/reduction.hpp>
 #include <pam/core/inspect.hpp>
+#include <pam/core/module.hpp>
 #include <pam/core/options.hpp>
 
 namespace pam {
@@ -156,6 +157,6 @@ class GlobalContextImpl final : public torch::nn::Cloneable<GlobalContextImpl>, 
   torch::nn::LayerNorm norm{nullptr};  ///< null without a norm
 };
 
-TORCH_MODULE(GlobalContext);
+PAM_MODULE(GlobalContext);
 
 }  // namespace pam

@@ -18,25 +18,12 @@
 /// reads X, pools nothing, adds its convolutions' inputs back, and F's place in A takes a 1x1 projection of X.
 #pragma once
 
+#include <pam/attention/reverse_false_negative_branch.hpp>
 #include <pam/core/inspect.hpp>
-#include <pam/kernels/pointwise.hpp>
-#include <pam/kernels/upsample.hpp>
+#include <pam/core/module.hpp>
 #include <pam/layers/conv_block.hpp>
 
 namespace pam {
-
-/// What RFNA's attention branch reads and what is added to it before the sigmoid.
-enum class BranchInput {
-  Features,  ///< F, and F itself is added (the paper's equation 2)
-  Input,     ///< X, and a 1x1 projection of X is added (the released code)
-};
-inline const char* to_string(BranchInput value) { return value == BranchInput::Features ? "features" : "input"; }
-inline const char* option_names(BranchInput) { return "\"features\" or \"input\""; }
-inline bool from_string(const std::string& name, BranchInput& value) {
-  if (name != "features" && name != "input") return false;
-  value = name == "features" ? BranchInput::Features : BranchInput::Input;
-  return true;
-}
 
 struct ReverseFalseNegativeAttentionOptions {
   ReverseFalseNegativeAttentionOptions() = default;
@@ -103,7 +90,7 @@ class ReverseFalseNegativeAttentionImpl final : public torch::nn::Cloneable<Reve
                                                 public kernels::BackendUser {
  public:
   using Options = ReverseFalseNegativeAttentionOptions;
-  /// Networks with this block in the encoder train on reversed labels unless told otherwise.
+  /// Networks with this block in the encoder learn reversed labels by default.
   static constexpr bool kTrainsReversed = true;
 
   explicit ReverseFalseNegativeAttentionImpl(const ReverseFalseNegativeAttentionOptions& options_)
@@ -111,61 +98,9 @@ class ReverseFalseNegativeAttentionImpl final : public torch::nn::Cloneable<Reve
     reset();
   }
 
-  void reset() override {
-    const auto r = options.ratio();
-    check(r == 1 || r == 2 || r == 4 || r == 8, "ReverseFalseNegativeAttention: ratio must be 1, 2, 4 or 8, got {}", r);
-    check(options.expansion() > 0, "ReverseFalseNegativeAttention: expansion must be positive, got {}",
-          options.expansion());
-    check(!options.residual() || r <= 2,
-          "ReverseFalseNegativeAttention: residual needs D2 and D3 to keep the size (ratio 1 or 2), got ratio={}", r);
-    main = this->register_module("main", ConvBlock(ConvBlockOptions(options.in_channels(), options.out_channels())
-                                                       .stride(options.stride())));
-    expand = nullptr, down2 = nullptr, down3 = nullptr, project = nullptr, shortcut = nullptr;
-    if (!options.branch()) return;
-    const auto from_input = options.input() == BranchInput::Input;
-    const auto channels = from_input ? options.in_channels() : options.out_channels();
-    const auto width = options.expansion() * options.out_channels();
-    const auto stride = (from_input ? options.stride() : 1) * (r >= 2 ? 2 : 1);
-    const auto step = ConvNormActOptions(width, width).depthwise(options.depthwise());
-    expand = this->register_module("expand", ConvNormAct(ConvNormActOptions(channels, width)
-                                                             .kernel_size(1)
-                                                             .stride(stride)
-                                                             .norm_act(options.expand_norm())));
-    down2 = this->register_module("down2", ConvNormAct(ConvNormActOptions(step).stride(r >= 4 ? 2 : 1)));
-    if (!options.share_weights()) {
-      down3 = this->register_module("down3", ConvNormAct(ConvNormActOptions(step).stride(last_stride())));
-    }
-    project = this->register_module(
-        "project", torch::nn::Conv2d(torch::nn::Conv2dOptions(width, options.out_channels(), 1).bias(false)));
-    if (from_input) {
-      shortcut = this->register_module(
-          "shortcut", torch::nn::Conv2d(torch::nn::Conv2dOptions(options.in_channels(), options.out_channels(), 1)
-                                            .stride(options.stride())
-                                            .bias(false)));
-    }
-  }
+  void reset() override;
 
-  torch::Tensor forward(const torch::Tensor& input) {
-    check_nchw(input, options.in_channels(), "ReverseFalseNegativeAttention");
-    const auto features = main(input);
-    if (!options.branch()) return features;
-    const auto from_input = options.input() == BranchInput::Input;
-    const auto logits = project(branch(from_input ? input : features));
-    const auto added = from_input ? kernels::pointwise(input, shortcut->weight, options.stride()) : features;
-    const auto output = kernels::upsample_gate(features, logits, added, options.identity(), backend());
-    if (inspecting()) {
-      keep(torch::sigmoid(kernels::upsample(logits, features.sizes().slice(2)) + added), features, output);
-    }
-    return output;
-  }
-
-  /// D3(D2(E(x))): (N, expansion * out_channels, h, w).
-  torch::Tensor branch(const torch::Tensor& x) {
-    auto y = expand(x);
-    y = options.residual() ? y + down2(y) : down2(y);
-    const auto z = options.share_weights() ? down2->forward_with_stride(y, last_stride()) : down3(y);
-    return options.residual() ? y + z : z;
-  }
+  torch::Tensor forward(const torch::Tensor& input);
 
   /// The smallest input side: the branch's smallest map must have more than one pixel a side.
   [[nodiscard]] std::int64_t min_size() const {
@@ -173,19 +108,18 @@ class ReverseFalseNegativeAttentionImpl final : public torch::nn::Cloneable<Reve
     return shrink * options.stride() + 1;
   }
 
-  void pretty_print(std::ostream& stream) const override {
-    print_options(stream, "ReverseFalseNegativeAttention", options, 2);
-  }
-
-  /// The stride of D3.
-  [[nodiscard]] std::int64_t last_stride() const { return options.ratio() == 8 ? 2 : 1; }
+  void pretty_print(std::ostream& stream) const override;
 
   ReverseFalseNegativeAttentionOptions options;
-  ConvBlock main{nullptr};
-  ConvNormAct expand{nullptr}, down2{nullptr}, down3{nullptr};  ///< E, D2, D3; D3 only without shared weights
-  torch::nn::Conv2d project{nullptr}, shortcut{nullptr};        ///< P; `shortcut` only where the branch reads X
+  ConvBlock main{nullptr};  ///< F
+  /// A; null with `branch(false)`. Its parts are registered in this module, under the names that checkpoints have.
+  ReverseFalseNegativeBranch branch{nullptr};
 };
 
-TORCH_MODULE(ReverseFalseNegativeAttention);
+PAM_MODULE(ReverseFalseNegativeAttention);
 
 }  // namespace pam
+
+#ifndef PAM_COMPILED
+#include <pam/attention/reverse_false_negative_attention-inl.hpp>
+#endif

@@ -11,6 +11,7 @@
 
 #include <pam/attention/detail/reduction.hpp>
 #include <pam/core/inspect.hpp>
+#include <pam/core/module.hpp>
 #include <pam/core/options.hpp>
 
 namespace pam {
@@ -105,6 +106,6 @@ class SpatialChannelSqueezeExciteImpl final : public torch::nn::Cloneable<Spatia
   torch::nn::Conv2d squeeze{nullptr}, expand{nullptr}, spatial{nullptr};
 };
 
-TORCH_MODULE(SpatialChannelSqueezeExcite);
+PAM_MODULE(SpatialChannelSqueezeExcite);
 
 }  // namespace pam

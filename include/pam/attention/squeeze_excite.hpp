@@ -10,6 +10,7 @@
 
 #include <pam/attention/detail/reduction.hpp>
 #include <pam/core/inspect.hpp>
+#include <pam/core/module.hpp>
 #include <pam/core/options.hpp>
 #include <pam/kernels/gate.hpp>
 
@@ -70,6 +71,6 @@ class SqueezeExciteImpl final : public torch::nn::Cloneable<SqueezeExciteImpl>, 
   torch::nn::Conv2d squeeze{nullptr}, expand{nullptr};
 };
 
-TORCH_MODULE(SqueezeExcite);
+PAM_MODULE(SqueezeExcite);
 
 }  // namespace pam

@@ -168,15 +168,19 @@ struct BlockCheck {
                 "pam: a Block needs Block::Impl::Options with in_channels, out_channels and stride; "
                 "declare `using Options = FooOptions;` in FooImpl");
   using O = options_t<Block>;
-  static constexpr bool channels = !holder || !options || detail::has_channel_pair<O>::value;
+  static constexpr bool kind = !detail::has_channels<O>::value || detail::has_channel_pair<O>::value;
+  static_assert(kind,
+                "pam: this is an Attention, which keeps the shape, where a Block is due; write "
+                "Attended<YourAttention>, which is a ConvBlock followed by it");
+  static constexpr bool channels = !holder || !options || !kind || detail::has_channel_pair<O>::value;
   static_assert(channels,
                 "pam: Block::Impl::Options must offer in_channels and out_channels; "
                 "write TORCH_ARG(std::int64_t, in_channels) = 0; and the same for out_channels");
-  static constexpr bool stride = !holder || !options || !channels || detail::has_stride<O>::value;
+  static constexpr bool stride = !holder || !options || !kind || !channels || detail::has_stride<O>::value;
   static_assert(stride,
                 "pam: Block::Impl::Options must offer stride, since an encoder stage halves the size; "
                 "write TORCH_ARG(std::int64_t, stride) = 1; and pass it to the first convolution");
-  static constexpr bool named = holder && options && channels && stride;
+  static constexpr bool named = holder && options && kind && channels && stride;
   static constexpr bool from_options = detail::holds<detail::is_built_from_options, named, Block>();
   static_assert(from_options, "pam: Block::Impl must have a constructor that takes Block::Impl::Options");
   static constexpr bool built = named && from_options;
@@ -201,10 +205,15 @@ struct AttentionCheck {
   static_assert(holder,
                 "pam: an Attention must be a module holder, as TORCH_MODULE makes it; "
                 "if you passed FooImpl, pass Foo");
-  static constexpr bool named =
-      holder && detail::has_options<Attention>::value && detail::has_channels<options_t<Attention>>::value;
+  static constexpr bool options = holder && detail::has_options<Attention>::value;
+  using O = options_t<Attention>;
+  static constexpr bool kind = !options || !detail::has_channel_pair<O>::value || detail::has_channels<O>::value;
+  static_assert(kind,
+                "pam: this is a Block, which changes channels or stride, where an Attention is due; "
+                "Attended<Attention, Block> takes the attention first and the block second");
+  static constexpr bool named = options && kind && detail::has_channels<O>::value;
   static_assert(
-      named || !holder,
+      named || !holder || !kind,
       "pam: an Attention needs Attention::Impl::Options with channels; declare `using Options = FooOptions;` in "
       "FooImpl and TORCH_ARG(std::int64_t, channels) = 0; in FooOptions");
   static constexpr bool from_options = detail::holds<detail::is_built_from_options, named, Attention>();

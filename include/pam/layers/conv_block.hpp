@@ -2,6 +2,7 @@
 /// ConvBlock: two 3x3 ConvNormAct, the plain block of the paper's U-Net (figure 1); the first one carries the stride.
 #pragma once
 
+#include <pam/core/module.hpp>
 #include <pam/layers/conv_norm_act.hpp>
 
 namespace pam {
@@ -33,21 +34,20 @@ class ConvBlockImpl final : public torch::nn::Cloneable<ConvBlockImpl> {
 
   explicit ConvBlockImpl(const ConvBlockOptions& options_) : options(options_) { reset(); }
 
-  void reset() override {
-    conv1 = this->register_module("conv1", ConvNormAct(ConvNormActOptions(options.in_channels(), options.out_channels())
-                                                           .stride(options.stride())));
-    conv2 = this->register_module("conv2",
-                                  ConvNormAct(ConvNormActOptions(options.out_channels(), options.out_channels())));
-  }
+  void reset() override;
 
   torch::Tensor forward(const torch::Tensor& input) { return conv2(conv1(input)); }
 
-  void pretty_print(std::ostream& stream) const override { print_options(stream, "ConvBlock", options, 2); }
+  void pretty_print(std::ostream& stream) const override;
 
   ConvBlockOptions options;
   ConvNormAct conv1{nullptr}, conv2{nullptr};
 };
 
-TORCH_MODULE(ConvBlock);
+PAM_MODULE(ConvBlock);
 
 }  // namespace pam
+
+#ifndef PAM_COMPILED
+#include <pam/layers/conv_block-inl.hpp>
+#endif

@@ -3,9 +3,10 @@
 /// The paper's networks use it everywhere (section 3.1): no convolution bias, affine norm, no running statistics.
 #pragma once
 
+#include <pam/core/config.hpp>
+#include <pam/core/module.hpp>
 #include <pam/core/options.hpp>
-#include <pam/kernels/instance_norm.hpp>
-#include <pam/kernels/pointwise.hpp>
+#include <pam/kernels/backend.hpp>
 
 #include <ostream>
 
@@ -51,68 +52,29 @@ class ConvNormActImpl final : public torch::nn::Cloneable<ConvNormActImpl>, publ
 
   explicit ConvNormActImpl(const ConvNormActOptions& options_) : options(options_) { reset(); }
 
-  void reset() override {
-    check(options.in_channels() > 0 && options.out_channels() > 0,
-          "ConvNormAct: in_channels and out_channels must be positive, got {} and {}", options.in_channels(),
-          options.out_channels());
-    check(options.kernel_size() > 0 && options.kernel_size() % 2 == 1,
-          "ConvNormAct: kernel_size must be odd and positive, got {}", options.kernel_size());
-    check(options.stride() > 0 && options.dilation() > 0,
-          "ConvNormAct: stride and dilation must be positive, got stride={} and dilation={}", options.stride(),
-          options.dilation());
-    check(!options.depthwise() || options.in_channels() == options.out_channels(),
-          "ConvNormAct: a depth-wise convolution keeps the channels, got in_channels={} and out_channels={}",
-          options.in_channels(), options.out_channels());
-    conv = this->register_module(
-        "conv", torch::nn::Conv2d(
-                    torch::nn::Conv2dOptions(options.in_channels(), options.out_channels(), options.kernel_size())
-                        .stride(options.stride())
-                        .dilation(options.dilation())
-                        .padding(options.dilation() * (options.kernel_size() - 1) / 2)
-                        .groups(options.depthwise() ? options.in_channels() : 1)
-                        .bias(false)));
-    norm = nullptr;
-    if (options.norm_act()) {
-      norm = this->register_module("norm", torch::nn::InstanceNorm2d(torch::nn::InstanceNorm2dOptions(
-                                                                         options.out_channels())
-                                                                         .eps(kEps)
-                                                                         .affine(true)));
-    }
-  }
+  void reset() override;
 
   torch::Tensor forward(const torch::Tensor& input) { return forward_with_stride(input, options.stride()); }
 
   /// The same with another stride: weights that are shared between a strided and a plain step (RFNA at ratio 4).
-  torch::Tensor forward_with_stride(const torch::Tensor& input, std::int64_t stride) {
-    auto y = convolve(input, stride);
-    if (!options.norm_act()) return y;
-    return kernels::instance_norm_relu(std::move(y), norm->weight, norm->bias, kEps, backend());
-  }
+  torch::Tensor forward_with_stride(const torch::Tensor& input, std::int64_t stride);
 
   /// The convolution alone, its result checked for the norm: what fused kernels start from.
   torch::Tensor convolve(const torch::Tensor& input) { return convolve(input, options.stride()); }
 
-  torch::Tensor convolve(const torch::Tensor& input, std::int64_t stride) {
-    check_nchw(input, options.in_channels(), "ConvNormAct");
-    const auto padding = options.dilation() * (options.kernel_size() - 1) / 2;
-    const auto y = options.kernel_size() == 1 && !options.depthwise()
-                       ? kernels::pointwise(input, conv->weight, stride)
-                       : torch::conv2d(input, conv->weight, {}, stride, padding, options.dilation(),
-                                       conv->options.groups());
-    check(!options.norm_act() || y.size(2) * y.size(3) > 1,
-          "ConvNormAct: instance norm needs more than one pixel, but an input of {} gives a map of 1x1; feed a larger "
-          "image (a net's min_size() says how large)",
-          shape_string(input));
-    return y;
-  }
+  torch::Tensor convolve(const torch::Tensor& input, std::int64_t stride);
 
-  void pretty_print(std::ostream& stream) const override { print_options(stream, "ConvNormAct", options, 2); }
+  void pretty_print(std::ostream& stream) const override;
 
   ConvNormActOptions options;
   torch::nn::Conv2d conv{nullptr};
   torch::nn::InstanceNorm2d norm{nullptr};  ///< null without `norm_act`
 };
 
-TORCH_MODULE(ConvNormAct);
+PAM_MODULE(ConvNormAct);
 
 }  // namespace pam
+
+#ifndef PAM_COMPILED
+#include <pam/layers/conv_norm_act-inl.hpp>
+#endif

@@ -3,6 +3,7 @@
 /// three strided stages; there is no single original paper for it.
 #pragma once
 
+#include <pam/core/module.hpp>
 #include <pam/layers/conv_norm_act.hpp>
 
 namespace pam {
@@ -35,22 +36,20 @@ class DilatedBlockImpl final : public torch::nn::Cloneable<DilatedBlockImpl> {
 
   explicit DilatedBlockImpl(const DilatedBlockOptions& options_) : options(options_) { reset(); }
 
-  void reset() override {
-    conv1 = this->register_module("conv1", ConvNormAct(ConvNormActOptions(options.in_channels(), options.out_channels())
-                                                           .stride(options.stride())
-                                                           .dilation(options.dilation())));
-    conv2 = this->register_module("conv2", ConvNormAct(ConvNormActOptions(options.out_channels(), options.out_channels())
-                                                           .dilation(options.dilation())));
-  }
+  void reset() override;
 
   torch::Tensor forward(const torch::Tensor& input) { return conv2(conv1(input)); }
 
-  void pretty_print(std::ostream& stream) const override { print_options(stream, "DilatedBlock", options, 2); }
+  void pretty_print(std::ostream& stream) const override;
 
   DilatedBlockOptions options;
   ConvNormAct conv1{nullptr}, conv2{nullptr};
 };
 
-TORCH_MODULE(DilatedBlock);
+PAM_MODULE(DilatedBlock);
 
 }  // namespace pam
+
+#ifndef PAM_COMPILED
+#include <pam/layers/dilated_block-inl.hpp>
+#endif

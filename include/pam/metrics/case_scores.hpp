@@ -136,7 +136,8 @@ inline void score_counts(CaseScores& scores) {
         "masks must be (H, W) or (D, H, W), one case at a time, got {}", shape_string(prediction));
   CaseScores scores;
   scores.name = name;
-  scores.confusion = confusion_by_class(prediction, truth, options.classes, options.ignore_label)[options.class_index];
+  const auto by_class = confusion_by_class(prediction, truth, options.classes, options.ignore_label);
+  scores.confusion = by_class[static_cast<std::size_t>(options.class_index)];
   detail::score_counts(scores);
   const auto steps = detail::checked_spacing(spacing, prediction.dim(), "score_case");
   const auto [predicted, expected] = detail::class_masks(prediction, truth, options);

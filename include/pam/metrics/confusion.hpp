@@ -98,11 +98,12 @@ inline std::vector<std::int64_t> label_counts(const torch::Tensor& prediction, c
                                                                const torch::Tensor& truth, std::int64_t classes,
                                                                std::int64_t ignore_label = -1) {
   const auto counts = detail::label_counts(prediction, truth, classes, ignore_label);
-  std::vector<Confusion> result(static_cast<std::size_t>(classes));
+  const auto n = static_cast<std::size_t>(classes);
+  std::vector<Confusion> result(n);
   std::int64_t all = 0;
-  for (std::int64_t t = 0; t < classes; ++t) {
-    for (std::int64_t p = 0; p < classes; ++p) {
-      const auto count = counts[static_cast<std::size_t>(t * classes + p)];
+  for (std::size_t t = 0; t < n; ++t) {
+    for (std::size_t p = 0; p < n; ++p) {
+      const auto count = counts[t * n + p];
       all += count;
       if (t == p) {
         result[t].tp += count;

@@ -46,9 +46,11 @@ inline std::vector<double> checked_spacing(torch::ArrayRef<double> spacing, std:
 ///        r  \_/ \_/  q
 class LowerEnvelope {
  public:
-  explicit LowerEnvelope(std::int64_t n) : vertex_(n), height_(n), start_(n), value_(n) {}
+  explicit LowerEnvelope(std::size_t n) : vertex_(n), height_(n), start_(n), value_(n) {}
 
   void apply(double* f, std::int64_t n, double w) {
+    auto* vertex = vertex_.data();
+    double *heights = height_.data(), *starts = start_.data(), *value = value_.data();
     const double w2 = w * w;
     std::int64_t last = -1;
     for (std::int64_t q = 0; q < n; ++q) {
@@ -56,20 +58,20 @@ class LowerEnvelope {
       const double height = f[q] + w2 * static_cast<double>(q * q);
       double start = -kFar;
       for (; last >= 0; --last) {
-        start = (height - height_[last]) / (2 * w2 * static_cast<double>(q - vertex_[last]));
-        if (start > start_[last]) break;
+        start = (height - heights[last]) / (2 * w2 * static_cast<double>(q - vertex[last]));
+        if (start > starts[last]) break;
         start = -kFar;
       }
       ++last;
-      vertex_[last] = q, height_[last] = height, start_[last] = start;
+      vertex[last] = q, heights[last] = height, starts[last] = start;
     }
     if (last < 0) return;  // a line without a parabola stays far
-    for (std::int64_t k = 0; k <= last; ++k) value_[k] = f[vertex_[k]];
+    for (std::int64_t k = 0; k <= last; ++k) value[k] = f[vertex[k]];
     std::int64_t k = 0;
     for (std::int64_t x = 0; x < n; ++x) {
-      while (k < last && start_[k + 1] <= static_cast<double>(x)) ++k;
-      const double step = w * static_cast<double>(x - vertex_[k]);
-      f[x] = step * step + value_[k];
+      while (k < last && starts[k + 1] <= static_cast<double>(x)) ++k;
+      const double step = w * static_cast<double>(x - vertex[k]);
+      f[x] = step * step + value[k];
     }
   }
 
@@ -96,15 +98,16 @@ inline void axis_distances(double* squared, std::int64_t outer, std::int64_t n, 
   constexpr std::int64_t kLines = 8;
   const auto blocks = (inner + kLines - 1) / kLines;
   at::parallel_for(0, outer * blocks, std::max<std::int64_t>(1, 32768 / (n * kLines)), [&](auto begin, auto end) {
-    LowerEnvelope envelope(n);
-    std::vector<double> lines(static_cast<std::size_t>(kLines * n));
+    LowerEnvelope envelope(static_cast<std::size_t>(n));
+    std::vector<double> buffer(static_cast<std::size_t>(kLines * n));
+    double* lines = buffer.data();
     for (auto block = begin; block < end; ++block) {
       const auto first = (block % blocks) * kLines, count = std::min(kLines, inner - first);
       double* corner = squared + (block / blocks) * n * inner + first;
       for (std::int64_t i = 0; i < n; ++i) {
         for (std::int64_t j = 0; j < count; ++j) lines[j * n + i] = corner[i * inner + j];
       }
-      for (std::int64_t j = 0; j < count; ++j) envelope.apply(&lines[j * n], n, w);
+      for (std::int64_t j = 0; j < count; ++j) envelope.apply(lines + j * n, n, w);
       for (std::int64_t i = 0; i < n; ++i) {
         for (std::int64_t j = 0; j < count; ++j) corner[i * inner + j] = lines[j * n + i];
       }
@@ -136,7 +139,7 @@ inline void axis_distances(double* squared, std::int64_t outer, std::int64_t n, 
   std::int64_t inner = n;
   for (auto axis = axes - 2; axis >= 0; --axis) {
     const auto length = mask.size(axis);
-    detail::axis_distances(out, result.numel() / (length * inner), length, inner, steps[axis]);
+    detail::axis_distances(out, result.numel() / (length * inner), length, inner, steps[static_cast<std::size_t>(axis)]);
     inner *= length;
   }
   return result.sqrt_();

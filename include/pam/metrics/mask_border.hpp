@@ -34,7 +34,7 @@ inline std::vector<std::array<std::int64_t, 3>> neighbour_steps(const std::array
     const std::array<std::int64_t, 3> step{code / 9 - 1, code / 3 % 3 - 1, code % 3 - 1};
     std::int64_t moved = 0;
     bool along_axes = true;
-    for (int a = 0; a < 3; ++a) {
+    for (std::size_t a = 0; a < 3; ++a) {
       moved += step[a] != 0;
       along_axes = along_axes && (step[a] == 0 || sizes[a] > 1 || point);
     }
@@ -56,7 +56,7 @@ inline std::vector<std::array<std::int64_t, 3>> neighbour_steps(const std::array
   const auto bytes = mask.detach().ne(0).to(torch::kCPU, torch::kBool).contiguous();
   auto result = torch::zeros_like(bytes);
   std::array<std::int64_t, 3> sizes{1, 1, 1};
-  for (std::int64_t a = 0; a < mask.dim(); ++a) sizes[3 - mask.dim() + a] = mask.size(a);
+  std::copy(mask.sizes().rbegin(), mask.sizes().rend(), sizes.rbegin());
   const auto steps = detail::neighbour_steps(sizes, connectivity);
   const bool* in = bytes.data_ptr<bool>();
   bool* out = result.data_ptr<bool>();
@@ -66,7 +66,7 @@ inline std::vector<std::array<std::int64_t, 3>> neighbour_steps(const std::array
   };
   const bool* end = in + bytes.numel();
   for (const bool* voxel = in; (voxel = std::find(voxel, end, true)) != end; ++voxel) {
-    const auto index = static_cast<std::int64_t>(voxel - in);
+    const std::int64_t index = voxel - in;
     const auto z = index / (sizes[1] * sizes[2]), y = index / sizes[2] % sizes[1], x = index % sizes[2];
     out[index] = std::any_of(steps.begin(), steps.end(), [&](const std::array<std::int64_t, 3>& step) {
       return !set(z + step[0], y + step[1], x + step[2]);

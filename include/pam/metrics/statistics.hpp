@@ -41,14 +41,14 @@ inline std::vector<double> mean_ranks(const std::vector<double>& values, double&
 /// P(rank sum <= t) under the null hypothesis: of the 2^n sign patterns, those whose positive ranks 1 … n sum to t or
 /// less.
 inline double rank_sum_cdf(std::int64_t n, std::int64_t t) {
-  std::vector<double> patterns(static_cast<std::size_t>(n * (n + 1) / 2 + 1), 0);
+  const auto most = n * (n + 1) / 2;
+  std::vector<double> of_sum(static_cast<std::size_t>(most + 1), 0);
+  double* patterns = of_sum.data();
   patterns[0] = 1;
   for (std::int64_t rank = 1; rank <= n; ++rank) {
-    for (auto sum = static_cast<std::int64_t>(patterns.size()) - 1; sum >= rank; --sum) {
-      patterns[sum] += patterns[sum - rank];
-    }
+    for (auto sum = most; sum >= rank; --sum) patterns[sum] += patterns[sum - rank];
   }
-  return std::accumulate(patterns.begin(), patterns.begin() + t + 1, 0.0) / std::pow(2.0, static_cast<double>(n));
+  return std::accumulate(patterns, patterns + t + 1, 0.0) / std::pow(2.0, static_cast<double>(n));
 }
 
 }  // namespace detail

@@ -50,7 +50,7 @@ inline Extent extent_of(const torch::Tensor& mask) {
   const bool* end = begin + mask.numel();
   Extent extent;
   for (const bool* voxel = begin; (voxel = std::find(voxel, end, true)) != end; ++voxel) {
-    const auto index = static_cast<std::int64_t>(voxel - begin);
+    const std::int64_t index = voxel - begin;
     const std::array<std::int64_t, 3> at{index / (width * height), index / width % height, index % width};
     for (std::size_t a = 0; a < 3; ++a) {
       extent.first[a] = extent.points == 0 ? at[a] : std::min(extent.first[a], at[a]);
@@ -106,7 +106,8 @@ inline double percentile(std::vector<double>& values, double percent) {
   auto of_prediction = mask_border(prediction, connectivity), of_truth = mask_border(truth, connectivity);
   const auto predicted = detail::extent_of(of_prediction), expected = detail::extent_of(of_truth);
   if (predicted.points == 0 || expected.points == 0) {
-    return {std::vector<double>(predicted.points, detail::kFar), std::vector<double>(expected.points, detail::kFar)};
+    const auto far = [](std::int64_t n) { return std::vector<double>(static_cast<std::size_t>(n), detail::kFar); };
+    return {far(predicted.points), far(expected.points)};
   }
   of_prediction = detail::cropped(of_prediction, predicted, expected);
   of_truth = detail::cropped(of_truth, predicted, expected);

@@ -6,6 +6,7 @@
 /// that needs `skip` to have more than one pixel per side declares `std::int64_t min_size() const`.
 #pragma once
 
+#include <pam/core/module.hpp>
 #include <pam/core/options.hpp>
 #include <pam/kernels/upsample.hpp>
 
@@ -44,6 +45,6 @@ class ConcatSkipImpl final : public torch::nn::Cloneable<ConcatSkipImpl>, public
   ConcatSkipOptions options;
 };
 
-TORCH_MODULE(ConcatSkip);
+PAM_MODULE(ConcatSkip);
 
 }  // namespace pam

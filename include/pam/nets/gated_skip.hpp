@@ -4,6 +4,7 @@
 #pragma once
 
 #include <pam/attention/attention_gate.hpp>
+#include <pam/core/module.hpp>
 #include <pam/kernels/upsample.hpp>
 
 namespace pam {
@@ -57,6 +58,6 @@ class GatedSkipImpl final : public torch::nn::Cloneable<GatedSkipImpl>, public k
   AttentionGate gate{nullptr};  ///< null with `gated(false)`
 };
 
-TORCH_MODULE(GatedSkip);
+PAM_MODULE(GatedSkip);
 
 }  // namespace pam

@@ -46,7 +46,7 @@ class ReceptiveField {
     const auto map = energy_.accessor<double, 2>();
     for (std::int64_t y = 0; y < map.size(0); ++y) {
       for (std::int64_t x = 0; x < map.size(1); ++x) {
-        pixels.emplace_back(std::hypot(y - row_, x - column_), map[y][x]);
+        pixels.emplace_back(std::hypot(static_cast<double>(y) - row_, static_cast<double>(x) - column_), map[y][x]);
       }
     }
     std::sort(pixels.begin(), pixels.end());

@@ -11,6 +11,7 @@
 /// Options hold a prototype per position; the net fills in channels and stride.
 #pragma once
 
+#include <pam/core/module.hpp>
 #include <pam/core/prediction.hpp>
 #include <pam/core/reversible.hpp>
 #include <pam/core/traits.hpp>
@@ -126,11 +127,12 @@ class UNetImpl final : public torch::nn::Cloneable<UNetImpl<Stage, Bridge, Decod
     auto y = bridge(features.back());
     check_part("bridge", kNoLevel, features.back(), y, channels(options.depth()), 1);
     for (auto level = options.depth() - 1; level >= 0; --level) {
-      const auto joined = skips[level](y, features[level]);
-      check_part("skip", level, features[level], joined, channels(level) + channels(level + 1), 1);
-      y = decoders[level](joined);
+      const auto i = static_cast<std::size_t>(level);
+      const auto joined = skips[i](y, features[i]);
+      check_part("skip", level, features[i], joined, channels(level) + channels(level + 1), 1);
+      y = decoders[i](joined);
       check_part("decoder", level, joined, y, channels(level), 1);
-      features[level] = torch::Tensor();  // not needed below; frees it in inference
+      features[i] = torch::Tensor();  // not needed below; frees it in inference
     }
     return head(y);
   }
@@ -184,7 +186,7 @@ class UNetImpl final : public torch::nn::Cloneable<UNetImpl<Stage, Bridge, Decod
     check(list.size() == 1 || static_cast<std::int64_t>(list.size()) == options.depth(),
           "UNet: {} must hold one prototype for all levels or one per level ({}), got {}", field, options.depth(),
           list.size());
-    return list.size() == 1 ? list[0] : list[index];
+    return list.size() == 1 ? list[0] : list[static_cast<std::size_t>(index)];
   }
 
   static constexpr std::int64_t kNoLevel = -1;
@@ -202,13 +204,13 @@ class UNetImpl final : public torch::nn::Cloneable<UNetImpl<Stage, Bridge, Decod
   }
 };
 
-/// Holder of `UNetImpl`, written out because TORCH_MODULE does not take templates.
+/// Holder of `UNetImpl`, written out because PAM_MODULE does not take templates.
 template <typename Stage, typename Bridge = Stage, typename Decoder = ConvBlock, typename Skip = ConcatSkip,
           typename Stem = ConvBlock>
 class UNet : public torch::nn::ModuleHolder<UNetImpl<Stage, Bridge, Decoder, Skip, Stem>> {
  public:
-  using torch::nn::ModuleHolder<UNetImpl<Stage, Bridge, Decoder, Skip, Stem>>::ModuleHolder;
   using Impl = UNetImpl<Stage, Bridge, Decoder, Skip, Stem>;
+  PAM_MODULE_CONSTRUCTORS(UNet, "UNetOptions<Stage>")
 };
 
 template <typename Stage, typename Bridge, typename Decoder, typename Skip, typename Stem>

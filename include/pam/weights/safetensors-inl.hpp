@@ -123,7 +123,7 @@ PAM_FUNC std::string safetensors_header(const std::string& file, const StateDict
     const auto& [name, tensor] = tensors[i];
     json += fmt::format(",{}:{{\"dtype\":\"{}\",\"shape\":[{}],\"data_offsets\":[{},{}]}}", json_string(file, name),
                         find_element_type(tensor.scalar_type())->safetensors, joined(tensor.sizes(), ","), begins[i],
-                        begins[i] + static_cast<std::uint64_t>(tensor.numel()) * tensor.element_size());
+                        begins[i] + tensor.nbytes());
   }
   json += '}';
   json.append((8 - json.size() % 8) % 8, ' ');

@@ -78,7 +78,7 @@ inline void write_safetensors(const std::filesystem::path& path, const StateDict
   std::uint64_t end = 0;
   for (const auto i : order) {
     begins[i] = end;
-    end += static_cast<std::uint64_t>(tensors[i].second.numel()) * tensors[i].second.element_size();
+    end += tensors[i].second.nbytes();
   }
   const auto header = detail::safetensors_header(file, tensors, noted, begins);
   write_atomically(path, [&](std::ostream& out) {

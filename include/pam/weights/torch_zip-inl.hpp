@@ -32,7 +32,7 @@ PAM_FUNC std::string torch_folder(const ZipArchive& archive) {
     const auto rest = entry.name.substr(slash + 1);
     check(rest != "constants.pkl" && rest.substr(0, 5) != "code/",
           "{}: is a TorchScript archive (torch.jit.save, or C++'s torch::save), which holds code; run "
-          "tools/export_weights.py on it in Python, or save model.state_dict()",
+          "export_weights.py on it in Python, or save model.state_dict()",
           file);
     if (rest == "data.pkl") {
       check(pickle == nullptr, "{}: holds two data.pkl; the file is damaged", file);
@@ -85,7 +85,7 @@ PAM_FUNC StateDict named_tensors(const std::string& file, const PickleData& data
     check(key.kind == PickleValue::Kind::kString && value.kind == PickleValue::Kind::kTensor,
           "{}: the entry '{}' is no tensor under a name. The file's keys are: {}. Name the section that holds the "
           "weights "
-          "(LoadOptions::section), or run tools/export_weights.py on it in Python",
+          "(LoadOptions::section), or run export_weights.py on it in Python",
           file, printable(name), dict_keys(data, dict));
     check(names.insert(data.string(key)).second, "{}: the tensor '{}' is listed twice; the file is damaged", file,
           printable(name));

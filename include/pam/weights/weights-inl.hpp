@@ -25,10 +25,10 @@ PAM_FUNC WeightsFile read_weights(const std::filesystem::path& path, const std::
   const bool has_header = text.size() > 8 && text[8] == '{';
   check(!begins("\x80") || has_header,
         "{}: is a Python pickle without the zip container (torch.save before PyTorch 1.6, or another program); run "
-        "tools/export_weights.py on it in Python",
+        "export_weights.py on it in Python",
         path.string());
   check(has_header || path.extension() == ".safetensors",
-        "{}: is neither a safetensors file nor one of torch.save; run tools/export_weights.py on it in Python",
+        "{}: is neither a safetensors file nor one of torch.save; run export_weights.py on it in Python",
         path.string());
   return detail::parse_safetensors(bytes);
 }

@@ -112,7 +112,7 @@ class EventFile {
   }
   void write(const std::string& event) {
     std::string record;
-    detail::append_little_endian(record, static_cast<std::uint64_t>(event.size()));
+    detail::append_little_endian(record, std::uint64_t{event.size()});
     detail::append_little_endian(record, detail::masked_crc32c(record));
     record += event;
     detail::append_little_endian(record, detail::masked_crc32c(event));

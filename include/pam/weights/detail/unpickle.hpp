@@ -66,7 +66,7 @@ class Unpickler : PickleStack {
         const auto protocol = read<std::uint8_t>();
         check(protocol == 2,
               "{}: is written with pickle protocol {}; pam reads protocol 2, torch.save's default: save it "
-              "again without pickle_protocol, or run tools/export_weights.py",
+              "again without pickle_protocol, or run export_weights.py",
               file_, protocol);
         return true;
       }
@@ -191,7 +191,7 @@ class Unpickler : PickleStack {
       default:
         fail(
             "{}: uses the pickle opcode 0x{:02x} at byte {}, which torch.save does not write for weights; it may be "
-            "damaged or made by other software: run tools/export_weights.py on it in Python",
+            "damaged or made by other software: run export_weights.py on it in Python",
             file_, opcode, position_ - 1);
     }
   }
@@ -202,7 +202,7 @@ class Unpickler : PickleStack {
     check(
         found.has_value(),
         "{}: holds a Python object of the type {}.{}, not just tensors. pam runs no code from files, so it cannot load "
-        "whole pickled modules or objects: run tools/export_weights.py on it in Python, or save model.state_dict()",
+        "whole pickled modules or objects: run export_weights.py on it in Python, or save model.state_dict()",
         file_, printable(module), printable(name));
     PickleValue value;
     value.kind = Kind::kGlobal;

@@ -115,7 +115,7 @@ inline void merge_moments(const PixelBlocks& blocks, const std::vector<float>& m
 struct PlaneConstants {
   PlaneConstants(const Moments* moments, const float* weight, const float* bias, std::int64_t planes,
                  std::int64_t channels)
-      : scale(planes), shift(planes), mean(planes), rstd(planes) {
+      : scale(static_cast<std::size_t>(planes)), shift(scale.size()), mean(scale.size()), rstd(scale.size()) {
     for (std::int64_t i = 0; i < planes; ++i) {
       const auto at = static_cast<std::size_t>(i);
       const auto a = affine_of(moments[i], weight[i % channels], bias[i % channels]);

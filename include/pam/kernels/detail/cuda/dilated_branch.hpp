@@ -17,7 +17,7 @@ struct BranchWeights {
 /// True if `planes` planes of x fit into a block's shared memory: two for the forward pass, three for the gradient.
 inline bool plane_fits(const Launcher& device, const torch::Tensor& x, int planes) {
   // The rest of a block's shared memory holds the reductions: 32 warps of nine floats, thrice.
-  return planes * x.size(2) * x.size(3) * static_cast<std::int64_t>(x.element_size()) + 4096 <= device.shared_limit();
+  return planes * x.size(2) * x.size(3) * x.element_size() + 4096 <= device.shared_limit();
 }
 
 namespace detail {
@@ -25,7 +25,7 @@ namespace detail {
 inline Launch plane_launch(const Launcher& device, const torch::Tensor& x, int planes) {
   return {{x.size(0) * x.size(1), 1, 1},
           device.block(),
-          planes * x.size(2) * x.size(3) * static_cast<std::int64_t>(x.element_size())};
+          planes * x.size(2) * x.size(3) * x.element_size()};
 }
 
 inline int as_int(std::int64_t n) { return static_cast<int>(n); }

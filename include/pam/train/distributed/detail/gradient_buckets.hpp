@@ -98,7 +98,7 @@ class GradientBuckets {
     bool armed = false;
 
     void add(const torch::Tensor& parameter, const BucketOptions& options) {
-      const auto bytes = parameter.numel() * static_cast<std::int64_t>(parameter.element_size());
+      const auto bytes = parameter.numel() * parameter.element_size();
       const auto limit = buckets.size() <= 1 ? options.first_bytes : options.bytes;
       const bool fits = !buckets.empty() && buckets.back().bytes + bytes <= limit &&
                         slots.back().parameter.options().type_equal(parameter.options());

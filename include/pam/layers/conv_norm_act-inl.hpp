@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: MIT
+/// Definitions of conv_norm_act.hpp (core/config.hpp).
+#pragma once
+
+#include <pam/kernels/instance_norm.hpp>
+#include <pam/kernels/pointwise.hpp>
+#include <pam/layers/conv_norm_act.hpp>
+
+namespace pam {
+
+PAM_FUNC void ConvNormActImpl::reset() {
+  check(options.in_channels() > 0 && options.out_channels() > 0,
+        "ConvNormAct: in_channels and out_channels must be positive, got {} and {}", options.in_channels(),
+        options.out_channels());
+  check(options.kernel_size() > 0 && options.kernel_size() % 2 == 1,
+        "ConvNormAct: kernel_size must be odd and positive, got {}", options.kernel_size());
+  check(options.stride() > 0 && options.dilation() > 0,
+        "ConvNormAct: stride and dilation must be positive, got stride={} and dilation={}", options.stride(),
+        options.dilation());
+  check(!options.depthwise() || options.in_channels() == options.out_channels(),
+        "ConvNormAct: a depth-wise convolution keeps the channels, got in_channels={} and out_channels={}",
+        options.in_channels(), options.out_channels());
+  conv = this->register_module(
+      "conv",
+      torch::nn::Conv2d(torch::nn::Conv2dOptions(options.in_channels(), options.out_channels(), options.kernel_size())
+                            .stride(options.stride())
+                            .dilation(options.dilation())
+                            .padding(options.dilation() * (options.kernel_size() - 1) / 2)
+                            .groups(options.depthwise() ? options.in_channels() : 1)
+                            .bias(false)));
+  norm = nullptr;
+  if (options.norm_act()) {
+    norm = this->register_module(
+        "norm",
+        torch::nn::InstanceNorm2d(torch::nn::InstanceNorm2dOptions(options.out_channels()).eps(kEps).affine(true)));
+  }
+}
+
+PAM_FUNC torch::Tensor ConvNormActImpl::forward_with_stride(const torch::Tensor& input, std::int64_t stride) {
+  auto y = convolve(input, stride);
+  if (!options.norm_act()) return y;
+  return kernels::instance_norm_relu(std::move(y), norm->weight, norm->bias, kEps, backend());
+}
+
+PAM_FUNC torch::Tensor ConvNormActImpl::convolve(const torch::Tensor& input, std::int64_t stride) {
+  check_nchw(input, options.in_channels(), "ConvNormAct");
+  const auto padding = options.dilation() * (options.kernel_size() - 1) / 2;
+  const auto y =
+      options.kernel_size() == 1 && !options.depthwise()
+          ? kernels::pointwise(input, conv->weight, stride)
+          : torch::conv2d(input, conv->weight, {}, stride, padding, options.dilation(), conv->options.groups());
+  check(!options.norm_act() || y.size(2) * y.size(3) > 1,
+        "ConvNormAct: instance norm needs more than one pixel, but an input of {} gives a map of 1x1; feed a larger "
+        "image (a net's min_size() says how large)",
+        shape_string(input));
+  return y;
+}
+
+PAM_FUNC void ConvNormActImpl::pretty_print(std::ostream& stream) const {
+  print_options(stream, "ConvNormAct", options, 2);
+}
+
+}  // namespace pam

@@ -1,0 +1,9 @@
+// SPDX-License-Identifier: MIT
+// expect: pam: FalsePositiveAttention is built from its options; write FalsePositiveAttention(FalsePositiveAttentionOptions(...))
+#include <pam/attention/false_positive_attention.hpp>
+
+#ifdef PAM_MISUSE
+pam::FalsePositiveAttention block(3, 64);
+#else
+pam::FalsePositiveAttention block(pam::FalsePositiveAttentionOptions(3, 64));
+#endif
