@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: MIT
-/// How pam's CPU kernels become vector code: plain loops in `PAM_INLINE` bodies, compiled for AVX2 and AVX-512 inside
-/// the two functions below, chosen at run time. pam::compiled has both. Header-only, every file that uses a kernel
-/// would pay for both, so there it is one: AVX-512 where the compiler's own options have it (-march=native), else AVX2.
-/// Compiled for SSE2, the default, the same loops are slower than LibTorch. (clang 14's target_clones breaks
-/// linking when a header is used in two translation units.)
+/// How pam's CPU kernels become vector code: plain loops in `PAM_INLINE` bodies are compiled for AVX2 and for AVX-512
+/// inside the two functions below, and one is chosen at run time. Compiled for SSE2, the default, the same loops are
+/// slower than LibTorch. (clang 14's target_clones breaks linking when a header is used in two translation units.)
 #pragma once
 
 #include <pam/core/torch.hpp>
@@ -110,26 +108,10 @@ PAM_TARGET_AVX512 void run_avx512(Args... args) {
   Body::run(args...);
 }
 
-// 2: both, chosen at run time; else the one that is compiled. A user's -DPAM_ISAS=2 gives header-only builds both.
-#if defined(PAM_ISAS)
-#elif defined(PAM_COMPILED)
-#define PAM_ISAS 2
-#elif defined(__AVX512F__) && defined(__AVX512VL__) && defined(__AVX512BW__) && defined(__AVX512DQ__)
-#define PAM_ISAS 512
-#else
-#define PAM_ISAS 256
-#endif
-
 /// Calls `Body::run(args...)`, a PAM_INLINE static function, compiled for this processor.
 template <typename Body, typename... Args>
 void vectorized(Args... args) {
-#if PAM_ISAS == 2
   isa() == Isa::Avx512 ? run_avx512<Body>(args...) : run_avx2<Body>(args...);
-#elif PAM_ISAS == 512
-  run_avx512<Body>(args...);
-#else
-  run_avx2<Body>(args...);
-#endif
 }
 
 // Elements: kernels compute in float32 whatever the tensors hold.
@@ -165,8 +147,10 @@ PAM_INLINE float fast_exp(float x) {
   PAM_ORDERED_SUMS
   constexpr float top = PAM_FINITE_MATH ? 88.f : 89.f;  // an infinite one's reciprocal by Newton's steps is NaN
   [[maybe_unused]] const auto given = bits_of(x);
-  x = x < -87.f ? -87.f : x;
-  x = x > top ? top : x;
+  // Clamped by masks: g++ turns the obvious form into branches, and then does not vectorise for AVX2 (ten times
+  // slower).
+  const std::uint32_t low = 0u - static_cast<std::uint32_t>(x < -87.f), high = 0u - static_cast<std::uint32_t>(x > top);
+  x = from_bits((bits_of(x) & ~(low | high)) | (bits_of(-87.f) & low) | (bits_of(top) & high));
   const float shifted = x * 1.44269504088896341f + 12582912.f;
 #if PAM_REORDERS_SUMS  // by the sum's bits, or the addition would be taken back; without need, g++ would not vectorise
   const auto n = static_cast<float>(static_cast<std::int32_t>(bits_of(shifted) - 0x4b400000u));
