@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: MIT
 /// The report of a run, as a browser sees it: headless Chromium reads the DOM and takes a picture (skipped by name
 /// where Chromium is absent).
-#include <pam/images/picture.hpp>
 #include "report/result_page.hpp"
+
+#include <pam/images/picture.hpp>
+
+#include <opencv2/imgcodecs.hpp>
+#include <opencv2/imgproc.hpp>
 
 #include "support/catch.hpp"
 #include "support/files.hpp"

@@ -28,12 +28,14 @@ def make_phantoms(folder, layout, cases, *more):
 
 
 def lay_out(folder, label):
-    """Cases with masks, new scans without, and mydata/ with images/ and labels/."""
+    """Scans a to d with masks, new scans e and f without, and mydata/ with images/ and labels/."""
     small = ("--size", "72x72", "--slices", "3", "--label", str(label))
     make_phantoms(folder / "mydata", "folder", 4, *small)
     make_phantoms(folder / "more", "folder", 2, *small, "--seed", "1")
     for copy, original in (("scans", "mydata/images"), ("masks", "mydata/labels"), ("new_scans", "more/images")):
-        shutil.copytree(folder / original, folder / copy)
+        (folder / copy).mkdir()
+        for letter, file in zip("ef" if copy == "new_scans" else "abcd", sorted((folder / original).iterdir())):
+            shutil.copy(file, folder / copy / f"{letter}.nii.gz")  # as the pages call them
 
 
 def lay_out_tasks(folder):
