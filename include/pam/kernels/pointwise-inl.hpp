@@ -47,7 +47,7 @@ PAM_FUNC torch::Tensor read_pixels(const torch::Tensor& x, std::int64_t stride) 
   const auto n = input.size(0), c = input.size(1), in_h = input.size(2), in_w = input.size(3);
   const auto h = (in_h + stride - 1) / stride, w = (in_w + stride - 1) / stride;
   auto pixels = torch::empty({n, c, h, w}, input.options().memory_format(layout));
-  const auto bytes = static_cast<std::size_t>(c) * input.dtype().itemsize();
+  const auto bytes = static_cast<std::size_t>(c) * input.itemsize();
   const auto* from = static_cast<const char*>(input.data_ptr());
   auto* to = static_cast<char*>(pixels.data_ptr());
   cpu::parallel(n * h, w * c, [=](std::int64_t first, std::int64_t last) {

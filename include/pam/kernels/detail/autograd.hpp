@@ -49,13 +49,13 @@ struct KernelFunction : torch::autograd::Function<KernelFunction> {
 
   static Tensor forward(torch::autograd::AutogradContext* ctx, const Forward* run, Backward backward_, const Tensor&,
                         const Tensor&, const Tensor&, const Tensor&, const Tensor&, const Tensor&, const Tensor&) {
-    ctx->saved_data["backward"] = static_cast<std::int64_t>(reinterpret_cast<std::intptr_t>(backward_));
+    ctx->saved_data["backward"] = reinterpret_cast<std::int64_t>(backward_);
     return (*run)(ctx);
   }
 
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext* ctx,
                                                  const torch::autograd::variable_list& grads) {
-    const auto run = reinterpret_cast<Backward>(static_cast<std::intptr_t>(ctx->saved_data["backward"].toInt()));
+    const auto run = reinterpret_cast<Backward>(ctx->saved_data["backward"].toInt());
     auto result = run(ctx, grads);
     result.insert(result.begin(), 2, Tensor());  // of `run` and `backward_`
     result.resize(2 + kInputs);

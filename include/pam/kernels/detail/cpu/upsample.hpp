@@ -26,7 +26,7 @@ struct Resize {
 
 inline void concat_planes(const torch::Tensor& x, const torch::Tensor& skip, const Resize& r, const torch::Tensor& y) {
   const auto c = x.size(1), s = skip.size(1), small = r.rows_in * r.columns_in, large = r.down.size * r.across.size;
-  const auto bytes = static_cast<std::size_t>(large) * x.element_size();
+  const auto bytes = static_cast<std::size_t>(large) * x.itemsize();
   const auto* beside = static_cast<const char*>(skip.data_ptr());
   auto* to = static_cast<char*>(y.data_ptr());
   const Elements from(x), out(y);
