@@ -9,6 +9,7 @@
 #include <pam/report/network_result.hpp>
 
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
 #include <iostream>
 
@@ -18,7 +19,7 @@ using namespace pam;
 using namespace pam::apps;
 
 /// The aggregate as a table: every score with its mean, deviation, number of cases, and the pooled value.
-Table summary_table(const ScoreSummary& summary) {
+Table summary_table(const ScoreSummary& summary, const ScoreOptions& options) {
   Table table(fmt::format("{} cases", summary.cases), {"score", {"mean", 4}, {"std", 4}, {"cases", 0}, {"pooled", 4}});
   for (const auto& metric : case_metrics()) {
     const auto& of = summary.of(metric.key);
@@ -31,9 +32,19 @@ Table summary_table(const ScoreSummary& summary) {
   name(summary.false_alarms, "false alarms, foreground where there is none");
   name(summary.empty, "empty, no foreground in truth and prediction");
   table.note(
+      fmt::format("nsd: tolerance {}, convention {}.", options.nsd_tolerance, to_string(options.nsd_convention)));
+  table.note(
       "iou and dice are of the foreground; miou and mdice are means over foreground and background, what the paper's "
       "table 5 must print as \"IoU\" (66 % beside 58 % false negatives cannot be of the foreground alone).");
   return table;
+}
+
+/// What --nsd-convention means.
+NsdConvention nsd_convention(const std::string& name) {
+  for (const auto convention : {NsdConvention::Border, NsdConvention::SurfaceElements}) {
+    if (name == to_string(convention)) return convention;
+  }
+  fail("--nsd-convention {}: must be border or surface-elements", name);
 }
 
 }  // namespace
@@ -41,6 +52,7 @@ Table summary_table(const ScoreSummary& summary) {
 int main(int argc, char** argv) {
   CLI::App app{"Scores predicted masks against true ones: NIfTI (distances in mm) or pictures (pixels).", "evaluate"};
   std::string predictions, truths, json, csv, values, predicted_values;
+  std::string convention = to_string(ScoreOptions().nsd_convention);
   bool predicted_only = false, ignore_affine = false;
   ScoreOptions score;
   app.add_option("--pred", predictions, "folder (or file) of predicted masks")->required();
@@ -58,8 +70,13 @@ int main(int argc, char** argv) {
   app.add_option("--class", score.class_index, "the class that is scored; all others are background (default 1)");
   app.add_option("--nsd-tolerance", score.nsd_tolerance,
                  "tolerance of the normalised surface Dice, mm or pixels (default 1)");
+  app.add_option(
+      "--nsd-convention", convention,
+      "border (default): each border voxel counts one; surface-elements: pieces of the surface count by their "
+      "area, as DeepMind's surface-distance has it");
   return run_program(app, argc, argv, [&] {
     tune_process(0);
+    score.nsd_convention = nsd_convention(convention);
     for (const auto& [option, file] : {std::pair{"--json", json}, {"--csv", csv}}) {
       if (!file.empty()) check_writable(option, std::filesystem::absolute(file).parent_path());
     }
@@ -88,10 +105,15 @@ int main(int argc, char** argv) {
     result.name = "predictions";
     result.cases = cases;
     const auto table = case_table({result}, "Scores of each case");
-    std::cout << table.text() << "\n" << summary_table(summarise(cases)).text() << std::flush;
+    std::cout << table.text() << "\n" << summary_table(summarise(cases), score).text() << std::flush;
     // File names may hold any bytes; JSON allows only UTF-8.
     constexpr auto kReplace = nlohmann::ordered_json::error_handler_t::replace;
-    if (!json.empty()) write_atomically(json, scores_to_json(cases).dump(2, ' ', false, kReplace) + "\n");
+    if (!json.empty()) {
+      auto scores = scores_to_json(cases, /*counts=*/true);
+      scores["settings"] = {
+          {"class", score.class_index}, {"nsd_tolerance", score.nsd_tolerance}, {"nsd_convention", convention}};
+      write_atomically(json, scores.dump(2, ' ', false, kReplace) + "\n");
+    }
     if (!csv.empty()) write_atomically(csv, table.csv());
     return kDone;
   });

@@ -16,7 +16,7 @@ import sys
 import textwrap
 
 root = pathlib.Path(__file__).resolve().parent.parent
-DECLARATION = re.compile(r"^\s*(template|struct|class|enum|inline|constexpr|static|using|explicit|void|bool|auto|std::|torch::"
+DECLARATION = re.compile(r"^\s*(template|struct|class|enum|inline|const|constexpr|static|using|explicit|void|bool|auto|std::|torch::"
                          r"|\[\[nodiscard\]\]|[A-Z]\w*)")
 
 
@@ -102,7 +102,7 @@ def api(staged):
     index = ["# API reference", "", "Made from the headers' comments; `#include` names the header.", ""]
     for folder in sorted(p for p in (root / "include/pam").iterdir() if p.is_dir()):
         page, count = [f"# pam/{folder.name}", ""], 0
-        for header in sorted(folder.rglob("*.hpp")):
+        for header in sorted(set(folder.rglob("*.hpp")) - set(folder.rglob("*-inl.hpp"))):
             head, entries = documented(header)
             page += [f"## {header.relative_to(folder)}", "", f"`#include <{header.relative_to(root / 'include')}>`", "",
                      quoted(head), ""]

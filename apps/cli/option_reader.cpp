@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "cli/option_reader.hpp"
 
+#include <pam/core/options_json.hpp>
+#include <pam/losses/segmentation_loss.hpp>
+
 #include <cerrno>
 #include <cstring>
 #include <fstream>
@@ -18,6 +21,12 @@ nlohmann::json options_of_run(const std::string& out) {
         "{}: is not the configuration of a run; restore the complete file, or delete it and start again with "
         "--overwrite, without --resume",
         path.string());
+  // A run from before the losses had an option trained with that option's default.
+  if (const auto own = json.find("loss_options"); own != json.end() && own->is_object()) {
+    auto all = options_to_json(SegmentationLossOptions());
+    all.update(*own);
+    *own = std::move(all);
+  }
   return json;
 }
 

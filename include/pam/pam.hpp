@@ -84,6 +84,7 @@
 #include <pam/metrics/score_summary.hpp>
 #include <pam/metrics/statistics.hpp>
 #include <pam/metrics/surface_distances.hpp>
+#include <pam/metrics/surface_elements.hpp>
 #include <pam/nets/concat_skip.hpp>
 #include <pam/nets/gated_skip.hpp>
 #include <pam/nets/graphed_inference.hpp>

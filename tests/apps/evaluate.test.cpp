@@ -92,6 +92,29 @@ TEST_CASE("What predict writes is scored as it is, and results have a place befo
   CHECK(refused.out.empty());
 }
 
+TEST_CASE("The scores hold each case's counts, and NSD by the convention that was asked for", "[apps]") {
+  PAM_SKIP_WITHOUT("evaluate");
+  const TempDir folder;
+  write_mask(folder / "truth/a.nii.gz", 5, 1);
+  write_mask(folder / "pred/a.nii.gz", 6, 1);
+  const auto scores = [&] { return nlohmann::json::parse(test::text_of(folder / "scores.json")); };
+  REQUIRE(evaluate(folder, {}).code == 0);
+  // Two slices of 16 x 16 with squares of 4 x 4, a column apart.
+  CHECK(scores().at("cases").at(0).at("confusion") == nlohmann::json({{"tp", 24}, {"fp", 8}, {"fn", 8}, {"tn", 472}}));
+  CHECK(scores().at("settings").at("nsd_convention") == "border");
+  CHECK(scores().at("cases").at(0).at("nsd") == 1.0);
+  const auto elements = evaluate(folder, {"--nsd-convention", "surface-elements", "--nsd-tolerance", "0.5"});
+  INFO(elements.err);
+  REQUIRE(elements.code == 0);
+  CHECK_THAT(elements.out, Contains("nsd: tolerance 0.5, convention surface-elements"));
+  CHECK(scores().at("settings").at("nsd_convention") == "surface-elements");
+  const auto nsd = scores().at("cases").at(0).at("nsd").get<double>();
+  CHECK((nsd > 0.5 && nsd < 1));
+  const auto refused = evaluate(folder, {"--nsd-convention", "surface"});
+  CHECK(refused.code == 2);
+  CHECK_THAT(refused.err, Contains("--nsd-convention surface: must be border or surface-elements"));
+}
+
 TEST_CASE("Truths without a prediction are refused by name, or left out by name where that is asked for", "[apps]") {
   PAM_SKIP_WITHOUT("evaluate");
   const TempDir folder;

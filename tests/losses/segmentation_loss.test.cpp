@@ -21,21 +21,33 @@ TEST_CASE("SegmentationLoss calls the loss of its name with its options", "[loss
   SegmentationLossOptions options;
   options.reversed = true, options.smooth = 2, options.dice_weight = 0.5, options.bce_weight = 3;
   options.focal_gamma = 1, options.focal_alpha = 0.75, options.tversky_alpha = 0.1, options.tversky_beta = 0.9;
+  options.per_image = options.squared_pred = options.jaccard = true;
   const auto value = [&](const char* name) { return SegmentationLoss(name, options)(logits, labels); };
 
   DiceBceOptions dice;
   dice.reversed = true, dice.smooth = 2, dice.dice_weight = 0.5, dice.bce_weight = 3;
+  dice.per_image = dice.squared_pred = dice.jaccard = true;
   BceOptions bce;
   bce.reversed = true;
   FocalOptions focal;
   focal.reversed = true, focal.gamma = 1, focal.alpha = 0.75;
   TverskyOptions tversky;
-  tversky.reversed = true, tversky.smooth = 2, tversky.alpha = 0.1, tversky.beta = 0.9;
+  tversky.reversed = true, tversky.smooth = 2, tversky.alpha = 0.1, tversky.beta = 0.9, tversky.per_image = true;
   REQUIRE_THAT(value("dice"), IsClose(dice_loss(logits, labels, dice)));
   REQUIRE_THAT(value("bce"), IsClose(bce_loss(logits, labels, bce)));
   REQUIRE_THAT(value("dice_bce"), IsClose(dice_bce_loss(logits, labels, dice)));
   REQUIRE_THAT(value("focal"), IsClose(focal_loss(logits, labels, focal)));
   REQUIRE_THAT(value("tversky"), IsClose(tversky_loss(logits, labels, tversky)));
+
+  // What matters for several classes alone.
+  const auto many = torch::randn({2, 3, 4, 4}, torch::kDouble);
+  SegmentationLossOptions foreground;
+  foreground.include_background = false, foreground.per_class = true;
+  dice = DiceBceOptions(), tversky = TverskyOptions();
+  dice.include_background = tversky.include_background = false, dice.per_class = tversky.per_class = true;
+  REQUIRE_THAT(SegmentationLoss("dice", foreground)(many, labels), IsClose(dice_loss(many, labels, dice)));
+  REQUIRE_THAT(SegmentationLoss("dice_bce", foreground)(many, labels), IsClose(dice_bce_loss(many, labels, dice)));
+  REQUIRE_THAT(SegmentationLoss("tversky", foreground)(many, labels), IsClose(tversky_loss(many, labels, tversky)));
 }
 
 TEST_CASE("the defaults of SegmentationLossOptions are those of the single losses", "[losses]") {
@@ -54,7 +66,10 @@ TEST_CASE("an unknown loss names the nearest, and options read from JSON refuse 
   REQUIRE_THROWS_WITH(SegmentationLoss("dicebce"),
                       Contains("no loss \"dicebce\"") && Contains("did you mean dice_bce?") && Contains("tversky"));
   SegmentationLossOptions options;
-  options_from_json({{"smooth", 0.5}, {"focal_gamma", 3}}, options, "config.json");
+  options_from_json({{"smooth", 0.5}, {"focal_gamma", 3}, {"jaccard", true}}, options, "config.json");
+  REQUIRE(options.jaccard);
+  const auto json = options_to_json(SegmentationLossOptions());
+  for (const char* key : {"include_background", "per_image", "squared_pred", "jaccard"}) CHECK(json.contains(key));
   REQUIRE(options.smooth == 0.5);
   REQUIRE(options.focal_gamma == 3);
   REQUIRE_THROWS_WITH(options_from_json({{"smoth", 1}}, options, "config.json"), Contains("did you mean smooth"));

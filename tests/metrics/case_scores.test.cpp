@@ -150,6 +150,37 @@ TEST_CASE("the JSON of a case has the agreed keys in order, null for undefined, 
   REQUIRE_THROWS_WITH(case_scores_from_json(wrong, "scores.json"), Contains("scores.json"));
 }
 
+TEST_CASE("distances leave without tails of rounding", "[metrics]") {
+  const auto moved = box_mask({40, 30}, {{{13, 23}, {5, 15}}});
+  // Three rows of 0.1 are 0.30000000000000004 in float64, ten of float32's 1.2 are 12.000000476837158.
+  const auto json = to_json(score_case(some(), moved, {0.1, 0.1}, "a"));
+  for (const char* key : {"hd", "hd95", "hd95_concatenated", "hd95_penalised"}) CHECK(json[key].dump() == "0.3");
+  const auto far = box_mask({40, 30}, {{{20, 30}, {5, 15}}});
+  const std::vector<double> float32{static_cast<double>(1.2F), static_cast<double>(1.2F)};
+  const auto volume = score_case(some(), far, float32, "b");
+  REQUIRE(volume.hd == 12.0);
+  REQUIRE(to_json(volume)["hd"].dump() == "12.0");
+  REQUIRE(score_case(some(), none(), float32, "c").hd95_penalised == 60.0);  // 48 mm by 36 mm
+}
+
+TEST_CASE("NSD follows the convention that is asked for", "[metrics]") {
+  auto truth = torch::zeros({20, 20}, torch::kByte), prediction = truth.clone();
+  truth[5][7] = 1, prediction[5][9] = 1;
+  ScoreOptions options;
+  REQUIRE(score_case(prediction, truth, {2, 1}, "a", options).nsd == 0.0);  // the pixels lie 2 apart
+  options.nsd_convention = NsdConvention::SurfaceElements;
+  REQUIRE(score_case(prediction, truth, {2, 1}, "a", options).nsd == 0.5);  // half of their corners lie 1 apart
+  options.nsd_tolerance = 2;
+  REQUIRE(score_case(prediction, truth, {2, 1}, "a", options).nsd == 1.0);
+  REQUIRE(score_case(prediction * 0, truth, {2, 1}, "a", options).nsd == 0.0);
+  REQUIRE_FALSE(score_case(prediction * 0, truth * 0, {2, 1}, "a", options).nsd.has_value());
+  // Of the scored class alone, and ignored pixels are background.
+  auto labels = truth.to(torch::kLong) * 2;
+  labels[15][15] = 1, labels[0][0] = -1;
+  options.classes = 3, options.class_index = 2, options.nsd_tolerance = 1;
+  REQUIRE(score_case(prediction.to(torch::kLong) * 2, labels, {2, 1}, "a", options).nsd == 0.5);
+}
+
 TEST_CASE("case scores equal scipy's formulas on random volumes", "[metrics]") {
   torch::manual_seed(4);
   nlohmann::json data;

@@ -135,6 +135,34 @@ TEST_CASE("NSD counts border points within the tolerance", "[metrics]") {
   REQUIRE(*normalised_surface_dice(surface_distances(far, c)) == Approx(6.0 / 7));
 }
 
+TEST_CASE("voxel sizes that NIfTI stores as float32 put no point beyond the tolerance and no tail on a distance",
+          "[metrics]") {
+  // Boxes ten rows of 1.2 mm apart: the float32 1.2000000476837158 would make the distance 12.000000476837158.
+  const auto a = box_mask({50, 50}, {{{5, 25}, {10, 30}}}), moved = box_mask({50, 50}, {{{15, 35}, {10, 30}}});
+  const double step = static_cast<double>(1.2F);
+  REQUIRE(step != 1.2);
+  const auto d = surface_distances(a, moved, {step, step});
+  REQUIRE(normalised_surface_dice(d, 12) == 1.0);
+  REQUIRE(*normalised_surface_dice(d, 11.999) < 1);
+  REQUIRE(hausdorff(d) == 12.0);
+  REQUIRE(hausdorff95(d) == 12.0);
+  // A size that is no short decimal stays as it is, in float32 or float64.
+  for (const double size : {1.0 / 3, static_cast<double>(1.0F / 3), 1.23456789, 0.9375, 1e-12, 1e12}) {
+    REQUIRE(hausdorff(surface_distances(a, moved, {size, size})) == Approx(10 * size).epsilon(1e-15));
+  }
+}
+
+TEST_CASE("distances are compared with the tolerance with a relative slack of 1e-5", "[metrics]") {
+  const auto a = box_mask({9, 9}, {{{2, 3}, {2, 7}}}), b = box_mask({9, 9}, {{{5, 6}, {2, 7}}});
+  for (const double unit : {0.001, 1.0, 400.0}) {
+    const auto d = surface_distances(a, b, {unit, unit});  // every point lies 3 units off
+    REQUIRE(normalised_surface_dice(d, 3 * unit / (1 + 0.9e-5)) == 1.0);
+    REQUIRE(normalised_surface_dice(d, 3 * unit / (1 + 1.1e-5)) == 0.0);
+  }
+  REQUIRE(normalised_surface_dice(surface_distances(a, b), 0) == 0.0);
+  REQUIRE(normalised_surface_dice(surface_distances(a, a), 0) == 1.0);
+}
+
 TEST_CASE("distances to an empty mask are undefined", "[metrics]") {
   const auto some = box_mask({9, 9}, {{{2, 5}, {2, 5}}}), none = torch::zeros({9, 9}, torch::kByte);
   for (const auto& [p, t] : {std::pair{some, none}, {none, some}, {none, none}}) {

@@ -12,26 +12,28 @@
 #pragma once
 
 #include <pam/metrics/overlap.hpp>
-#include <pam/metrics/surface_distances.hpp>
+#include <pam/metrics/surface_elements.hpp>
 
-#include <nlohmann/json.hpp>
+#include <nlohmann/json_fwd.hpp>
 
-#include <cmath>
+#include <cstdint>
+#include <optional>
 #include <string>
-#include <utility>
 #include <vector>
 
 namespace pam {
 
 struct ScoreOptions {
-  std::int64_t class_index = 1;                     ///< the label that is foreground; all others are background
-  std::int64_t classes = 2;                         ///< labels are 0 … classes-1; others are refused
-  std::int64_t ignore_label = -1;                   ///< in the truth: not counted, and background for distances
-  double nsd_tolerance = 1;                         ///< mm or pixels, the spacing's unit
-  Connectivity connectivity = Connectivity::Faces;  ///< of the borders
+  std::int64_t class_index = 1;    ///< the label that is foreground; all others are background
+  std::int64_t classes = 2;        ///< labels are 0 … classes-1; others are refused
+  std::int64_t ignore_label = -1;  ///< in the truth: not counted, and background for distances
+  double nsd_tolerance = 1;        ///< mm or pixels, the spacing's unit
+  NsdConvention nsd_convention = NsdConvention::Border;
+  Connectivity connectivity = Connectivity::Faces;  ///< of the borders (surface elements have none)
 };
 
-/// The scores of one case. Percentages are 0 to 100; distances have the spacing's unit (mm, or pixels).
+/// The scores of one case. Percentages are 0 to 100; distances have the spacing's unit (mm, or pixels), rounded to 12
+/// digits, so that equal distances are equal numbers: three steps of 0.1 are 0.3, not 0.30000000000000004.
 struct CaseScores {
   std::string name;
   Confusion confusion;
@@ -54,67 +56,12 @@ struct CaseMetric {
 };
 
 /// The numeric scores in the order of JSON and tables.
-inline const std::vector<CaseMetric>& case_metrics() {
-  static const std::vector<CaseMetric> metrics{
-      {"iou", &CaseScores::iou, true},
-      {"miou", &CaseScores::miou, true},
-      {"dice", &CaseScores::dice, true},
-      {"mdice", &CaseScores::mdice, true},
-      {"fp_percent", &CaseScores::fp_percent, false},
-      {"fn_percent", &CaseScores::fn_percent, false},
-      {"hd", &CaseScores::hd, false},
-      {"hd95", &CaseScores::hd95, false},
-      {"hd95_concatenated", &CaseScores::hd95_concatenated, false},
-      {"hd95_penalised", &CaseScores::hd95_penalised, false},
-      {"nsd", &CaseScores::nsd, true},
-  };
-  return metrics;
-}
+const std::vector<CaseMetric>& case_metrics();
 
 namespace detail {
 
-inline std::optional<double> percent(std::optional<double> share) {
-  if (share) *share *= 100;
-  return share;
-}
-
-/// Length of the image's diagonal, size × spacing. Axes of length 1 are left out, unless every axis has length 1.
-inline double image_diagonal(torch::IntArrayRef sizes, const std::vector<double>& spacing) {
-  double all = 0, real = 0;
-  for (std::size_t a = 0; a < sizes.size(); ++a) {
-    const double side = static_cast<double>(sizes[a]) * spacing[a];
-    all += side * side;
-    if (sizes[a] > 1) real += side * side;
-  }
-  return std::sqrt(real > 0 ? real : all);
-}
-
-/// Where the prediction and where the truth show the scored class: bool masks on the CPU, false in ignored voxels.
-inline std::pair<torch::Tensor, torch::Tensor> class_masks(const torch::Tensor& prediction, const torch::Tensor& truth,
-                                                           const ScoreOptions& options) {
-  auto masks = std::make_pair(torch::empty(truth.sizes(), torch::kBool), torch::empty(truth.sizes(), torch::kBool));
-  bool *predicted = masks.first.data_ptr<bool>(), *expected = masks.second.data_ptr<bool>();
-  // In int64, since a byte of 255 would compare equal to an ignore label of -1.
-  for_label_pieces(prediction, truth, [&](const auto* p, const auto* t, std::int64_t start, std::int64_t length) {
-    for (std::int64_t i = 0; i < length; ++i) {
-      predicted[start + i] = p[i] == options.class_index && t[i] != options.ignore_label;
-      expected[start + i] = t[i] == options.class_index;
-    }
-  });
-  return masks;
-}
-
-/// The scores that follow from the counts alone (also what is pooled over cases).
-inline void score_counts(CaseScores& scores) {
-  const auto& counts = scores.confusion;
-  scores.iou = iou(counts), scores.miou = miou(counts);
-  scores.dice = dice(counts), scores.mdice = mdice(counts);
-  scores.fp_percent = percent(fp_rate(counts)), scores.fn_percent = percent(fn_rate(counts));
-  const bool in_truth = counts.tp + counts.fn > 0, in_prediction = counts.tp + counts.fp > 0;
-  scores.missed = in_truth && !in_prediction;
-  scores.false_alarm = !in_truth && in_prediction;
-  scores.empty = !in_truth && !in_prediction;
-}
+/// Sets the scores that follow from the counts alone (also what is pooled over cases).
+void score_counts(CaseScores& scores);
 
 }  // namespace detail
 
@@ -124,74 +71,19 @@ inline void score_counts(CaseScores& scores) {
 /// Ignored pixels take no part in counts and flags and are background in both masks when distances are measured, so a
 /// border may run along them. Throws `Error`, with the case's name, on masks of different shapes or of fractions,
 /// batches, unknown labels, and spacing that is not positive or of another length.
-[[nodiscard]] inline CaseScores score_case(const torch::Tensor& prediction, const torch::Tensor& truth,
-                                           torch::ArrayRef<double> spacing, const std::string& name,
-                                           const ScoreOptions& options = {}) try {
-  check(options.class_index >= 0 && options.class_index < options.classes,
-        "the scored class must be 0 to {} (classes = {}), got {}", options.classes - 1, options.classes,
-        options.class_index);
-  check(options.class_index != options.ignore_label, "the scored class must not be the ignore label {}",
-        options.ignore_label);
-  check(!prediction.defined() || prediction.dim() == 2 || prediction.dim() == 3,
-        "masks must be (H, W) or (D, H, W), one case at a time, got {}", shape_string(prediction));
-  CaseScores scores;
-  scores.name = name;
-  const auto by_class = confusion_by_class(prediction, truth, options.classes, options.ignore_label);
-  scores.confusion = by_class[static_cast<std::size_t>(options.class_index)];
-  detail::score_counts(scores);
-  const auto steps = detail::checked_spacing(spacing, prediction.dim(), "score_case");
-  const auto [predicted, expected] = detail::class_masks(prediction, truth, options);
-  const auto distances = surface_distances(predicted, expected, steps, options.connectivity);
-  scores.hd = hausdorff(distances);
-  scores.hd95 = hausdorff95(distances);
-  scores.hd95_concatenated = hausdorff95(distances, HausdorffConvention::Concatenated);
-  scores.hd95_penalised = scores.hd95;
-  if (scores.missed || scores.false_alarm) scores.hd95_penalised = detail::image_diagonal(prediction.sizes(), steps);
-  scores.nsd = normalised_surface_dice(distances, options.nsd_tolerance);
-  return scores;
-} catch (const Error& error) {
-  throw Error("case " + name + ": " + error.what());
-}
+[[nodiscard]] CaseScores score_case(const torch::Tensor& prediction, const torch::Tensor& truth,
+                                    torch::ArrayRef<double> spacing, const std::string& name,
+                                    const ScoreOptions& options = {});
 
 /// {"case", "iou", … , "nsd", "missed", "false_alarm", "empty"}: the keys of `case_metrics`, null where undefined.
 /// With `counts`, also "confusion": {"tp", "fp", "fn", "tn"}, from which pooled scores can be made again.
-[[nodiscard]] inline nlohmann::ordered_json to_json(const CaseScores& scores, bool counts = false) {
-  nlohmann::ordered_json json;
-  json["case"] = scores.name;
-  for (const auto& metric : case_metrics()) {
-    const auto& value = scores.*metric.value;
-    json[metric.key] = value ? nlohmann::ordered_json(*value) : nlohmann::ordered_json(nullptr);
-  }
-  json["missed"] = scores.missed;
-  json["false_alarm"] = scores.false_alarm;
-  json["empty"] = scores.empty;
-  if (counts) {
-    const auto& c = scores.confusion;
-    json["confusion"] = {{"tp", c.tp}, {"fp", c.fp}, {"fn", c.fn}, {"tn", c.tn}};
-  }
-  return json;
-}
+[[nodiscard]] nlohmann::ordered_json to_json(const CaseScores& scores, bool counts = false);
 
 /// What `to_json(scores, true)` wrote. Throws on a missing key or a wrong type; `where` names the file in the message.
-[[nodiscard]] inline CaseScores case_scores_from_json(const nlohmann::ordered_json& json,
-                                                      const std::string& where) try {
-  CaseScores scores;
-  json.at("case").get_to(scores.name);
-  for (const auto& metric : case_metrics()) {
-    const auto& value = json.at(metric.key);
-    if (!value.is_null()) scores.*metric.value = value.get<double>();
-  }
-  json.at("missed").get_to(scores.missed);
-  json.at("false_alarm").get_to(scores.false_alarm);
-  json.at("empty").get_to(scores.empty);
-  const auto& counts = json.at("confusion");
-  counts.at("tp").get_to(scores.confusion.tp);
-  counts.at("fp").get_to(scores.confusion.fp);
-  counts.at("fn").get_to(scores.confusion.fn);
-  counts.at("tn").get_to(scores.confusion.tn);
-  return scores;
-} catch (const nlohmann::ordered_json::exception& error) {
-  throw Error(where + ": not the scores of a case as pam writes them (with counts): " + error.what());
-}
+[[nodiscard]] CaseScores case_scores_from_json(const nlohmann::ordered_json& json, const std::string& where);
 
 }  // namespace pam
+
+#ifndef PAM_COMPILED
+#include <pam/metrics/case_scores-inl.hpp>
+#endif
