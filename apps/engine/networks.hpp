@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// The zoo for programs: one translation unit instantiates every network, so a program compiles in seconds.
+/// The zoo for programs: one translation unit compiles every network, so that the others compile in seconds.
 #pragma once
 
 #include <pam/inference/load_network.hpp>
