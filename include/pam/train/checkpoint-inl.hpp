@@ -76,7 +76,7 @@ PAM_FUNC TrainingState read_training_state(const std::filesystem::path& director
     try {
       return read_safetensors(path);
     } catch (const Error& error) {
-      fail("{}; the training cannot go on from it: take an older copy, or begin again (overwrite)", error.what());
+      fail("{}; the training cannot continue from it: use an older copy, or start again (overwrite)", error.what());
     }
   }();
   TrainingState state;
