@@ -160,7 +160,7 @@ int main(int argc, char** argv) {
     command->add_option("--out", a.out, "folder of the results")->required();
     command->add_option("--reversed", a.reversed, "whether the weights learnt reversed labels, if the files do not say")
         ->check(CLI::IsMember({"yes", "no"}));
-    command->add_option("--threads", a.threads, "CPU threads; 0: one a core");
+    command->add_option("--threads", a.threads, "CPU threads; 0: one per core");
   }
   return run_program(app, argc, argv, [&] {
     tune_process(a.threads);

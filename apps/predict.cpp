@@ -44,7 +44,7 @@ void add_flags(CLI::App& app, Arguments& a) {
   app.add_option("--net", a.weights.how.net, "the network's name, if the weights file does not say");
   app.add_option("--reversed", a.reversed, "whether the weights learnt reversed labels, if the file does not say")
       ->check(CLI::IsMember({"yes", "no"}));
-  app.add_option("--modalities", a.modalities, "for one folder a case: words that name its images, such as t1 flair");
+  app.add_option("--modalities", a.modalities, "for one folder per case: words that name its images, such as t1 flair");
   app.add_option("--normalise", a.normalise, "auto, zscore, unit or none (default: as the weights were trained)");
   app.add_option("--crop", a.crop, "centre crop or pad to HEIGHTxWIDTH; outside is background");
   app.add_option("--resize", a.resize, "resize pictures to HEIGHTxWIDTH; results have the input's size");
@@ -67,7 +67,7 @@ void add_flags(CLI::App& app, Arguments& a) {
   app.add_option("--device", a.device, "auto, cpu, cuda, cuda:1");
   app.add_option("--precision", a.precision, kPrecisionHelp)->check(CLI::IsMember({"float32", "bfloat16", "float16"}));
   app.add_option("--layout", a.layout, kLayoutHelp)->check(CLI::IsMember({"auto", "nchw", "nhwc"}));
-  app.add_option("--threads", a.threads, "CPU threads; 0: one a core");
+  app.add_option("--threads", a.threads, "CPU threads; 0: one per core");
 }
 
 /// Probabilities and labels of a prepared case on the input's grid, with a progress line.

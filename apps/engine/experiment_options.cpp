@@ -37,7 +37,7 @@ void add_experiment_flags(OptionReader& reader) {
   reader.add<std::string>("--precision", "precision",
                           std::string(kPrecisionHelp) + "; scores are computed in the same");
   reader.add<std::string>("--layout", "layout", kLayoutHelp);
-  reader.add<std::int64_t>("--threads", "threads", "threads that compute (0: one a core)");
+  reader.add<std::int64_t>("--threads", "threads", "threads that compute (0: one per core)");
   reader.add<double>("--timeout", "timeout", "seconds that one of several processes waits for the others");
   reader.add<std::vector<double>>("--fgsm", "fgsm",
                                   "score also under FGSM perturbations of these sizes, in units of the input");

@@ -38,7 +38,7 @@ struct ExperimentOptions {
   std::string device = "auto";  ///< "auto", "cpu", "cuda", "cuda:1"
   Precision precision = Precision::Float32;  ///< of training and, the same, of scoring
   std::string layout = "auto";               ///< "auto", "nchw" or "nhwc"
-  std::int64_t threads = 0;                  ///< 0: one a core
+  std::int64_t threads = 0;                  ///< 0: one per core
   std::string out;                           ///< the run's folder
   bool resume = false;
   bool overwrite = false;

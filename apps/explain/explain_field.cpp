@@ -113,7 +113,7 @@ MeasuredField measure_network(const WeightsSource& source, const FieldOptions& o
       trained ? load_network(source).net
               : make_network(source.how.net, options.in_channels, 1, options.width, source.how.options, options.seed);
   net->eval();
-  check(options.size >= net.min_size(), "--size {}: {} takes at least {} pixels a side", options.size, net.name(),
+  check(options.size >= net.min_size(), "--size {}: {} takes at least {} pixels per side", options.size, net.name(),
         net.min_size());
   for (auto& parameter : net->parameters()) parameter.requires_grad_(false);
   return measured(net.name(), trained ? source.path : "random", net.in_channels(), options,

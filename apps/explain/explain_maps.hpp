@@ -31,7 +31,7 @@ struct ExplainedNetwork {
 /// Runs `net` over every slice of `source` once, `batch` at a time, keeping each encoder module's attention.
 ExplainedNetwork explain_network(const Network& net, const Case& source, std::int64_t batch);
 
-/// Figure 4 for one slice: the image, then each module's attention over it; a row a network.
+/// Figure 4 for one slice: the image, then each module's attention over it; one row per network.
 torch::Tensor attention_sheet(const std::vector<ExplainedNetwork>& networks, const torch::Tensor& shown, std::int64_t z,
                               const OverlayOptions& view);
 

@@ -148,12 +148,12 @@ inline void add_cases(HtmlPage& page, const ResultPage& content) {
   if (most > 1) {
     auto iou = case_scatter(content.results, &CaseScores::iou, "IoU of each case", "IoU");
     iou.y_high = 1;
-    add_chart(page, iou, scatter_in_words(content.results, "iou", "IoU"), "One point a case.");
+    add_chart(page, iou, scatter_in_words(content.results, "iou", "IoU"), "One point per case.");
     add_chart(page,
               case_scatter(content.results, &CaseScores::hd95_penalised, "HD95 (penalised) of each case",
                            content.results.front().distance_unit),
               scatter_in_words(content.results, "hd95_penalised", "HD95 (penalised)"),
-              "One point a case; missed cases and false alarms count with the image's diagonal.");
+              "One point per case; missed cases and false alarms count with the image's diagonal.");
   }
   for (const auto& [caption, chart] : content.charts) add_chart(page, chart, caption, caption);
   const auto table = case_table(content.results, "Every score of every case");

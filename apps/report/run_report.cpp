@@ -73,7 +73,7 @@ CasePictures case_pictures(const EvalCase& each, const std::vector<RunResult>& c
   return shown;
 }
 
-/// Dice of each slice of one volume, a line a network: where along the axis a network fails.
+/// Dice of each slice of one volume, one line per network: where along the axis a network fails.
 Chart slice_chart(const EvalCase& each, const std::vector<RunResult>& cells,
                   const std::vector<torch::Tensor>& predictions) {
   Chart chart{"Dice of each slice", "slice", "Dice"};
@@ -108,7 +108,7 @@ void add_cases(ResultPage& page, const Task& task, std::int64_t worst, const std
     for (const auto& folder : folders) predictions.push_back(read_prediction(each, folder / "predictions"));
     page.pictures.push_back(case_pictures(each, cells, predictions));
     if (names.size() == 1 && each.truth.size(0) > 1) {
-      page.charts.emplace_back("Dice of each slice of " + name + ", a line a network.",
+      page.charts.emplace_back("Dice of each slice of " + name + ", one line per network.",
                                slice_chart(each, cells, predictions));
     }
   }

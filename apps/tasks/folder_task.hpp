@@ -16,8 +16,8 @@ struct FolderData {
   std::string title;                     ///< of the report; empty: made from the folder's name
   std::string data;                      ///< one folder with all of it, in a layout of datasets/find_cases.hpp
   std::string images, labels;            ///< or two files or folders
-  std::vector<std::string> modalities;   ///< of one folder a case: words that name its image files, in channel order
-  std::string label_name = "seg";        ///< of one folder a case: the word that names its label file
+  std::vector<std::string> modalities;   ///< of one folder per case: words that name its image files, in channel order
+  std::string label_name = "seg";        ///< of one folder per case: the word that names its label file
   std::string label_values = "nonzero";  ///< "71-78", "1=1,2=2", "nonzero", … (images/labels.hpp)
   std::int64_t max_cases = 0;            ///< only so many, the first by name; 0: all
   std::string split = "auto";            ///< "cases", "hemispheres", "folders", a .json file, or "auto"

@@ -110,7 +110,7 @@ class AttentionGateImpl final : public torch::nn::Cloneable<AttentionGateImpl>, 
     check_nchw(gate, options.gate_channels(), "AttentionGate (gate)");
     check_nchw(skip, options.skip_channels(), "AttentionGate (skip)");
     check(skip.size(2) >= options.theta_stride() && skip.size(3) >= options.theta_stride(),
-          "AttentionGate: theta_stride={} needs a skip of at least as many pixels a side, got {}",
+          "AttentionGate: theta_stride={} needs a skip of at least as many pixels per side, got {}",
           options.theta_stride(), shape_string(skip));
     const auto from_skip = theta(skip);
     const auto from_gate = kernels::upsample(phi(gate), from_skip.sizes().slice(2));

@@ -145,7 +145,7 @@ class GlobalContextImpl final : public torch::nn::Cloneable<GlobalContextImpl>, 
     const bool add = options.fusion() == ContextFusion::Add;
     const auto fused = add ? input + t : t * input;
     const auto output = options.residual() && !add ? fused + input : fused;
-    // The map that GC attends with; t itself is one number a channel, of either sign.
+    // The map that GC attends with; t itself is one number per channel, of either sign.
     if (inspecting()) keep(weights.view({input.size(0), 1, input.size(2), input.size(3)}), input, output);
     return output;
   }

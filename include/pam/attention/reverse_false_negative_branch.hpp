@@ -81,7 +81,7 @@ struct ReverseFalseNegativeBranchOptions {
 
 /// F (N, out_channels, H, W) -> A of the same shape, every entry in [0, 1]; with `BranchInput::Input`
 /// X (N, in_channels, H, W) -> A (N, out_channels, ceil(H / stride), ceil(W / stride)).
-/// Throws where a normalised map would be 1x1: with ratio 8 F must have more than 8 pixels a side (`min_size()`).
+/// Throws where a normalised map would be 1x1: with ratio 8 F must have more than 8 pixels per side (`min_size()`).
 class ReverseFalseNegativeBranchImpl final : public torch::nn::Cloneable<ReverseFalseNegativeBranchImpl>,
                                              public kernels::BackendUser {
  public:
