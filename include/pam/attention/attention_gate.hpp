@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /// Attention gate: "Attention U-Net: Learning Where to Look for the Pancreas", Oktay et al., MIDL 2018,
-/// https://arxiv.org/abs/1804.03999. What the decoder saw (the gating signal) decides which pixels of a skip pass.
+/// https://arxiv.org/abs/1804.03999. The decoder's features (the gating signal) decide which pixels of a skip pass.
 ///
 ///     a = sigmoid(norm(psi relu(norm(up(phi g)) + norm(theta s)))) (N, 1, H, W),   Y = s * a (+ s)
 ///

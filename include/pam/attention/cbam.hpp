@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: MIT
 /// Convolutional block attention module (CBAM): Woo, Park, Lee, Kweon, ECCV 2018, https://arxiv.org/abs/1807.06521.
-/// First a gate per channel, then, of what passed, a gate per pixel.
+/// First a gate per channel, then a gate per pixel on the result.
 ///
 ///     Ac = sigmoid(M(mean_HW(X)) + M(max_HW(X))),   M = W2 relu(W1 .)
 ///     As = sigmoid(k * [mean_C(X Ac), max_C(X Ac)]),   Y = X Ac As (+ X)
 ///
 ///     X --+--> mean, max --> M, summed --> sigmoid --> Ac --(* X)--+--> mean, max over C --> conv --> sigmoid --> As
-///         |                                                       +----------------------------------------(* As)--+
-///         +------------------------------------------------------------------------------------------------------(+)-->
-///         Y
+///         |                                                       +------------------------------------(* As)--+
+///         +--------------------------------------------------------------------------------------------------(+)--> Y
 #pragma once
 
 #include <pam/attention/detail/reduction.hpp>

@@ -112,7 +112,7 @@ class ReverseFalseNegativeBranchImpl final : public torch::nn::Cloneable<Reverse
   /// Whether the branch reads F; false: X.
   [[nodiscard]] bool reads_features() const { return options.input() == BranchInput::Features; }
 
-  /// The smallest side of what the branch reads: its smallest map must have more than one pixel a side.
+  /// The smallest side of what the branch reads: its smallest map must have more than one pixel per side.
   [[nodiscard]] std::int64_t min_size() const {
     return options.ratio() * (reads_features() ? 1 : options.stride()) + 1;
   }
