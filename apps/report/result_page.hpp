@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /// `result_page`: the report of one training or of several networks side by side, as one HTML file: scores, the worst
-/// cases in pictures, training curves, every case, and what is needed to do it again.
+/// cases in pictures, training curves, every case, and what is needed to repeat the run.
 #pragma once
 
 #include "report/html.hpp"
@@ -18,14 +18,14 @@
 
 namespace pam::apps {
 
-/// The pictures of one case: the image and what each network made of it.
+/// The pictures of one case: the image, and each network's prediction.
 struct CasePictures {
   std::string name;              ///< of the case
   std::vector<Figure> pictures;  ///< in reading order
   std::int64_t columns = 0;      ///< pictures in a row; 0 = as many as fit
 };
 
-/// What a report is made of. Every part may be empty.
+/// The content of a report. Every part may be empty.
 struct ResultPage {
   std::string title, lead;
   std::vector<std::string> caveats;  ///< what a reader must know before believing the numbers
@@ -36,7 +36,7 @@ struct ResultPage {
   std::vector<std::pair<std::string, Chart>> charts;  ///< further charts of the cases, with a caption
   nlohmann::json record;   ///< the run record (RunRecord::json): versions, machine, data, time
   nlohmann::json options;  ///< as the program takes them with --config
-  std::string command;     ///< that makes this run again
+  std::string command;     ///< the command that repeats this run
 };
 
 namespace detail {
@@ -88,7 +88,7 @@ inline std::string loss_in_words(const std::vector<NetworkResult>& results) {
 }
 
 inline std::string scatter_in_words(const std::vector<NetworkResult>& results, const char* key, const char* name) {
-  std::string words = fmt::format("{} of each case, one column a network.", name);
+  std::string words = fmt::format("{} of each case, one column per network.", name);
   for (const auto& result : results) {
     const auto summary = summarise(result.cases);
     const auto& metric = summary.of(key);

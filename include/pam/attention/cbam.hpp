@@ -106,7 +106,7 @@ class CBAMImpl final : public torch::nn::Cloneable<CBAMImpl>, public Inspectable
     const auto mean = x.mean(1, /*keepdim=*/true);
     const auto max = std::get<0>(x.max(1, /*keepdim=*/true));
     const auto &first = options.max_first() ? max : mean, &second = options.max_first() ? mean : max;
-    // cat would make planes of channels-last maps, whose one channel does not tell their layout.
+    // cat would make channels-last maps contiguous: a map of one channel does not show its layout.
     const bool pixels = is_channels_last(x);
     const auto logits = spatial(
         pixels ? torch::cat({first.permute({0, 2, 3, 1}), second.permute({0, 2, 3, 1})}, 3).permute({0, 3, 1, 2})

@@ -7,7 +7,7 @@
 ///     level 3              stage3 (stride 2) --> bridge ----^
 ///
 /// Level i has width * 2^i channels. Placement is types: `UNet<FalsePositiveAttention>` has FPA in the stages and the
-/// bridge (table 5), `UNet<FalsePositiveAttention, ConvBlock>` in the stages alone (section 4.3).
+/// bridge (table 5), `UNet<FalsePositiveAttention, ConvBlock>` only in the stages (section 4.3).
 /// Options hold a prototype per position; the net fills in channels and stride.
 #pragma once
 

@@ -4,7 +4,7 @@
 ///     x' = x + ε sign(∂ loss(model(x), labels) / ∂x)
 /// For a table of how scores fall under small perturbations, separate from the clean scores.
 ///
-/// This paper's authors score FGSM inputs alone (ε = 0.2, clamped to [0, 1]) and, for reversed nets, take the gradient
+/// This paper's authors score only FGSM inputs (ε = 0.2, clamped to [0, 1]) and, for reversed nets, take the gradient
 /// at labels that are not reversed, which lowers the loss that the net was trained with: the perturbation then helps.
 /// Here the loss is always the one that the net was trained with, and nothing is clamped, since normalised inputs have
 /// no bounds.

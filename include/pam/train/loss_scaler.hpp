@@ -48,7 +48,7 @@ class LossScaler {
     if (gradients.empty()) return true;
     const auto numbers = gradients.front().options().dtype(torch::kFloat).requires_grad(false);
     auto found = torch::zeros({1}, numbers);
-    if (PAM_TORCH_AT_LEAST(2, 4) || gradients.front().is_cuda()) {  // LibTorch 1.13 has it for CUDA alone
+    if (PAM_TORCH_AT_LEAST(2, 4) || gradients.front().is_cuda()) {  // LibTorch 1.13 has it only for CUDA
       at::_amp_foreach_non_finite_check_and_unscale_(gradients, found, torch::full({1}, 1 / scale_, numbers));
     } else {
       for (auto& gradient : gradients) {
