@@ -158,8 +158,7 @@ void write_report(const Task& task, const ExperimentOptions& options, const std:
     if (!cell.reversed || cells.size() == 1) continue;
     page.training_notes.push_back(
         cell.network.name +
-        " learns reversed labels, so its loss is that of the background and cannot be compared "
-        "with the others'.");
+        " learns reversed labels, so its loss is that of the background and cannot be compared with the others'.");
   }
   add_cases(page, task, options.worst, cells, folders);
   page.record = record;

@@ -141,8 +141,8 @@ auto with_batch_source(Batches& batches, std::int64_t seed, Act&& act) {
   } else {
     static_assert(
         always_false<Batches>,
-        "pam::fit: the batches must be a pam::DataLoader or another pam::BatchSource, a torch::data loader or "
-        "a std::vector of batches; of a std::unique_ptr to one pass *pointer");
+        "pam::fit: the batches must be a pam::DataLoader or another pam::BatchSource, a torch::data loader or a "
+        "std::vector of batches; of a std::unique_ptr to one pass *pointer");
   }
 }
 

@@ -136,12 +136,12 @@ class Checkpointer {
   [[nodiscard]] std::string advice() const {
     if (!enabled()) {
       return "no checkpoint directory was given; look at these images, lower the learning rate, or clip the gradients "
-             "(clip_norm)";
+             "(FitOptions::clip_norm)";
     }
     return fmt::format(
-        "the last good checkpoint is kept: {}, epoch {}, step {}; look at these images, or continue from there (resume "
-        "with allow_changes; in programs --resume --allow-changes) with a lower learning rate (--lr) or clipped "
-        "gradients (clip_norm, --clip)",
+        "the last good checkpoint is kept: {}, epoch {}, step {}; look at these images, or continue from there "
+        "(FitOptions::resume with FitOptions::allow_changes) with a lower OptimizerOptions::learning_rate or with "
+        "clipped gradients (FitOptions::clip_norm)",
         paths().last.string(), saved_.epoch, saved_.step);
   }
 

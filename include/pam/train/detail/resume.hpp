@@ -81,8 +81,8 @@ inline void check_settings(const nlohmann::json& saved, const nlohmann::json& no
   }
   check(differences.empty(), "{}: the run was started with other settings ({}); resume with the old ones, {}", where,
         differences,
-        all_changeable ? "or allow the change (allow_changes; in programs --allow-changes), which ends with other "
-                         "weights than an uninterrupted run"
+        all_changeable ? "or allow the change (FitOptions::allow_changes), which ends with other weights than an "
+                         "uninterrupted run"
                        : "or start a new run in another directory");
 }
 
