@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// Shows what networks see.
+/// Shows what networks see: attention maps, errors side by side, receptive fields.
 ///   explain maps --weights runs/demo/fpa/last.safetensors --input scan.nii.gz --labels mask.nii.gz --out figures/
 ///   explain receptive-field --nets unet fpa rfna --out figures/
 #include "cli/program.hpp"
@@ -70,7 +70,7 @@ int explain_maps(const Arguments& a) {
                          : torch::zeros({source.slices(), source.plane().height, source.plane().width}, torch::kLong);
   std::vector<ExplainedNetwork> explained;
   for (const auto& each : nets) {
-    check(each.net.in_channels() == channels, "{} takes {} channels and {} takes {}; explain them apart",
+    check(each.net.in_channels() == channels, "{} takes {} channels and {} takes {}; explain them separately",
           nets.front().net.name(), channels, each.net.name(), each.net.in_channels());
     explained.push_back(explain_network(each.net, source, a.batch));
   }
@@ -148,7 +148,7 @@ int main(int argc, char** argv) {
   maps->add_option("--slices", a.slices, "how many are chosen (default 3)")->check(CLI::Range(1, 100));
   maps->add_option("--show-channel", a.show_channel, "modality under the colours (default 0)");
   maps->add_option("--batch", a.batch, "slices at once (default 4)")->check(CLI::Range(1, 4096));
-  auto* field = app.add_subcommand("receptive-field", "how far blocks and networks see");
+  auto* field = app.add_subcommand("receptive-field", "effective receptive fields of blocks and networks");
   field->add_option("--nets", a.nets, "networks of the zoo with random weights");
   field->add_option("--weights", a.weights, "networks with trained weights");
   field->add_option("--in-channels", a.field.in_channels, "of --nets (default 4)")->check(CLI::Range(1, 4096));
@@ -158,9 +158,9 @@ int main(int argc, char** argv) {
   field->add_option("--seed", a.field.seed, "of weights and inputs (default 0)");
   for (auto* command : {maps, field}) {
     command->add_option("--out", a.out, "folder of the results")->required();
-    command->add_option("--reversed", a.reversed, "whether weights learnt reversed labels, where they do not say")
+    command->add_option("--reversed", a.reversed, "whether the weights learnt reversed labels, if the files do not say")
         ->check(CLI::IsMember({"yes", "no"}));
-    command->add_option("--threads", a.threads, "CPU threads; 0: one a core");
+    command->add_option("--threads", a.threads, "CPU threads; 0: one per core");
   }
   return run_program(app, argc, argv, [&] {
     tune_process(a.threads);

@@ -36,26 +36,28 @@ struct Arguments {
 
 void add_flags(CLI::App& app, Arguments& a) {
   app.add_option("--weights", a.weights.path, ".safetensors, .pt or .pth")->required();
-  app.add_option("--input", a.inputs,
-                 "a folder, or files: the modalities of one case in channel order (nets of one channel: a case each)")
+  app.add_option(
+         "--input", a.inputs,
+         "a folder, or files: the modalities of one case in channel order (networks of one channel: one case per file)")
       ->required();
   app.add_option("--out", a.out, "folder of the results: NAME and NAME_probability, on the input's grid")->required();
-  app.add_option("--net", a.weights.how.net, "the network's name, where the weights do not say");
-  app.add_option("--reversed", a.reversed, "whether the weights learnt reversed labels, where they do not say")
+  app.add_option("--net", a.weights.how.net, "the network's name, if the weights file does not say");
+  app.add_option("--reversed", a.reversed, "whether the weights learnt reversed labels, if the file does not say")
       ->check(CLI::IsMember({"yes", "no"}));
-  app.add_option("--modalities", a.modalities, "for one folder a case: words that name its images, such as t1 flair");
+  app.add_option("--modalities", a.modalities, "for one folder per case: words that name its images, such as t1 flair");
   app.add_option("--normalise", a.normalise, "auto, zscore, unit or none (default: as the weights were trained)");
   app.add_option("--crop", a.crop, "centre crop or pad to HEIGHTxWIDTH; outside is background");
   app.add_option("--resize", a.resize, "resize pictures to HEIGHTxWIDTH; results have the input's size");
   app.add_flag("--resample", a.resample, "bring modalities of another grid to that of the first");
   app.add_flag("--ignore-affine", a.ignore_affine,
-               "pair modalities voxel by voxel also where their axes run to other sides");
+               "pair modalities voxel by voxel even if their axes point in different directions");
   app.add_flag("--zero-non-finite", a.zero_non_finite, "take NaN and infinity in images as 0");
-  app.add_option("--threshold", a.how.threshold, "foreground where its probability is above (binary nets; default 0.5)")
+  app.add_option("--threshold", a.how.threshold,
+                 "probability above which a pixel is foreground (binary networks; default 0.5)")
       ->check(CLI::Range(0.0, 1.0));
   app.add_flag("--largest-component", a.largest, "keep only the largest connected part of each class");
   app.add_flag("--overwrite", a.overwrite, "replace results that are in --out already");
-  app.add_flag("--no-probability", a.no_probability, "write masks alone");
+  app.add_flag("--no-probability", a.no_probability, "write only masks");
   app.add_flag("--flip", a.how.flip, "mean over the image and its three mirror images");
   app.add_option("--window", a.how.window,
                  "side of sliding windows (default: whole slices up to 1024 x 1024, else 512)")
@@ -65,7 +67,7 @@ void add_flags(CLI::App& app, Arguments& a) {
   app.add_option("--device", a.device, "auto, cpu, cuda, cuda:1");
   app.add_option("--precision", a.precision, kPrecisionHelp)->check(CLI::IsMember({"float32", "bfloat16", "float16"}));
   app.add_option("--layout", a.layout, kLayoutHelp)->check(CLI::IsMember({"auto", "nchw", "nhwc"}));
-  app.add_option("--threads", a.threads, "CPU threads; 0: one a core");
+  app.add_option("--threads", a.threads, "CPU threads; 0: one per core");
 }
 
 /// Probabilities and labels of a prepared case on the input's grid, with a progress line.

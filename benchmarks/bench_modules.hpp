@@ -91,8 +91,8 @@ inline BenchEntry bench_net(const std::string& name) {
             if (shape.net_width > 0) spec.width = shape.net_width;
             const auto net = build_network(spec);
             check(shape.height >= net.min_size() && shape.width >= net.min_size(),
-                  "pam_bench: {} needs at least {} pixels a side, got --size {} {}", name, net.min_size(), shape.height,
-                  shape.width);
+                  "pam_bench: {} needs at least {} pixels per side, got --size {} {}", name, net.min_size(),
+                  shape.height, shape.width);
             return BenchCase{net.ptr(),
                              [net](const torch::Tensor& x) { return net(x); },
                              {shape.channels, shape.height, shape.width},

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// FPA in somebody else's LibTorch net, a small classifier, in two ways of one line each:
+/// FPA in an existing LibTorch net, a small classifier, in two ways of one line each:
 ///   - its strided convolutions become FPA blocks (`pam::FalsePositiveAttention`), or
 ///   - its residual blocks with BatchNorm stay, and FPA's branch gates them (`pam::GatedBlock<ResidualBlock>`).
 /// Run it: drop_in_encoder

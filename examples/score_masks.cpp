@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// Two masks in memory to scores: IoU, Dice, HD95 and NSD of a volume whose voxels are thicker than wide, the scores of
-/// each class, and means over cases with what no mean shows. Run: score_masks
+/// Scores of masks in memory: IoU, Dice, HD95 and NSD of a volume with anisotropic voxels, the scores of each class,
+/// and means over cases with the cases that a mean hides. Run: score_masks
 #include <pam/pam.hpp>
 
 #include <iostream>
@@ -36,7 +36,7 @@ int main() {
     std::cout << "class IoU " << text(each.iou) << ", HD95 " << text(each.hd95) << " mm\n";
   }
 
-  // A missed case has no HD95; hd95_penalised counts it with the volume's diagonal, so that missing does not pay.
+  // A missed case has no HD95; hd95_penalised counts it with the volume's diagonal, so that missing is not rewarded.
   const auto missed = pam::score_case(torch::zeros_like(truth), truth, spacing, "patient2");
   const auto summary = pam::summarise({scores, missed});
   const auto &hd95 = summary.of("hd95"), &penalised = summary.of("hd95_penalised");

@@ -4,7 +4,7 @@
 ///
 ///   train_brats --data BRATS2018 --net fpa --fold 0 --out runs/brats_fpa_0
 ///
-/// Ctrl-C saves, and the same command with --resume goes on. --out gets checkpoints, metrics.csv, predictions/ and
+/// Ctrl-C saves, and the same command with --resume continues. --out gets checkpoints, metrics.csv, predictions/ and
 /// scores.csv. The defaults are the paper's table 2; `train --task brats` is the program with more options.
 #include <pam/datasets/paper_preparation.hpp>
 #include <pam/images/load_labels.hpp>
@@ -34,13 +34,13 @@ int train(const Settings& s) {
   pam::check(pam::from_string(s.precision, precision), "--precision {}: must be one of {}", s.precision,
              pam::option_names(precision));
 
-  // The high-grade cases, split by patient; the slices that show tumour train.
+  // The high-grade cases, split by patient; training uses the slices that show tumour.
   const auto found = pam::find_brats({s.data});
   for (const auto& notice : found.notices) std::cerr << "notice: " << notice << "\n";
   const auto split = pam::split_by_fold(pam::names_of(found.cases), /*folds=*/5, s.fold, seed);
   auto preparation = pam::brats_preparation();
   const auto slices = std::make_shared<pam::SliceDataset>(pam::select_cases(found.cases, split.train), preparation);
-  preparation.at_least = slices->largest_plane();  // test slices are padded as those that train
+  preparation.at_least = slices->largest_plane();  // test slices are padded like training slices
 
   auto net = [&] {
     const pam::SeedScope scope(seed);
@@ -72,7 +72,7 @@ int train(const Settings& s) {
   const auto trained =
       pam::fit(net, loader, loss, optimizer, options, pam::combine({pam::ProgressBar(), pam::MetricsLog(out)}));
   if (trained.reason == pam::StopReason::kInterrupted) {
-    std::cerr << "stopped; --resume goes on\n";
+    std::cerr << "stopped; continue with --resume\n";
     return 130;
   }
 
@@ -110,8 +110,8 @@ int main(int argc, char** argv) {
   app.add_option("--width", s.width, "channels of level 0 (0: the network's own)");
   app.add_option("--device", s.device, "cpu, cuda, cuda:1 or auto");
   app.add_option("--precision", s.precision, "float32, bfloat16 or, on a GPU, float16");
-  app.add_option("--seed", s.seed, "of split, weights, order and flips");
-  app.add_flag("--resume", s.resume, "go on with the training in --out");
+  app.add_option("--seed", s.seed, "seed of split, weights, order and flips");
+  app.add_flag("--resume", s.resume, "continue the training in --out");
   app.add_option("--out", s.out, "folder for checkpoints, masks and scores");
   CLI11_PARSE(app, argc, argv);
   try {

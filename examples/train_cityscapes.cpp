@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 /// The paper's training on Cityscapes, from the files to the table: one network, vehicles, pictures of 128 x 256. The
-/// official train/ trains, but for the last city by name, which chooses the epoch; the official val/ is what is tested.
+/// cities of the official train/ train, except the last by name, which chooses the epoch; the official val/ tests.
 ///
 ///   train_cityscapes --data CITYSCAPES --net fpa --out runs/cityscapes_fpa
 ///
-/// Ctrl-C saves, and the same command with --resume goes on. --out gets checkpoints, metrics.csv, predictions/ and
+/// Ctrl-C saves, and the same command with --resume continues. --out gets checkpoints, metrics.csv, predictions/ and
 /// scores.csv. The defaults are the paper's table 2; `train --task cityscapes` is the program with more options.
 #include <pam/datasets/paper_preparation.hpp>
 #include <pam/images/load_labels.hpp>
@@ -88,11 +88,11 @@ int train(const Settings& s) {
   const auto trained =
       pam::fit(net, loader, loss, optimizer, options, pam::combine({pam::ProgressBar(), pam::MetricsLog(out)}));
   if (trained.reason == pam::StopReason::kInterrupted) {
-    std::cerr << "stopped; --resume goes on\n";
+    std::cerr << "stopped; continue with --resume\n";
     return 130;
   }
 
-  // The weights of the best epoch, with all that the file says of them. Scored is what the networks see.
+  // The weights of the best epoch, with everything that their file says. Scores are at the size that the net sees.
   const pam::CheckpointPaths weights(out);
   const pam::Predictor predictor(trained.best_epoch > 0 ? weights.best : weights.last, computing);
   pam::NetworkResult result;
@@ -125,8 +125,8 @@ int main(int argc, char** argv) {
   app.add_option("--width", s.width, "channels of level 0 (0: the network's own)");
   app.add_option("--device", s.device, "cpu, cuda, cuda:1 or auto");
   app.add_option("--precision", s.precision, "float32, bfloat16 or, on a GPU, float16");
-  app.add_option("--seed", s.seed, "of weights, order and flips");
-  app.add_flag("--resume", s.resume, "go on with the training in --out");
+  app.add_option("--seed", s.seed, "seed of weights, order and flips");
+  app.add_flag("--resume", s.resume, "continue the training in --out");
   app.add_option("--out", s.out, "folder for checkpoints, masks and scores");
   CLI11_PARSE(app, argc, argv);
   try {

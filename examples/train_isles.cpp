@@ -4,7 +4,7 @@
 ///
 ///   train_isles --data ISLES2018 --net fpa --out runs/isles_fpa
 ///
-/// Ctrl-C saves, and the same command with --resume goes on. --out gets checkpoints, metrics.csv, predictions/ and
+/// Ctrl-C saves, and the same command with --resume continues. --out gets checkpoints, metrics.csv, predictions/ and
 /// scores.csv. The defaults are the paper's table 2; `train --task isles` is the program with more options.
 #include <pam/datasets/paper_preparation.hpp>
 #include <pam/images/load_labels.hpp>
@@ -34,14 +34,14 @@ int train(const Settings& s) {
   pam::check(pam::from_string(s.precision, precision), "--precision {}: must be one of {}", s.precision,
              pam::option_names(precision));
 
-  // ISLES 2018 or ISLES'22, split by case; the slices that show a lesion train.
+  // ISLES 2018 or ISLES'22, split by case; training uses the slices that show a lesion.
   const auto found = pam::find_isles(s.data);
   for (const auto& notice : found.notices) std::cerr << "notice: " << notice << "\n";
   const auto split = pam::split_by_fraction(pam::names_of(found.cases), 0.7, 0.1, 0.2, seed);
   const auto validation = pam::select_cases(found.cases, split.validation);
   auto preparation = pam::isles_preparation(found.edition);
   const auto slices = std::make_shared<pam::SliceDataset>(pam::select_cases(found.cases, split.train), preparation);
-  preparation.at_least = slices->largest_plane();  // test slices are padded as those that train
+  preparation.at_least = slices->largest_plane();  // test slices are padded like training slices
 
   auto net = [&] {
     const pam::SeedScope scope(seed);
@@ -88,11 +88,11 @@ int train(const Settings& s) {
   const auto trained =
       pam::fit(net, loader, loss, optimizer, options, pam::combine({pam::ProgressBar(), pam::MetricsLog(out)}));
   if (trained.reason == pam::StopReason::kInterrupted) {
-    std::cerr << "stopped; --resume goes on\n";
+    std::cerr << "stopped; continue with --resume\n";
     return 130;
   }
 
-  // The weights of the best epoch, with all that the file says of them.
+  // The weights of the best epoch, with everything that their file says.
   const pam::CheckpointPaths weights(out);
   const pam::Predictor predictor(trained.best_epoch > 0 ? weights.best : weights.last, computing);
   pam::NetworkResult result;
@@ -122,8 +122,8 @@ int main(int argc, char** argv) {
   app.add_option("--width", s.width, "channels of level 0 (0: the network's own)");
   app.add_option("--device", s.device, "cpu, cuda, cuda:1 or auto");
   app.add_option("--precision", s.precision, "float32, bfloat16 or, on a GPU, float16");
-  app.add_option("--seed", s.seed, "of split, weights, order and flips");
-  app.add_flag("--resume", s.resume, "go on with the training in --out");
+  app.add_option("--seed", s.seed, "seed of split, weights, order and flips");
+  app.add_flag("--resume", s.resume, "continue the training in --out");
   app.add_option("--out", s.out, "folder for checkpoints, masks and scores");
   CLI11_PARSE(app, argc, argv);
   try {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-/// Training on images that are in memory, in C++ alone: `TensorDataset`, `DataLoader` and `fit`, then a prediction.
-/// Run: train_tensors [FOLDER]. With a folder the training leaves checkpoints there, and a second run goes on from them
-/// (after Ctrl-C, say).
+/// Training on images in memory, in C++ alone: `TensorDataset`, `DataLoader` and `fit`, then a prediction.
+/// Run: train_tensors [FOLDER]. With a folder the training writes checkpoints there, and a second run continues from
+/// them (for example after Ctrl-C).
 #include <pam/pam.hpp>
 
 #include <iostream>

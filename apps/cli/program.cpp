@@ -26,7 +26,7 @@ namespace pam::apps {
 namespace {
 
 /// What the library calls by its C++ field, and the flag that sets it.
-constexpr std::array<std::pair<const char*, const char*>, 13> kFlags{
+constexpr std::array<std::pair<const char*, const char*>, 17> kFlags{
     {{"LoadNetworkOptions::net", "--net"},
      {"LoadNetworkOptions::reversed", "--reversed"},
      {"LoadOptions::reversed", "--reversed"},
@@ -39,7 +39,11 @@ constexpr std::array<std::pair<const char*, const char*>, 13> kFlags{
      {"PredictorOptions::window", "--window"},
      {"PredictorOptions::overlap", "--overlap"},
      {"PredictorOptions::batch", "--batch"},
-     {"PredictorOptions::threshold", "--threshold"}}};
+     {"PredictorOptions::threshold", "--threshold"},
+     {"FitOptions::resume", "--resume"},
+     {"FitOptions::allow_changes", "--allow-changes"},
+     {"FitOptions::clip_norm", "--clip"},
+     {"OptimizerOptions::learning_rate", "--lr"}}};
 
 int complain(const std::string& sentence) {
   std::cout.flush();

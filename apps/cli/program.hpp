@@ -33,8 +33,7 @@ int run_program(CLI::App& app, int argc, char** argv, const std::function<int()>
 /// For work before the command line is parsed: runs `body` and handles its errors as `run_program` does.
 int guarded(const std::function<int()>& body);
 
-/// A sentence of the library with the names of this program's flags for those of C++ fields: "--resample" for
-/// "CaseOptions::resample".
+/// A message of the library with this program's flags in place of C++ fields: "--resample" for "CaseOptions::resample".
 std::string with_flags(std::string sentence);
 
 /// Makes LibTorch use `threads` threads (0: one per core, divided among the processes that train together), and glibc

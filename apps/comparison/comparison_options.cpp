@@ -133,7 +133,7 @@ CompareReader::CompareReader(CLI::App& app) : app_(&app) {
                                         {"--seed", "seed", "seed of the split, and of repeat 0"},
                                         {"--precision", "precision", kPrecisionHelp},
                                         {"--layout", "layout", kLayoutHelp},
-                                        {"--threads", "threads", "threads that compute (0: one a core)"}}) {
+                                        {"--threads", "threads", "threads that compute (0: one per core)"}}) {
     add(flag, key, help);
   }
   add("--device", "device", "auto, cpu, cuda or cuda:N");

@@ -150,7 +150,7 @@ class ComparisonRun {
     std::cerr << fresh_line()
               << fmt::format(
                      "error: {} in fold {}, repeat {} failed: {}; the others continue, and --resume tries it again",
-                     net, fold, repeat, reason)
+                     net, fold, repeat, with_flags(reason))
               << std::endl;
   }
 

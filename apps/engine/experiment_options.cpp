@@ -11,7 +11,7 @@
 namespace pam::apps {
 
 const char* const kPrecisionHelp =
-    "what the networks compute in: float32, bfloat16 or (on a GPU) float16; weights stay float32";
+    "type that the networks compute in: float32, bfloat16 or (on a GPU) float16; weights stay float32";
 const char* const kLayoutHelp = "order of activations in memory: nchw, nhwc (channels-last) or auto (nhwc on a GPU)";
 
 bool channels_last(const std::string& layout, torch::Device device) {
@@ -25,34 +25,34 @@ void add_experiment_flags(OptionReader& reader) {
   reader.add<std::int64_t>("--width", "width", "channels of level 0 (0: the network's own, mostly 32)");
   reader.add<std::string>("--loss", "loss", "dice, bce, dice_bce, focal or tversky");
   reader.add<std::int64_t>("--epochs", "epochs", "passes over the training slices");
-  reader.add<std::int64_t>("--batch", "batch", "slices or pictures per step (of each process, where several train)");
+  reader.add<std::int64_t>("--batch", "batch", "slices or pictures per step (per process, if several train)");
   reader.add<double>("--lr", "optimizer.learning_rate", "learning rate of AdamW");
   reader.add<double>("--weight-decay", "optimizer.weight_decay", "weight decay of AdamW");
   reader.add<std::string>("--schedule", "schedule.kind", "constant, multi_step, cosine or poly");
   reader.add<double>("--clip", "clip_norm", "largest norm of the gradient (0: no limit)");
   reader.add<bool>("--flip", "flip", "random horizontal flips: true or false");
-  reader.add<std::int64_t>("--seed", "seed", "of weights, order and augmentation");
+  reader.add<std::int64_t>("--seed", "seed", "seed of weights, order and augmentation");
   reader.add<std::int64_t>("--workers", "workers", "threads that prepare batches");
   reader.add<std::string>("--device", "device", "auto, cpu, cuda or cuda:N");
   reader.add<std::string>("--precision", "precision",
                           std::string(kPrecisionHelp) + "; scores are computed in the same");
   reader.add<std::string>("--layout", "layout", kLayoutHelp);
-  reader.add<std::int64_t>("--threads", "threads", "threads that compute (0: one a core)");
+  reader.add<std::int64_t>("--threads", "threads", "threads that compute (0: one per core)");
   reader.add<double>("--timeout", "timeout", "seconds that one of several processes waits for the others");
   reader.add<std::vector<double>>("--fgsm", "fgsm",
                                   "score also under FGSM perturbations of these sizes, in units of the input");
   reader.add_switch("--tensorboard", "tensorboard",
                     "write event files too, for: tensorboard --logdir DIR (the folder of --out)");
-  reader.add<std::string>("--out", "out", "folder of the run: made where it does not exist");
-  reader.add_switch("--resume", "resume", "go on with the run in --out; finished networks are not run again");
-  reader.add_switch("--overwrite", "overwrite", "begin afresh although --out holds a run");
+  reader.add<std::string>("--out", "out", "folder of the run; created if it does not exist");
+  reader.add_switch("--resume", "resume", "continue the run in --out; finished networks are not run again");
+  reader.add_switch("--overwrite", "overwrite", "start again although --out holds a run");
   reader.add_switch("--allow-changes", "allow_changes",
                     "with --resume: epochs, schedule, optimizer, clipping, patience and precision may differ");
 }
 
 namespace {
 
-/// Throws `Error` for a loss that there is not, and for options that it refuses: it says so when it is called.
+/// Throws `Error` for an unknown loss, and for options that the loss refuses (which it checks when it is called).
 void check_loss(const ExperimentOptions& options) {
   auto quiet = options.loss_options;
   quiet.reversed = false;
@@ -84,7 +84,7 @@ void check_experiment(const ExperimentOptions& options) {
   check(!options.nets.empty(), "--nets: name at least one network, such as unet; --list-nets shows all");
   for (const auto& net : options.nets) check_network_name(net);
   for (auto net = options.nets.begin(); net != options.nets.end(); ++net) {
-    check(std::count(options.nets.begin(), options.nets.end(), *net) == 1, "--nets: {} is there twice", *net);
+    check(std::count(options.nets.begin(), options.nets.end(), *net) == 1, "--nets: {} is named twice", *net);
   }
   check_loss(options);
   check_optimizer(options.optimizer);

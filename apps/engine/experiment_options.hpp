@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// What every training program can be told, whatever its data: the network, the recipe, the machine.
+/// The options that all tasks share: the network, the recipe, the machine.
 #pragma once
 
 #include "cli/option_reader.hpp"
@@ -24,7 +24,7 @@ struct ExperimentOptions {
   std::string loss = "dice";
   SegmentationLossOptions loss_options;
   std::int64_t epochs = 20;
-  std::int64_t batch = 4;  ///< of each process, where several train together
+  std::int64_t batch = 4;  ///< per process, if several train together
   OptimizerOptions optimizer;
   Schedule schedule = Schedule::released();
   double clip_norm = 0;         ///< 0 = no clipping
@@ -38,7 +38,7 @@ struct ExperimentOptions {
   std::string device = "auto";  ///< "auto", "cpu", "cuda", "cuda:1"
   Precision precision = Precision::Float32;  ///< of training and, the same, of scoring
   std::string layout = "auto";               ///< "auto", "nchw" or "nhwc"
-  std::int64_t threads = 0;                  ///< 0: one a core
+  std::int64_t threads = 0;                  ///< 0: one per core
   std::string out;                           ///< the run's folder
   bool resume = false;
   bool overwrite = false;
@@ -93,11 +93,11 @@ extern const char* const kLayoutHelp;
 /// The flags that all training programs share.
 void add_experiment_flags(OptionReader& reader);
 
-/// Throws `Error` for values that no run could use: unknown networks and losses (with the nearest names), counts out of
+/// Throws `Error` for values that no run can use: unknown networks and losses (with the nearest names), counts out of
 /// range, a device that is not there. Called before any file is read or written.
 void check_experiment(const ExperimentOptions& options);
 
-/// The device that `name` means; "auto" is the first CUDA device where there is one, else the CPU.
+/// The device called `name`; "auto" is the first CUDA device if there is one, else the CPU.
 torch::Device find_device(const std::string& name);
 
 }  // namespace pam::apps

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// The zoo for programs: one translation unit instantiates every network, so a program compiles in seconds.
+/// The zoo for programs: one translation unit compiles every network, so that the others compile in seconds.
 #pragma once
 
 #include <pam/inference/load_network.hpp>
@@ -15,7 +15,7 @@ namespace pam::apps {
 
 /// Every name of the zoo.
 std::vector<std::string> all_network_names();
-/// `--list-nets`: prints them, a line each.
+/// `--list-nets`: prints them, one per line.
 void print_network_names();
 
 /// Throws `Error`, with the nearest names, unless the zoo has `name`.
@@ -26,7 +26,7 @@ void check_network_name(const std::string& name);
 Network make_network(const std::string& name, std::int64_t in_channels, std::int64_t classes, std::int64_t width,
                      const nlohmann::json& options, std::int64_t seed);
 
-/// Weights on disk, and what their file may leave unsaid.
+/// Weights on disk, and what their file may not say.
 struct WeightsSource {
   std::string path;  ///< .safetensors, .pt or .pth
   LoadNetworkOptions how = {};
@@ -35,7 +35,7 @@ struct WeightsSource {
 /// `pam::load_network`, compiled here for all programs.
 LoadedNetwork load_network(const WeightsSource& source);
 
-/// The number of values that training changes.
+/// The number of trainable values.
 std::int64_t parameter_count(const Network& net);
 
 }  // namespace pam::apps

@@ -32,8 +32,8 @@ CaseFiles one_case(const std::string& name, std::vector<fs::path> images) {
   return files;
 }
 
-/// NAME_0000 … as the channels of one case, where all names have as many as the net takes; else nothing. Numbered files
-/// that are whole inputs (frames, 4-D volumes) stay cases of their own.
+/// NAME_0000 … as the channels of one case, if all names have as many as the net takes; else nothing. Numbered files
+/// that are complete inputs (frames, 4-D volumes) stay separate cases.
 std::vector<CaseFiles> channel_cases(const std::vector<fs::path>& files, std::int64_t channels) {
   const auto groups = channel_groups(files);
   const bool fits = std::all_of(groups.begin(), groups.end(), [&](const auto& group) {
@@ -62,7 +62,7 @@ std::vector<CaseFiles> cases_in(const fs::path& folder, const std::vector<std::s
     where.root = folder;
     where.modalities = modalities;
     auto cases = find_cases(where);
-    for (auto& each : cases) each.labels.clear();  // not read: neither damage nor another grid of theirs matters
+    for (auto& each : cases) each.labels.clear();  // labels are not read, so damage or another grid does not matter
     return cases;
   }
   auto grouped = channel_cases(files, channels);

@@ -14,18 +14,18 @@
 namespace pam::apps {
 
 /// The cases of `inputs`, for a net of `channels` channels: one folder (files, NAME_0000 … channels, or with
-/// `modalities` one folder a case), or files: a case each where the net takes what one file holds (`channels` is 1 or
-/// the files are pictures), else the modalities of one case, in channel order. Throws `Error` where nothing is found.
+/// `modalities` one folder per case), or files: one case per file if the net takes what one file holds (`channels` is 1
+/// or the files are pictures), else the modalities of one case, in channel order. Throws `Error` if nothing is found.
 std::vector<CaseFiles> find_inputs(const std::vector<std::string>& inputs, const std::vector<std::string>& modalities,
                                    std::int64_t channels);
 
 /// Throws `Error` where `out` cannot be written to, and where results would lie on an input, on each other, or, without
-/// `overwrite`, on files that are there: they may be somebody's labels. `probabilities`: maps a case, one a channel of
-/// the net; 0: masks alone.
+/// `overwrite`, on existing files: they may be somebody's labels. `probabilities`: maps per case, one per channel of
+/// the net; 0: only masks.
 void check_results(const std::vector<CaseFiles>& cases, std::int64_t probabilities, const std::filesystem::path& out,
                    bool overwrite);
 
-/// One line that moves on a terminal, with the time left over all cases; elsewhere one line a case.
+/// Progress: on a terminal one line that is updated, with the time left over all cases; elsewhere one line per case.
 class ProgressLine {
  public:
   explicit ProgressLine(std::size_t cases);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// Flags that say how images are prepared.
+/// The flags for the preparation of images.
 #pragma once
 
 #include <pam/data/normalise.hpp>

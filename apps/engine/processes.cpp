@@ -71,7 +71,7 @@ Processes& processes() {
   const auto environment = process_environment();
   check(environment.world_size == 1,
         "this is process {} of {} (WORLD_SIZE, or Slurm's tasks), but this program works in one process; start it "
-        "once, or train with one of the train programs, which share the work",
+        "once, or use `train`, which shares the work",
         environment.rank, environment.world_size);
   static Processes alone;
   return alone;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /// `Processes`: the processes that train together, for programs: one of them, or several that torchrun, srun or a shell
-/// loop started. `ProcessScope` meets them once a program; `processes()` are those of the innermost scope.
+/// loop started. `ProcessScope` connects them, once per program; `processes()` are those of the innermost scope.
 #pragma once
 
 #include <pam/train/distributed/communicator.hpp>
@@ -15,7 +15,7 @@ namespace pam::apps {
 /// A `Communicator`, over c10d or of one process, and this process's place among the others.
 class Processes {
  public:
-  /// This process alone, whatever the environment says.
+  /// Only this process, whatever the environment says.
   Processes();
   /// Meets the others that the environment names; throws `Error` where they do not come within `timeout`, and where
   /// this program was built without what several processes need.
@@ -34,7 +34,7 @@ class Processes {
 
   /// The process that writes files, scores and prints.
   [[nodiscard]] bool first() const { return rank() == 0; }
-  /// Whether `flag` holds in any process; the same answer in all. All must call it equally often.
+  /// Whether `flag` holds in any process; the same answer in all. All processes must call it equally often.
   [[nodiscard]] bool any(bool flag);
   /// The device that `name` means here: with several processes, "auto" and "cuda" are the GPU of this one's number.
   [[nodiscard]] torch::Device device(const std::string& name) const;
@@ -44,8 +44,8 @@ class Processes {
   std::int64_t local_rank_ = 0;
 };
 
-/// While one lives, `processes()` are those that the environment names, and all but the first are silent on standard
-/// output and standard error. A scope within a scope changes nothing.
+/// During its lifetime `processes()` are those that the environment names, and all but the first print nothing. A scope
+/// within a scope changes nothing.
 class ProcessScope {
  public:
   /// Meets the others; each later wait for them is at most `timeout` seconds too.

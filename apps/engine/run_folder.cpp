@@ -106,15 +106,15 @@ void check_run_folder(const RunFolder& run) {
   for (const auto& [key, value] : run.config.items()) {
     const auto old = before.find(key);
     check(is_free(run, key) || old == before.end() || *old == value,
-          "--resume: {} is {} in {}, and {} now; a {} goes on as it began: take the option back, {}or choose another "
-          "--out",
+          "--resume: {} is {} in {}, and {} now; a {} continues with its own options: take this one back, {}or choose "
+          "another --out",
           key, old == before.end() ? "" : old->dump(), config_path(run.out).string(), value.dump(), run.what,
           run.what == "run" && among(kChangeable, key) ? "allow the change with --allow-changes, " : "");
   }
 }
 
 void forget_run(const std::filesystem::path& out) {
-  if (!std::filesystem::exists(config_path(out))) return;  // no run of its own: what lies below is of others
+  if (!std::filesystem::exists(config_path(out))) return;  // no run of its own: the folders below belong to others
   for (const auto& cell : cells_in(out)) {
     for (const auto* name : kResults) std::filesystem::remove_all(cell / name);
     for (const auto& file : std::filesystem::directory_iterator(cell)) {

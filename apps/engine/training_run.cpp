@@ -33,7 +33,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-/// The foreground as a whole: what a binary score of a task with several classes is of.
+/// All foreground classes as one: the binary scores of a task with several classes are of this.
 torch::Tensor merged(const torch::Tensor& labels) { return labels.clamp_max(1); }
 
 /// Everything that happens in one network's folder.
@@ -57,7 +57,7 @@ class TrainingRun {
   }
 
   RunResult run() {
-    // The first process looks at the files, so that all go the same way whatever it writes meanwhile.
+    // Only the first process looks at the files, so that all processes take the same decision.
     const bool scored = from_first([&] { return options_.resume && exists("scores.json") && !lengthened(); });
     const bool perturbed = from_first([&] { return scored && read_robustness(); });
     if (processes_.first() && scored) read_scores();
@@ -99,7 +99,7 @@ class TrainingRun {
     return config;
   }
 
-  /// Whether the network was scored after fewer epochs than it may have now.
+  /// Whether the network was scored after fewer epochs than the options now ask for.
   [[nodiscard]] bool lengthened() const {
     if (!options_.allow_changes) return false;
     const auto before = options_of_run(folder_.string());
@@ -159,15 +159,15 @@ class TrainingRun {
 
   void print_shares(const DataLoader& loader) {
     const auto repeated =
-        fmt::format("{} samples an epoch are repeated, so that all processes have equally many", loader.repeated());
-    std::cout << fmt::format("{} processes train together, each on cases of its own; {}", processes_.world_size(),
+        fmt::format("{} samples per epoch are repeated, so that all processes have the same number", loader.repeated());
+    std::cout << fmt::format("{} processes train together, each on its own cases; {}", processes_.world_size(),
                              repeated)
               << std::endl;
     record_.set("processes", processes_.world_size()).set("repeated_samples", loader.repeated());
   }
 
   /// The mean Dice of the foreground over the validation cases that have some. Each process counts the pixels of its
-  /// share of the cases; all keep step, so that none waits longer than one case takes.
+  /// share of the cases; they synchronise after each case, so that none waits longer than one case takes.
   Validation validate() {
     const auto count = static_cast<std::int64_t>(task_.validation->names().size());
     auto counts = torch::zeros({count, 4}, torch::kLong);
@@ -190,7 +190,8 @@ class TrainingRun {
     return {value("dice"), {{"val_dice", value("dice")}, {"val_iou", value("iou")}}};
   }
 
-  /// Pixels of validation case `index` into a row: right foreground, invented, missed, right background.
+  /// The pixel counts of validation case `index` as a row: true positives, false positives, false negatives, true
+  /// negatives.
   void count_pixels(std::size_t index, const torch::Tensor& row) {
     const auto each = task_.validation->load_for_validation(index);
     const auto found = confusion(merged(predictor().labels_of_planes(each.images)), merged(each.labels));
@@ -202,23 +203,23 @@ class TrainingRun {
     return task_.validation && std::filesystem::exists(paths.best) ? paths.best : paths.last;
   }
 
-  /// What a reader of the scores must know of the weights that they are of.
+  /// Warns if the scored weights are not the best ones.
   void warn_of_lost_best() const {
     if (best_epoch_ == 0 || scored_weights() == CheckpointPaths(folder_).best) return;
     std::cerr << fmt::format(
-        "warning: {}: the weights of the best epoch, {}, are gone; scored are those of the last epoch. To score the "
-        "best, begin afresh with --overwrite.\n",
+        "warning: {}: the weights of the best epoch, {}, are gone; those of the last epoch are scored. To score the "
+        "best, start again with --overwrite.\n",
         CheckpointPaths(folder_).best.string(), best_epoch_);
   }
 
-  /// Predictions of an older scoring, of other cases perhaps, must not stand beside those of this one.
+  /// Predictions of an earlier scoring, perhaps of other cases, must not be mixed with those of this one.
   static void make_empty(const std::filesystem::path& folder) {
     std::filesystem::create_directories(folder);
     for (const auto& entry : std::filesystem::directory_iterator(folder)) std::filesystem::remove_all(entry.path());
   }
 
-  /// Calls `act(case)` for every test case in the first process; the others keep step, so that they wait for one case
-  /// at most. False where Ctrl-C stopped it.
+  /// Calls `act(case)` for every test case in the first process; the others synchronise after each case, so that they
+  /// wait for one case at most. False if Ctrl-C stopped it.
   template <typename Act>
   bool each_test_case(const Act& act) {
     for (std::size_t i = 0; i < task_.test->names().size(); ++i) {
@@ -282,7 +283,7 @@ class TrainingRun {
     });
   }
 
-  /// False where robustness.json must be made, true where it is there for the same ε, or not asked for.
+  /// False if robustness.json must be made; true if it exists for the same ε, or is not wanted.
   bool read_robustness() {
     const auto path = folder_ / "robustness.json";
     if (options_.fgsm.empty()) return true;
@@ -382,7 +383,7 @@ void check_trainable(const Task& task, const ExperimentOptions& options) {
     static_cast<void>(make_network(net, task.in_channels, task.classes, options.width, options.net_options, 0));
   }
   check(options.patience == 0 || task.validation,
-        "patience {}: the early stop watches the score of validation cases, and there are none; give some with "
+        "patience {}: early stopping needs the score of validation cases, and there are none; give some with "
         "--validation-share 0.2 (Cityscapes: --val-city), or set patience=0",
         options.patience);
   if (options.schedule.warm_up == 0) return;

@@ -6,7 +6,7 @@
 ///   last.safetensors, last.state…, best.safetensors   checkpoints (train/checkpoint.hpp)
 ///   predictions/CASE.nii.gz or .png    on the grid of the input, with its affine
 ///   overlays/CASE.png                  image beside prediction against truth
-///   robustness.json, .csv, .md         the same under FGSM perturbations, where asked for (robustness.hpp)
+///   robustness.json, .csv, .md         the same under FGSM perturbations, with --fgsm (robustness.hpp)
 ///   scores.json, scores.csv            every case, and the aggregate; written last: it says that the run is done
 ///   curves.svg, run.json, report.html
 /// Several processes (processes.hpp) train one network together, each on batches of its own cases. All of them must see
@@ -39,11 +39,11 @@ struct RunResult {
   std::vector<std::vector<CaseScores>> classes;  ///< [class - 1][case]; empty for binary tasks
   std::vector<PerturbedScores> robustness;       ///< one for each ε of the options
   bool reversed = false;                         ///< trained on 1 - label: its training loss is that of the background
-  bool done = false;                             ///< false: stopped by Ctrl-C; all that was learnt is saved
+  bool done = false;                             ///< false: stopped by Ctrl-C; everything is saved
 };
 
-/// Throws `Error` for what no network of `options` could do with the task: networks that do not fit it, early stop
-/// without validation, a warm-up longer than the run. Writes nothing.
+/// Throws `Error` if the networks of `options` cannot be trained on the task: networks that do not fit it, early
+/// stopping without validation, a warm-up longer than the run. Writes nothing.
 void check_trainable(const Task& task, const ExperimentOptions& options);
 
 /// Trains and scores `net` in `folder`, or reads the result where the run is done and `options.resume` is set.

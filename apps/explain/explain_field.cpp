@@ -28,7 +28,7 @@ MeasuredField measured(std::string name, std::string weights, std::int64_t in_ch
           field.radius(0.9), field.radius(0.95), field.energy()};
 }
 
-/// What the claims compare: a block's main branch, its attention branch alone, and the block.
+/// The fields that the claims compare: of a block's main branch, of its attention branch, and of the block.
 struct BlockParts {
   std::int64_t in_channels;
   const char* branch_name;
@@ -41,7 +41,7 @@ BlockParts parts_of(FalsePositiveAttentionImpl& block) {
           [&](const torch::Tensor& x) { return block.forward(x); }};
 }
 
-/// The branch is up(P(D3(D2(E(F))))), without the + F inside A: what is pooled, and nothing else.
+/// The branch is up(P(D3(D2(E(F))))), without the + F inside A: only what is pooled.
 BlockParts parts_of(ReverseFalseNegativeAttentionImpl& block) {
   return {block.options.in_channels(), "pooled branch", [&](const torch::Tensor& x) { return block.main(x); },
           [&](const torch::Tensor& x) {
@@ -113,7 +113,7 @@ MeasuredField measure_network(const WeightsSource& source, const FieldOptions& o
       trained ? load_network(source).net
               : make_network(source.how.net, options.in_channels, 1, options.width, source.how.options, options.seed);
   net->eval();
-  check(options.size >= net.min_size(), "--size {}: {} takes at least {} pixels a side", options.size, net.name(),
+  check(options.size >= net.min_size(), "--size {}: {} takes at least {} pixels per side", options.size, net.name(),
         net.min_size());
   for (auto& parameter : net->parameters()) parameter.requires_grad_(false);
   return measured(net.name(), trained ? source.path : "random", net.in_channels(), options,
@@ -121,13 +121,13 @@ MeasuredField measure_network(const WeightsSource& source, const FieldOptions& o
 }
 
 Table field_table(const std::vector<MeasuredField>& fields, const FieldOptions& options) {
-  Table table("Effective receptive field: radius in pixels of the disc that holds so much of the gradient's energy",
+  Table table("Effective receptive field: radius in pixels of the disc that holds this share of the gradient's energy",
               {"block or network", "weights", {"50 %", 1}, {"90 %", 1}, {"95 %", 1}});
   for (const auto& each : fields) table.row({each.name, each.weights, each.radius50, each.radius90, each.radius95});
   table.note(
-      fmt::format("Squared gradient of the centre output (a random sign a channel) with respect to the input, mean "
+      fmt::format("Squared gradient of the centre output (a random sign per channel) with respect to the input, mean "
                   "of {} normal inputs of {} x {} (Luo et al. 2016); seed {}. Blocks with random weights: stride 1, {} "
-                  "channels; blocks of trained networks: as they stand there, pixels of the block's own input.",
+                  "channels; blocks of trained networks: as they are there, in pixels of the block's own input.",
                   options.samples, options.size, options.size, options.seed, kBlockChannels));
   table.note("Dilated branch: A. Pooled branch: up(P(D3(D2(E(F))))), without the + F of A.");
   return table;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// `explain receptive-field`: how far each block and network sees (nets/receptive_field.hpp), as a table, heat maps,
-/// and the paper's two claims beside what is measured.
+/// `explain receptive-field`: the effective receptive field of each block and network (nets/receptive_field.hpp), as
+/// a table and heat maps, and the paper's two claims compared with the measurements.
 #pragma once
 
 #include "engine/networks.hpp"
@@ -30,7 +30,7 @@ struct MeasuredField {
   torch::Tensor energy;                             ///< (size, size), sums to 1
 };
 
-/// What the claims compare of one block.
+/// The fields of one block that the claims compare.
 struct BlockFields {
   std::string branch_name;            ///< "dilated branch" or "pooled branch"
   MeasuredField main, branch, whole;  ///< the main branch, the attention branch alone, the block
@@ -48,7 +48,7 @@ MeasuredField measure_network(const WeightsSource& source, const FieldOptions& o
 /// "radius of the disc that holds 50, 90 and 95 % of the energy".
 Table field_table(const std::vector<MeasuredField>& fields, const FieldOptions& options);
 
-/// The paper's two claims, and what the blocks say of them: a sentence a block.
+/// The paper's two claims, and the measurements: one sentence per block.
 std::vector<std::string> claim_sentences(const std::vector<BlockFields>& blocks);
 
 /// The energy on a logarithmic scale over five decades, dark to bright: (size · scale, size · scale, 3) uint8.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// `explain maps`: what networks attend to on one case (the paper's figure 4), and where they are right and wrong side
-/// by side, enlarged where it matters (figures 5 and 6).
+/// `explain maps`: the attention maps of networks on one case (the paper's figure 4), and their errors side by side,
+/// with an enlarged part (figures 5 and 6).
 #pragma once
 
 #include "engine/networks.hpp"
@@ -21,7 +21,7 @@ struct AttentionVolume {
   torch::Tensor values;  ///< (D, H, W) float32: A, the mean over its channels
 };
 
-/// What one network says of a case.
+/// The attention and the prediction of one network for a case.
 struct ExplainedNetwork {
   std::string name;
   std::vector<AttentionVolume> attention;  ///< of the encoder; empty for networks without attention there
@@ -31,7 +31,7 @@ struct ExplainedNetwork {
 /// Runs `net` over every slice of `source` once, `batch` at a time, keeping each encoder module's attention.
 ExplainedNetwork explain_network(const Network& net, const Case& source, std::int64_t batch);
 
-/// Figure 4 for one slice: the image, then each module's attention over it; a row a network.
+/// Figure 4 for one slice: the image, then each module's attention over it; one row per network.
 torch::Tensor attention_sheet(const std::vector<ExplainedNetwork>& networks, const torch::Tensor& shown, std::int64_t z,
                               const OverlayOptions& view);
 

@@ -54,8 +54,8 @@ img { display: block; max-width: 100%; height: auto; image-rendering: pixelated;
 @media print { nav, .skip { display: none; } .table { overflow: visible; } figure, tr { break-inside: avoid; } }
 )css";
 
-/// Swatches and words for kTruePositiveColour, kFalseNegativeColour and kFalsePositiveColour (report/overlay.hpp; a
-/// test holds the two together).
+/// Colours and words for kTruePositiveColour, kFalseNegativeColour and kFalsePositiveColour (report/overlay.hpp; a test
+/// compares the two).
 constexpr const char* kOverlayLegendHtml = R"html(<ul class="legend" aria-label="Colours of the overlays">
 <li><span style="background:#ffd60a"></span>true positive: found (yellow)</li>
 <li><span style="background:#2979ff"></span>false negative: missed (blue)</li>

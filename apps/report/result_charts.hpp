@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// The charts of a report: how trainings went, and how the cases came out.
+/// The charts of a report: training curves, and the scores of the cases.
 #pragma once
 
 #include "report/chart.hpp"
@@ -54,7 +54,7 @@ namespace pam::apps {
 }
 
 /// One point per case in a column per network; the columns are spread a little, by the case's position, so that equal
-/// scores do not hide each other, and a case stands at the same place in every column.
+/// scores do not hide each other, and a case is at the same place in every column.
 [[nodiscard]] inline Chart case_scatter(const std::vector<NetworkResult>& results,
                                         std::optional<double> CaseScores::*metric, const std::string& title,
                                         const std::string& label) {

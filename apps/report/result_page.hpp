@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /// `result_page`: the report of one training or of several networks side by side, as one HTML file: scores, the worst
-/// cases in pictures, training curves, every case, and what is needed to do it again.
+/// cases in pictures, training curves, every case, and what is needed to repeat the run.
 #pragma once
 
 #include "report/html.hpp"
@@ -18,14 +18,14 @@
 
 namespace pam::apps {
 
-/// The pictures of one case: the image and what each network made of it.
+/// The pictures of one case: the image, and each network's prediction.
 struct CasePictures {
   std::string name;              ///< of the case
   std::vector<Figure> pictures;  ///< in reading order
   std::int64_t columns = 0;      ///< pictures in a row; 0 = as many as fit
 };
 
-/// What a report is made of. Every part may be empty.
+/// The content of a report. Every part may be empty.
 struct ResultPage {
   std::string title, lead;
   std::vector<std::string> caveats;  ///< what a reader must know before believing the numbers
@@ -36,7 +36,7 @@ struct ResultPage {
   std::vector<std::pair<std::string, Chart>> charts;  ///< further charts of the cases, with a caption
   nlohmann::json record;   ///< the run record (RunRecord::json): versions, machine, data, time
   nlohmann::json options;  ///< as the program takes them with --config
-  std::string command;     ///< that makes this run again
+  std::string command;     ///< the command that repeats this run
 };
 
 namespace detail {
@@ -88,7 +88,7 @@ inline std::string loss_in_words(const std::vector<NetworkResult>& results) {
 }
 
 inline std::string scatter_in_words(const std::vector<NetworkResult>& results, const char* key, const char* name) {
-  std::string words = fmt::format("{} of each case, one column a network.", name);
+  std::string words = fmt::format("{} of each case, one column per network.", name);
   for (const auto& result : results) {
     const auto summary = summarise(result.cases);
     const auto& metric = summary.of(key);
@@ -148,12 +148,12 @@ inline void add_cases(HtmlPage& page, const ResultPage& content) {
   if (most > 1) {
     auto iou = case_scatter(content.results, &CaseScores::iou, "IoU of each case", "IoU");
     iou.y_high = 1;
-    add_chart(page, iou, scatter_in_words(content.results, "iou", "IoU"), "One point a case.");
+    add_chart(page, iou, scatter_in_words(content.results, "iou", "IoU"), "One point per case.");
     add_chart(page,
               case_scatter(content.results, &CaseScores::hd95_penalised, "HD95 (penalised) of each case",
                            content.results.front().distance_unit),
               scatter_in_words(content.results, "hd95_penalised", "HD95 (penalised)"),
-              "One point a case; missed cases and false alarms count with the image's diagonal.");
+              "One point per case; missed cases and false alarms count with the image's diagonal.");
   }
   for (const auto& [caption, chart] : content.charts) add_chart(page, chart, caption, caption);
   const auto table = case_table(content.results, "Every score of every case");

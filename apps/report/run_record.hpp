@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// `RunRecord`: what a result needs to be believed and repeated: options, seed, versions, machine, data, time.
+/// `RunRecord`: what is needed to check and repeat a result: options, seed, versions, machine, data, time.
 #pragma once
 
 #include <pam/core/atomic_file.hpp>
@@ -27,7 +27,7 @@ namespace pam::apps {
 
 namespace detail {
 
-/// FNV-1a, 64 bits (http://www.isthe.com/chongo/tech/comp/fnv/): tells data apart, protects against nobody.
+/// FNV-1a, 64 bits (http://www.isthe.com/chongo/tech/comp/fnv/): distinguishes data; not cryptographic.
 class Fnv1a {
  public:
   void add(const void* data, std::size_t size) {

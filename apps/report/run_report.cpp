@@ -43,7 +43,7 @@ std::string overlay_in_words(const std::string& net, const torch::Tensor& labels
   const auto found = labels > 0, right = found.logical_and(labels == truth);
   const auto missed = (truth > 0).logical_and(found.logical_not());
   const auto invented = found.logical_and(right.logical_not()).logical_and(truth >= 0);
-  return fmt::format("{}: {} right (yellow), {} missed (blue), {} invented (red)", net,
+  return fmt::format("{}: {} correct (yellow), {} missed (blue), {} false (red)", net,
                      count_text(count(right), "pixel"), count(missed), count(invented));
 }
 
@@ -62,7 +62,7 @@ CasePictures case_pictures(const EvalCase& each, const std::vector<RunResult>& c
       const auto& name = cells[n].network.name;
       const auto labels = predictions[n][z], truth = each.truth[z];
       const auto overlap = dice(confusion((labels > 0).to(torch::kLong), truth.clamp_max(1)));
-      // The picture tells classes apart; its Dice does not.
+      // The picture distinguishes classes; its Dice does not.
       const auto* of = cells[n].classes.empty() ? "" : " of the foreground";
       const auto caption = overlap ? fmt::format("{}, Dice{} {:.3f}", name, of, *overlap) : name;
       shown.pictures.push_back({encode_png(overlay(each.shown[z], labels, truth, view)),
@@ -73,7 +73,7 @@ CasePictures case_pictures(const EvalCase& each, const std::vector<RunResult>& c
   return shown;
 }
 
-/// Dice of each slice of one volume, a line a network: where along the axis a network fails.
+/// Dice of each slice of one volume, one line per network: where along the axis a network fails.
 Chart slice_chart(const EvalCase& each, const std::vector<RunResult>& cells,
                   const std::vector<torch::Tensor>& predictions) {
   Chart chart{"Dice of each slice", "slice", "Dice"};
@@ -96,7 +96,7 @@ Chart slice_chart(const EvalCase& each, const std::vector<RunResult>& cells,
   return chart;
 }
 
-/// Pictures of the worst cases, and the slice chart where there is one volume alone.
+/// Pictures of the worst cases, and the slice chart if there is only one volume.
 void add_cases(ResultPage& page, const Task& task, std::int64_t worst, const std::vector<RunResult>& cells,
                const std::vector<std::filesystem::path>& folders) {
   const auto names = task.test->names();
@@ -108,7 +108,7 @@ void add_cases(ResultPage& page, const Task& task, std::int64_t worst, const std
     for (const auto& folder : folders) predictions.push_back(read_prediction(each, folder / "predictions"));
     page.pictures.push_back(case_pictures(each, cells, predictions));
     if (names.size() == 1 && each.truth.size(0) > 1) {
-      page.charts.emplace_back("Dice of each slice of " + name + ", a line a network.",
+      page.charts.emplace_back("Dice of each slice of " + name + ", one line per network.",
                                slice_chart(each, cells, predictions));
     }
   }
@@ -156,9 +156,9 @@ void write_report(const Task& task, const ExperimentOptions& options, const std:
   if (const auto table = robustness_table(cells)) page.tables.push_back(*table);
   for (const auto& cell : cells) {
     if (!cell.reversed || cells.size() == 1) continue;
-    page.training_notes.push_back(cell.network.name +
-                                  " learns reversed labels, so its loss is that of the background and does not compare "
-                                  "with the others'.");
+    page.training_notes.push_back(
+        cell.network.name +
+        " learns reversed labels, so its loss is that of the background and cannot be compared with the others'.");
   }
   add_cases(page, task, options.worst, cells, folders);
   page.record = record;

@@ -15,7 +15,7 @@
 
 namespace pam::apps {
 
-/// Rows of a few telling slices (most foreground, most errors), the image first, then each of `predictions` (D, H, W)
+/// Rows of a few typical slices (most foreground, most errors), the image first, then each of `predictions` (D, H, W)
 /// against the truth: (H, W, 3) uint8.
 torch::Tensor overlay_sheet(const EvalCase& each, const std::vector<torch::Tensor>& predictions);
 

@@ -36,10 +36,10 @@ void after_case(std::int64_t done, std::int64_t total, const std::string& /*name
     std::cerr << fmt::format("\rreading: {} of {} cases", done, total) << (done == total ? fresh_line() : "")
               << std::flush;
   }
-  if (interrupted() != 0) throw Interrupted("Stopped while the data were read; nothing was changed.");
+  if (interrupted() != 0) throw Interrupted("Stopped while reading the data; nothing was changed.");
 }
 
-/// What was seen while the cases were read.
+/// What was found while the cases were read.
 struct Reading {
   std::vector<std::string> warnings;
   std::vector<SkippedCase> skipped;
@@ -80,8 +80,9 @@ std::shared_ptr<const SliceDataset> training_slices(const std::vector<CaseFiles>
   for (const auto& each : slices->cases()) {
     reading.warnings.insert(reading.warnings.end(), each.notices.begin(), each.notices.end());
     if (each.used > 0) continue;
-    reading.warnings.push_back(fmt::format("case {}: none of its {} slices is taken (--slices), so it trains nothing",
-                                           each.name, each.slices));
+    reading.warnings.push_back(
+        fmt::format("case {}: none of its {} slices is used (--slices), so it does not take part in the training",
+                    each.name, each.slices));
   }
   reading.skipped.insert(reading.skipped.end(), slices->skipped().begin(), slices->skipped().end());
   return slices;
@@ -114,7 +115,7 @@ std::vector<CaseFiles> readable_cases(const std::vector<CaseFiles>& cases, std::
   return good;
 }
 
-/// Says what was seen, on standard error and in the task.
+/// Reports what was found, on standard error and in the task.
 void tell(const Reading& reading, Task& task) {
   for (std::size_t i = 0; i < std::min(kWarningsInFull, reading.warnings.size()); ++i) {
     std::cerr << "warning: " << with_flags(reading.warnings[i]) << "\n";
@@ -124,7 +125,8 @@ void tell(const Reading& reading, Task& task) {
   }
   if (!reading.warnings.empty()) {
     task.caveats.push_back(fmt::format("{} from reading the files; the first: {}.",
-                                       counted(reading.warnings.size(), "warning"), with_flags(reading.warnings.front())));
+                                       counted(reading.warnings.size(), "warning"),
+                                       with_flags(reading.warnings.front())));
   }
   std::vector<std::string> names;
   for (const auto& each : reading.skipped) {

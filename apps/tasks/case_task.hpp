@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// `case_task`: cases on disk and a split to a `Task`: what training on Cityscapes, BRATS, ISLES and anybody's folder
-/// have in common once the cases are found.
+/// `case_task`: makes a `Task` from cases on disk and a split. Training on Cityscapes, BRATS, ISLES and plain folders
+/// differs only in how the cases are found.
 #pragma once
 
 #include "cli/option_reader.hpp"
@@ -23,13 +23,13 @@ struct CaseTaskOptions {
   CaseOptions cases;
   SliceChoice slices = SliceChoice::Foreground;  ///< of volumes, that train; scored is every slice
   bool skip_bad = false;          ///< leave out cases that cannot be read, saying which, instead of throwing
-  bool trained_range = false;     ///< score only the range of slices that train (two halves of one volume)
+  bool trained_range = false;     ///< score only the range of the training slices (two halves of one volume)
   bool full_size = true;          ///< score resized pictures at the size of their files, not at what the network sees
   std::int64_t show_channel = 0;  ///< the modality under the overlays
   std::string train_noun = "case", test_noun = "case";  ///< for texts; the plural has an s
   std::string foreground;                               ///< what is segmented, for texts: "enhancing tumour (label 4)"
   std::string lone_caveat =
-      "There is one test case, so nothing is known of the spread between cases.";  ///< said where there is one
+      "There is only one test case, so the spread between cases is unknown.";  ///< said where there is one
 };
 
 /// The options of a set of volumes: `cases` as the paper prepares them, with foreground, crop, slices, bad and
@@ -58,9 +58,9 @@ void add_volume_flags(OptionReader& reader);
 /// cannot be read (unless `skip_bad`), no foreground, other channels in one case than in another.
 Task case_task(Task about, const std::vector<CaseFiles>& cases, const Split& split, const CaseTaskOptions& how);
 
-/// Prints warnings on standard error, and adds them to what the reader of the numbers must know.
+/// Prints warnings on standard error, and adds them to the report.
 void add_warnings(Task& task, const std::vector<std::string>& warnings);
-/// The same with what is as it should be, such as which city chooses the epoch.
+/// The same for information that is not a warning, such as which city chooses the epoch.
 void add_notes(Task& task, const std::vector<std::string>& notes);
 
 /// Throws `Error` for folds or shares that leave nothing to train or to test on. With `folds` (0: none) `test_share` is

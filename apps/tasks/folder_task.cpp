@@ -160,12 +160,12 @@ Task about(const FolderData& options, std::vector<CaseFiles>& cases) {
 
 void add_folder_flags(OptionReader& reader) {
   reader.add<std::string>("--data", "data",
-                          "one folder: images/ + labels/, train/ + trainannot/ …, or one folder a case");
+                          "one folder: images/ + labels/, train/ + trainannot/ …, or one folder per case");
   reader.add<std::string>("--images", "images", "image file, or folder of NIfTI or PNG");
   reader.add<std::string>("--labels", "labels", "label file or folder; files are paired with images by name");
   reader.add<std::vector<std::string>>("--modalities", "modalities",
-                                       "for one folder a case: words that name its images, such as t1 flair");
-  reader.add<std::string>("--label-name", "label_name", "for one folder a case: the word that names its label file");
+                                       "for one folder per case: words that name its images, such as t1 flair");
+  reader.add<std::string>("--label-name", "label_name", "for one folder per case: the word that names its label file");
   reader.add<std::string>("--label-values", "label_values",
                           "foreground: 71-78, or classes: 1=1,2=2,255=ignore, or nonzero");
   reader.add<std::int64_t>("--max-cases", "max_cases", "take only so many cases, the first by name (0: all)");

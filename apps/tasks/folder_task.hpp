@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// Anybody's folder of NIfTI or PNG with labels, as a `Task`; and the demo, which is such a folder.
+/// A folder of NIfTI or PNG with labels, as a `Task`; also the demo's.
 #pragma once
 
 #include "cli/option_reader.hpp"
@@ -16,8 +16,8 @@ struct FolderData {
   std::string title;                     ///< of the report; empty: made from the folder's name
   std::string data;                      ///< one folder with all of it, in a layout of datasets/find_cases.hpp
   std::string images, labels;            ///< or two files or folders
-  std::vector<std::string> modalities;   ///< of one folder a case: words that name its image files, in channel order
-  std::string label_name = "seg";        ///< of one folder a case: the word that names its label file
+  std::vector<std::string> modalities;   ///< of one folder per case: words that name its image files, in channel order
+  std::string label_name = "seg";        ///< of one folder per case: the word that names its label file
   std::string label_values = "nonzero";  ///< "71-78", "1=1,2=2", "nonzero", … (images/labels.hpp)
   std::int64_t max_cases = 0;            ///< only so many, the first by name; 0: all
   std::string split = "auto";            ///< "cases", "hemispheres", "folders", a .json file, or "auto"
@@ -32,7 +32,7 @@ struct FolderData {
   std::string crop;                      ///< "160x160": centre crop or pad, height x width; empty: none
   std::string resize;                    ///< of pictures: "128x256"
   bool resample = false;                 ///< bring images of another grid to that of the labels
-  bool ignore_affine = false;            ///< pair image and labels voxel by voxel though their axes run apart
+  bool ignore_affine = false;            ///< pair image and labels voxel by voxel even if their axes differ
   bool strict_labels = false;            ///< refuse label values that `label_values` does not name
   bool skip_bad = false;                 ///< leave out cases that cannot be read, saying which
   bool zero_non_finite = false;          ///< take NaN and infinity in images as 0
@@ -71,11 +71,11 @@ struct FolderData {
 /// The flags of `FolderData`.
 void add_folder_flags(OptionReader& reader);
 
-/// Throws `Error` for values that no folder could make good, before any file is read.
+/// Throws `Error` for values that are wrong whatever the folder holds, before any file is read.
 void check_folder_options(const FolderData& options);
 
 /// Finds, splits and reads the folder. Training slices are in memory when it returns, and every file was read.
-/// `seed` decides about the split.
+/// `seed` determines the split.
 Task folder_task(const FolderData& options, std::int64_t seed);
 
 /// `train`, or `train --task folder`.

@@ -30,10 +30,10 @@ std::vector<std::string> recipe_names();
 /// The recipe of that name; throws `Error`, with the nearest name, for any other.
 Recipe find_recipe(const std::string& name);
 
-/// The recipe that a command line of `train` is of: that of `--task`; else what the file of `--config` says, or with
-/// `--resume` the run in `--out`; else "folder". A configuration or run of the programs before `train`, which does not
-/// say it, is known by the options that it has. Throws `Error` for names that there are not, and where `--task` is not
-/// that of the run.
+/// The recipe that a command line of `train` asks for: that of `--task`; else that of the file of `--config`, or with
+/// `--resume` that of the run in `--out`; else "folder". A configuration or run of the programs before `train`, which
+/// does not name it, is recognised by its options. Throws `Error` for unknown names, and if `--task` is not that of the
+/// run.
 std::string chosen_recipe(int argc, char** argv);
 
 }  // namespace pam::apps

@@ -61,7 +61,7 @@ class CaseSource {
   [[nodiscard]] virtual EvalCase load_for_validation(std::size_t index) const = 0;
 };
 
-/// How the engine wants its batches.
+/// The batches that the engine asks for.
 struct LoaderRequest {
   std::int64_t batch = 4, seed = 0, workers = 2;
   std::int64_t min_size = 1;  ///< smallest side that the network takes; smaller slices are padded
@@ -75,17 +75,17 @@ LoaderOptions loader_options(const LoaderRequest& request, PlaneSize largest);
 
 struct Task {
   std::string title;                 ///< of the report: what is segmented where
-  std::string lead;                  ///< one sentence: what trains, what tests
-  std::vector<std::string> caveats;  ///< what readers of the numbers must know
+  std::string lead;                  ///< one sentence: which cases train and which test
+  std::vector<std::string> caveats;  ///< what readers of the scores must know
   std::string unit = "mm";           ///< of distances
   std::int64_t in_channels = 1;
   std::int64_t classes = 1;            ///< channels of the logits: 1 = binary, else background and the classes
-  std::vector<FileFingerprint> files;  ///< all that was read, with what it held
+  std::vector<FileFingerprint> files;  ///< all files that were read, with fingerprints
   std::string data;                    ///< where it is from, in words
   std::function<std::unique_ptr<DataLoader>(const LoaderRequest&)> make_loader;
   std::shared_ptr<const CaseSource> validation;  ///< may be null: then the last weights are scored, else the best
   std::shared_ptr<const CaseSource> test;
-  nlohmann::json input;  ///< how images are prepared (pam/inference/preparation.hpp), for the weights' metadata; null: not said
+  nlohmann::json input;  ///< how images are prepared (`preparation_to_json`), for the weights' metadata; may be null
 };
 
 /// Rows and columns flipped so that a NIfTI slice is shown as radiologists look at it: front (or top) up, the subject's

@@ -19,7 +19,7 @@
 
 namespace pam::apps {
 
-/// Everything that such a program can be told: about its data, and what all of them share.
+/// The options of such a program: those of its data, and those that all tasks share.
 template <typename Data>
 struct TrainingOptions : Data, ExperimentOptions {
   std::string task;  ///< the program's name; here so that a configuration says which options it holds
@@ -38,12 +38,12 @@ struct TrainingProgram {
   std::string help;  ///< one sentence
   TrainingOptions<Data> defaults;
   void (*add_flags)(OptionReader& reader);
-  void (*check)(const Data& options);  ///< throws `Error` for values that no data could make good
+  void (*check)(const Data& options);  ///< throws `Error` for values that are wrong whatever the data
   Task (*make_task)(const Data& options, std::int64_t split_seed);
 };
 
-/// Reads the command line and trains; returns the exit code. `base` chooses the options to begin with, and may add
-/// flags of its own beforehand.
+/// Reads the command line and trains; returns the exit code. `base` gives the initial options, and may add flags of its
+/// own before.
 template <typename Data, typename Base>
 int run_training(const TrainingProgram<Data>& program, CLI::App& app, int argc, char** argv, const Base& base) {
   app.footer(fmt::format("These are the options of --task {}; for those of another: --task NAME --help. Tasks: {}.",

@@ -77,7 +77,7 @@ TEST_CASE("Networks, folds and repeats give the tables, and a lost cell alone is
   REQUIRE(record["options"]["folds"] == 2);
   REQUIRE(record["options"]["repeats"] == 2);
   const auto before = without_times(out);
-  REQUIRE(before["networks"][0]["cases"].size() == 4);  // each case is tested once a repeat
+  REQUIRE(before["networks"][0]["cases"].size() == 4);  // each case is tested once per repeat
   REQUIRE(before["networks"][1]["repeats"] == std::vector<int>{0, 1});
   REQUIRE(before["tests"].size() == 2);
   const auto seed_of = [&](const std::string& cell_path) {

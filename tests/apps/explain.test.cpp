@@ -101,7 +101,7 @@ TEST_CASE("what explain cannot do it says, with code 2", "[apps]") {
   const auto small = explain({"receptive-field", "--nets", "rfna", "--width", "4", "--size", "32", "--samples", "1",
                               "--out", (folder / "rf").string()});
   CHECK(small.code == 2);
-  CHECK_THAT(small.err, Contains("--size 32: rfna takes at least 65 pixels a side"));
+  CHECK_THAT(small.err, Contains("--size 32: rfna takes at least 65 pixels per side"));
   const auto nothing = explain({});
   CHECK(nothing.code == 2);
   const auto missing = explain({"maps", "--weights", (folder / "none.pt").string(), "--input", "x.png", "--out", "o"});

@@ -354,7 +354,7 @@ TEST_CASE("A checkpoint of another width or depth, a lost one and a broken confi
   const auto lost = run({"--out", (folder / "run").string(), "--resume"});
   INFO(lost.err);
   REQUIRE(lost.code == 0);
-  REQUIRE_THAT(lost.err, Catch::Contains("best.safetensors") && Catch::Contains("scored are those of the last epoch"));
+  REQUIRE_THAT(lost.err, Catch::Contains("best.safetensors") && Catch::Contains("those of the last epoch are scored"));
 }
 
 /// How many pixels an overlay has of each colour, by the words of include/pam/report/overlay.hpp.

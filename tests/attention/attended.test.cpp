@@ -7,7 +7,7 @@ namespace attention_attended_test {
 
 using namespace pam;
 
-// An attention of one's own: halves everything, and needs 6 pixels a side.
+// An attention of one's own: halves everything, and needs 6 pixels per side.
 struct HalfOptions {
   TORCH_ARG(std::int64_t, channels) = 0;
 

@@ -22,7 +22,7 @@ root, programs = pathlib.Path(sys.argv[1]).resolve(), pathlib.Path(sys.argv[2]).
 
 
 def make_phantoms(folder, layout, cases, *more):
-    """RFNA takes at least 65 pixels a side."""
+    """RFNA takes at least 65 pixels per side."""
     subprocess.run([programs / "make_phantoms", "--layout", layout, "--cases", str(cases), "--out", folder, *more],
                    check=True)
 

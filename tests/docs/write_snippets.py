@@ -14,7 +14,8 @@ import sys
 documents, output = sorted(pathlib.Path(sys.argv[1]).glob("*.md")), pathlib.Path(sys.argv[2])
 # What a reader has already where a document shows some lines only.
 AROUND = ("pam::UNet<pam::FalsePositiveAttention> net, torch::Tensor image, torch::Tensor x, torch::Tensor example, "
-          "MyLoader& loader, torch::optim::Optimizer& optimizer, const pam::FitOptions& options")
+          "MyLoader& loader, torch::optim::Optimizer& optimizer, const pam::FitOptions& options, "
+          "const torch::Tensor& images, const torch::Tensor& masks")
 includes, types, bodies = ["#include <pam/pam.hpp>"], [], []
 for document in documents:
     text = document.read_text()

@@ -90,7 +90,7 @@ TEST_CASE("prediction options that cannot be are refused", "[inference]") {
   options = {};
   options.window = 16;
   options.min_size = 65;
-  REQUIRE_THAT(message(options, image), Catch::Contains("smallest input of 65 pixels a side, got 16"));
+  REQUIRE_THAT(message(options, image), Catch::Contains("smallest input of 65 pixels per side, got 16"));
   options = {};
   options.batch = 0;
   REQUIRE_THAT(message(options, image), Catch::Contains("batch must be at least 1"));

@@ -35,7 +35,7 @@ Expression gate_with(Backend backend, bool identity) {
   };
 }
 
-// float32 over at most 5e3 values a plane: 2e-5 of the largest entry is about 100 roundings.
+// float32 over at most 5e3 values per plane: 2e-5 of the largest entry is about 100 roundings.
 TEST_CASE("fused instance norm + ReLU equals the float64 reference, output and gradients", "[kernels]") {
   if (instruction_sets().empty()) PAM_SKIP("this processor has no AVX2");
   for (const auto isa : instruction_sets()) {

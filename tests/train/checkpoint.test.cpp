@@ -311,7 +311,7 @@ TEST_CASE("a damaged training state is an error that names the file", "[train]")
   std::ofstream(path, std::ios::trunc) << bytes_of(path).substr(0, 100);
   CHECK_THAT(error_of([&] { train(options); }), Contains(path.string()));
   std::ofstream(path, std::ios::trunc) << "";
-  CHECK_THAT(error_of([&] { train(options); }), Contains(path.string()) && Contains("begin again (overwrite)"));
+  CHECK_THAT(error_of([&] { train(options); }), Contains(path.string()) && Contains("start again (overwrite)"));
 }
 
 TEST_CASE("what a killed process left half-written is removed, and nobody else's file", "[train]") {

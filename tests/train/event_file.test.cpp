@@ -98,7 +98,7 @@ TEST_CASE("scalars come back from an event file", "[train]") {
   REQUIRE(points[2].step == 300);
 }
 
-TEST_CASE("TensorBoardLog writes one point an epoch and leaves undefined numbers out", "[train]") {
+TEST_CASE("TensorBoardLog writes one point per epoch and leaves undefined numbers out", "[train]") {
   test::TempDir dir;
   TensorBoardLog log(dir.path());
   EpochEnd end;

@@ -32,7 +32,7 @@ EpochEnd epoch_end(std::int64_t epoch, double loss, std::optional<Validation> va
   return end;
 }
 
-TEST_CASE("the log writes one row an epoch as JSON lines and CSV, undefined numbers as null and nothing", "[train]") {
+TEST_CASE("the log writes one row per epoch as JSON lines and CSV, undefined numbers as null and nothing", "[train]") {
   TempDir folder;
   MetricsLog log(folder.path());
   log(started_at(0));

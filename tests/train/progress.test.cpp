@@ -46,7 +46,7 @@ std::string run(bool terminal, bool resumed = false, std::int64_t columns = 80) 
   return out.str();
 }
 
-TEST_CASE("away from a terminal there is one plain line an epoch", "[train]") {
+TEST_CASE("away from a terminal there is one line per epoch", "[train]") {
   const auto text = run(false);
   CHECK(text.find('\r') == std::string::npos);
   CHECK(std::count(text.begin(), text.end(), '\n') == 2);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// Attended<A, Block>: any block followed by any attention, itself a block. This is how the paper's baselines are built:
-/// the attention comes after the block, so the stride is already applied.
+/// Attended<A, Block>: any block followed by any attention, itself a block. This is how the paper's baselines are
+/// built: the attention comes after the block, so the stride is already applied.
 #pragma once
 
 #include <pam/core/module.hpp>
@@ -19,7 +19,7 @@ struct AttendedOptions {
   TORCH_ARG(std::int64_t, in_channels) = 0;
   TORCH_ARG(std::int64_t, out_channels) = 0;
   TORCH_ARG(std::int64_t, stride) = 1;
-  /// false: the block alone. UNet's levels are of one type, so this is how a level goes without.
+  /// false: only the block. All levels of a UNet have the same type, so this switches the attention off at one.
   TORCH_ARG(bool, attend) = true;
   /// Prototype of the block; its channels and stride are filled in from the options above.
   TORCH_ARG(options_t<Block>, block);

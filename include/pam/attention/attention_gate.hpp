@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /// Attention gate: "Attention U-Net: Learning Where to Look for the Pancreas", Oktay et al., MIDL 2018,
-/// https://arxiv.org/abs/1804.03999. What the decoder saw (the gating signal) decides which pixels of a skip pass.
+/// https://arxiv.org/abs/1804.03999. The decoder's features (the gating signal) decide which pixels of a skip pass.
 ///
 ///     a = sigmoid(norm(psi relu(norm(up(phi g)) + norm(theta s)))) (N, 1, H, W),   Y = s * a (+ s)
 ///
@@ -110,7 +110,7 @@ class AttentionGateImpl final : public torch::nn::Cloneable<AttentionGateImpl>, 
     check_nchw(gate, options.gate_channels(), "AttentionGate (gate)");
     check_nchw(skip, options.skip_channels(), "AttentionGate (skip)");
     check(skip.size(2) >= options.theta_stride() && skip.size(3) >= options.theta_stride(),
-          "AttentionGate: theta_stride={} needs a skip of at least as many pixels a side, got {}",
+          "AttentionGate: theta_stride={} needs a skip of at least as many pixels per side, got {}",
           options.theta_stride(), shape_string(skip));
     const auto from_skip = theta(skip);
     const auto from_gate = kernels::upsample(phi(gate), from_skip.sizes().slice(2));

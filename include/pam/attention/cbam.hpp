@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: MIT
 /// Convolutional block attention module (CBAM): Woo, Park, Lee, Kweon, ECCV 2018, https://arxiv.org/abs/1807.06521.
-/// First a gate per channel, then, of what passed, a gate per pixel.
+/// First a gate per channel, then a gate per pixel on the result.
 ///
 ///     Ac = sigmoid(M(mean_HW(X)) + M(max_HW(X))),   M = W2 relu(W1 .)
 ///     As = sigmoid(k * [mean_C(X Ac), max_C(X Ac)]),   Y = X Ac As (+ X)
 ///
 ///     X --+--> mean, max --> M, summed --> sigmoid --> Ac --(* X)--+--> mean, max over C --> conv --> sigmoid --> As
-///         |                                                       +----------------------------------------(* As)--+
-///         +------------------------------------------------------------------------------------------------------(+)-->
-///         Y
+///         |                                                       +------------------------------------(* As)--+
+///         +--------------------------------------------------------------------------------------------------(+)--> Y
 #pragma once
 
 #include <pam/attention/detail/reduction.hpp>
@@ -107,7 +106,7 @@ class CBAMImpl final : public torch::nn::Cloneable<CBAMImpl>, public Inspectable
     const auto mean = x.mean(1, /*keepdim=*/true);
     const auto max = std::get<0>(x.max(1, /*keepdim=*/true));
     const auto &first = options.max_first() ? max : mean, &second = options.max_first() ? mean : max;
-    // cat would make planes of channels-last maps, whose one channel does not tell their layout.
+    // cat would make channels-last maps contiguous: a map of one channel does not show its layout.
     const bool pixels = is_channels_last(x);
     const auto logits = spatial(
         pixels ? torch::cat({first.permute({0, 2, 3, 1}), second.permute({0, 2, 3, 1})}, 3).permute({0, 3, 1, 2})

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /// Gather-excite (GE) with learnt gathering: "Gather-Excite: Exploiting Feature Context in Convolutional Neural
 /// Networks", Hu, Shen, Albanie, Sun, Vedaldi, NeurIPS 2018, https://arxiv.org/abs/1810.12348.
-/// Strided depth-wise convolutions gather each channel's surroundings; a gate per region lets them act.
+/// Strided depth-wise convolutions gather each channel's surroundings; the result is a gate per region.
 ///
 ///     Y = X * A (+ X),   A = sigmoid(nearest upsampling of G(...G(X))),   G = depth-wise 3x3, stride 2, norm
 ///

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: MIT
 /// Global context (GC): "GCNet: Non-local Networks Meet Squeeze-Excitation Networks and Beyond", Cao, Xu, Lin, Wei, Hu,
-/// ICCVW 2019, https://arxiv.org/abs/1904.11492. One attention-weighted mean of all pixels, transformed, acts on each.
+/// ICCVW 2019, https://arxiv.org/abs/1904.11492. An attention-weighted mean of all pixels acts on each pixel.
 ///
 ///     c = sum_p softmax_p(m X)_p X_p,   t = W2 relu(norm(W1 c)),   Y = X * t + X  or  X * sigmoid(t) (+ X)  or  X + t
 ///
-///     X --+--> 1x1 to 1 --> softmax over pixels --(weighted mean of X)--> 1x1 to C/r --> norm --> ReLU --> 1x1 to C
-///     --> t
-///         +------------------------------------------------------------------------------------------(* t or + t)--> Y
+///     X --+--> 1x1 to 1 --> softmax over pixels --(mean of X)--> 1x1 to C/r --> norm --> ReLU --> 1x1 to C --> t
+///         +----------------------------------------------------------------------------------------(* t or + t)--> Y
 ///
 /// The paper's authors normalise the 1x1 context with an instance norm, which returns its bias whatever the input is
 /// (Python's PyTorch refuses it); so `paper()` has the original's layer norm there and is theirs otherwise.
@@ -145,7 +144,7 @@ class GlobalContextImpl final : public torch::nn::Cloneable<GlobalContextImpl>, 
     const bool add = options.fusion() == ContextFusion::Add;
     const auto fused = add ? input + t : t * input;
     const auto output = options.residual() && !add ? fused + input : fused;
-    // The map that GC attends with; t itself is one number a channel, of either sign.
+    // The map that GC attends with; t itself is one number per channel, of either sign.
     if (inspecting()) keep(weights.view({input.size(0), 1, input.size(2), input.size(3)}), input, output);
     return output;
   }

@@ -84,7 +84,7 @@ struct ReverseFalseNegativeAttentionOptions {
 };
 
 /// (N, in_channels, H, W) -> (N, out_channels, ceil(H / stride), ceil(W / stride)).
-/// Throws where a normalised map would be 1x1: with ratio 8 and stride 2 a side of 16 is too small (`min_size()`).
+/// Throws where a normalised map would be 1x1: with ratio 8 and stride 2, a side of 16 is too small (`min_size()`).
 class ReverseFalseNegativeAttentionImpl final : public torch::nn::Cloneable<ReverseFalseNegativeAttentionImpl>,
                                                 public Inspectable,
                                                 public kernels::BackendUser {

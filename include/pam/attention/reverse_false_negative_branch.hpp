@@ -81,7 +81,7 @@ struct ReverseFalseNegativeBranchOptions {
 
 /// F (N, out_channels, H, W) -> A of the same shape, every entry in [0, 1]; with `BranchInput::Input`
 /// X (N, in_channels, H, W) -> A (N, out_channels, ceil(H / stride), ceil(W / stride)).
-/// Throws where a normalised map would be 1x1: with ratio 8 F must have more than 8 pixels a side (`min_size()`).
+/// Throws where a normalised map would be 1x1: with ratio 8 F must have more than 8 pixels per side (`min_size()`).
 class ReverseFalseNegativeBranchImpl final : public torch::nn::Cloneable<ReverseFalseNegativeBranchImpl>,
                                              public kernels::BackendUser {
  public:
@@ -112,7 +112,7 @@ class ReverseFalseNegativeBranchImpl final : public torch::nn::Cloneable<Reverse
   /// Whether the branch reads F; false: X.
   [[nodiscard]] bool reads_features() const { return options.input() == BranchInput::Features; }
 
-  /// The smallest side of what the branch reads: its smallest map must have more than one pixel a side.
+  /// The smallest side of what the branch reads: its smallest map must have more than one pixel per side.
   [[nodiscard]] std::int64_t min_size() const {
     return options.ratio() * (reads_features() ? 1 : options.stride()) + 1;
   }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// `PAM_MODULE(Foo)`: LibTorch's `TORCH_MODULE(Foo)` with a constructor that explains itself. LibTorch's holders accept
-/// any arguments and fail deep inside its headers; these say, in one sentence, that a module is built from its options:
+/// `PAM_MODULE(Foo)`: LibTorch's `TORCH_MODULE(Foo)` with clear compiler errors. LibTorch's holders accept any
+/// arguments and fail deep inside its headers; these say, in one sentence, that a module is built from its options:
 ///
 ///     pam::ConvBlock block(3, 64);                          // pam: ConvBlock is built from its options; write ...
 ///     pam::ConvBlock block(pam::ConvBlockOptions(3, 64));   // right
@@ -15,7 +15,7 @@
 
 namespace pam::detail {
 
-/// `Contained` built from `args`; null where it has no such constructor, which the holder's assertion then reports.
+/// `Contained` built from `args`; null if it has no such constructor, which the holder's assertion then reports.
 template <typename Contained, typename... Args>
 std::shared_ptr<Contained> make_contained(Args&&... args) {
   if constexpr (std::is_constructible_v<Contained, Args...>) {

@@ -13,7 +13,7 @@ namespace pam {
 enum class Precision {
   Float32,   ///< everything in float32
   Bfloat16,  ///< float32's range with 8 significant bits: needs no scaled loss; CPU and GPU
-  Float16,   ///< 11 significant bits, but nothing below 6e-8: gradients need a scaled loss (`LossScaler`); GPU alone
+  Float16,   ///< 11 significant bits, but nothing below 6e-8: gradients need a scaled loss (`LossScaler`); GPU only
 };
 inline const char* to_string(Precision value) {
   return value == Precision::Float32 ? "float32" : value == Precision::Bfloat16 ? "bfloat16" : "float16";

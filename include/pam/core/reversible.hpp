@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /// `Reversible`, and `reversed_of`: whether a net learns reversed labels (RFNA: 1 - label, prediction p < 0.5).
-/// Loading, saving and prediction ask it of every net, so that no mask comes out inverted.
+/// Loading, saving and prediction ask every net, so that no mask comes out inverted.
 #pragma once
 
 #include <pam/core/torch.hpp>
@@ -12,8 +12,8 @@
 
 namespace pam {
 
-/// Base of nets that know it, so that functions that see no more than a `torch::nn::Module` can ask as well. `UNet`
-/// derives from it; a net of your own may, or offers `reversed()` or `options.reversed()`.
+/// Base of nets that declare it, so that functions that see only a `torch::nn::Module` can ask too. `UNet` derives from
+/// it; a net of your own may do so, or have `reversed()` or `options.reversed()`.
 class Reversible {
  public:
   /// The net learns 1 - label.
@@ -53,7 +53,7 @@ struct points_to_module<Net, std::void_t<decltype(*std::declval<const Net&>())>>
 template <typename Net>
 constexpr bool is_net = std::is_base_of_v<torch::nn::Module, Net> || points_to_module<Net>::value;
 
-/// What `module` says of itself, or what all `Reversible` modules in it agree on.
+/// What `module` itself declares, or what all `Reversible` modules in it agree on.
 inline std::optional<bool> reversed_of_module(const torch::nn::Module& module) {
   if (const auto* self = dynamic_cast<const Reversible*>(&module)) return self->reversed();
   std::optional<bool> found;
@@ -88,8 +88,8 @@ const torch::nn::Module& const_module_of(const Net& net) {
 
 }  // namespace detail
 
-/// Whether `net`, a module, module holder or `Network`, learns reversed labels; nothing where it does not say. Asked in
-/// this order: `reversed()`, `options.reversed()`, `Reversible`, and the `Reversible` modules in it where they agree.
+/// Whether `net`, a module, module holder or `Network`, learns reversed labels; empty if it does not say. Asked in this
+/// order: `reversed()`, `options.reversed()`, `Reversible`, and the `Reversible` modules in it if they agree.
 template <typename Net>
 [[nodiscard]] std::optional<bool> reversed_of(const Net& net) {
   if constexpr (detail::asks_reversed<Net>::value) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// What a Block and an Attention are, as traits, and the one sentence a user reads when a type is not one.
+/// Traits that define a Block, an Attention and a Skip, and the sentence that the compiler prints for a type that is
+/// not.
 ///
 /// A *block* changes channels or stride: `Block::Impl::Options` offers in_channels(), out_channels() and stride(),
 /// `Block::Impl` is built from those options, and forward maps
@@ -54,7 +55,7 @@ struct has_skip_channels<O, std::void_t<decltype(std::declval<O&>().deep_channel
                                         decltype(std::declval<O&>().skip_channels(std::int64_t{}))>> : std::true_type {
 };
 
-// Asked of Impl, not of the holder: ModuleHolder's constructors accept anything and fail only in their bodies.
+// Tested on Impl, not on the holder: ModuleHolder's constructors accept anything and fail only in their bodies.
 template <typename Impl>
 struct is_built_from_options : std::is_constructible<Impl, typename Impl::Options> {};
 
@@ -79,7 +80,7 @@ struct is_cloneable : std::is_base_of<torch::nn::Cloneable<Impl>, Impl> {};
 template <typename Impl>
 struct lists_options : has_visit<typename Impl::Options> {};
 
-/// `Trait<T::Impl>`; true, unasked, unless `Ask`: a rule speaks only where those before it are met.
+/// `Trait<T::Impl>` if `Ask`, else true: a rule is tested only if those before it are met.
 template <template <typename...> class Trait, bool Ask, typename T>
 constexpr bool holds() {
   if constexpr (Ask) {
@@ -108,7 +109,7 @@ struct NoOptions {
 };
 template <typename T, typename = void>
 struct options_of {
-  using type = NoOptions;  // lets BlockCheck speak first
+  using type = NoOptions;  // so that BlockCheck fails first
 };
 template <typename T>
 struct options_of<T, std::enable_if_t<has_options<T>::value>> {
@@ -156,7 +157,7 @@ inline constexpr bool is_attention_v = detail::is_attention<T>();
 template <typename Block>
 using options_t = typename detail::options_of<Block>::type;
 
-/// Instantiating this explains, in one sentence, why `Block` is not a block; only the first unmet rule speaks.
+/// Instantiating this explains, in one sentence, why `Block` is not a block; only the first unmet rule is reported.
 template <typename Block>
 struct BlockCheck {
  private:

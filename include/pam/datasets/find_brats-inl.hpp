@@ -120,8 +120,8 @@ PAM_FUNC std::string brats_label_notice(const CaseFiles& item) {
   const auto labels = read_nifti(item.labels).voxels;
   if (labels.eq(4).any().item<bool>() || !labels.eq(3).any().item<bool>()) return "";
   return fmt::format(
-      "{}: holds label 3 but no 4; if it is of BraTS 2023 or later, enhancing tumour is 3: give "
-      "CaseOptions::labels = LabelMap::parse(\"3\")",
+      "{}: holds label 3 but no 4; if it is of BraTS 2023 or later, enhancing tumour is 3: give CaseOptions::labels = "
+      "LabelMap::parse(\"3\")",
       item.labels.string());
 }
 

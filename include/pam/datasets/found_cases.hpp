@@ -12,7 +12,7 @@ namespace pam {
 /// What a finder of an official layout (datasets/find_brats.hpp …) found.
 struct FoundCases {
   std::vector<CaseFiles> cases;      ///< sorted by name
-  std::vector<std::string> notices;  ///< warnings for the user: cases left out and why, no grades known …
+  std::vector<std::string> notices;  ///< notes and warnings for the user: cases left out and why, no grades known …
 };
 
 }  // namespace pam

@@ -109,8 +109,8 @@ class LabelMap {
       return 0;
     }
     check(value == kIgnore || (value >= 0 && (classes_ == 0 || value < classes_)),
-          "{}: unknown label {}; expected {}; name the values that count, for example "
-          "CaseOptions::labels = LabelMap::parse(\"{}\")",
+          "{}: unknown label {}; expected {}; name the values that count, for example CaseOptions::labels = "
+          "LabelMap::parse(\"{}\")",
           where, value,
           classes_ == 0 ? "0, 1, 2, … (or -1 = ignore)" : fmt::format("0 … {} (or -1 = ignore)", classes_ - 1), value);
     return value;

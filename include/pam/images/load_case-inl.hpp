@@ -69,7 +69,7 @@ PAM_FUNC void check_same_grid(const LoadedFile& first, const LoadedFile& second,
   if (same_grid(first.geometry, second.geometry, first.size())) return;
   const auto axes = orientation(second.geometry.affine), expected = orientation(first.geometry.affine);
   check(axes == expected || ignore_affine,
-        "{}: its voxel axes run {}, those of {} run {}: their voxels do not pair; bring them to one grid "
+        "{}: its voxel axes run {}, those of {} run {}: their voxels do not correspond; bring them to one grid "
         "(CaseOptions::resample), or, where the header is wrong, pair them as they are stored "
         "(CaseOptions::ignore_affine)",
         second.path.string(), axes, first.path.filename().string(), expected);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// `largest_component`: of each class, the one connected part that is largest.
+/// `largest_component`: keeps only the largest connected part of each class.
 #pragma once
 
 #include <pam/core/config.hpp>
@@ -7,9 +7,9 @@
 
 namespace pam {
 
-/// labels (D, H, W), integers -> the same with everything set to 0 but, of each class above 0, its largest part whose
-/// voxels touch by a face, an edge or a corner. Of equally large parts the first in memory order stays. Values below 0
-/// (ignored) stay. Linear in the number of voxels.
+/// labels (D, H, W), integers -> the same with each class above 0 reduced to its largest part, whose voxels touch by
+/// a face, an edge or a corner; everything else becomes 0. Of equally large parts the first in memory order stays.
+/// Values below 0 (ignored) stay. Linear in the number of voxels.
 [[nodiscard]] torch::Tensor largest_component(const torch::Tensor& labels);
 
 }  // namespace pam

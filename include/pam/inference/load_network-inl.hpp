@@ -19,7 +19,7 @@ PAM_FUNC torch::Tensor tensor_ending(const StateDict& tensors, const std::string
   return {};
 }
 
-/// A JSON text out of a file's metadata; null where it has none of that name.
+/// A JSON entry of a file's metadata; null if there is none of that name.
 PAM_FUNC nlohmann::json noted_json(const WeightsFile& weights, const std::string& key, const std::string& file) {
   const auto noted = weights.metadata.find(key);
   if (noted == weights.metadata.end()) return {};
@@ -28,7 +28,7 @@ PAM_FUNC nlohmann::json noted_json(const WeightsFile& weights, const std::string
   return json;
 }
 
-/// What the caller says of the net, and for the rest what its first and last layer show.
+/// The net as the caller describes it; what is not given is derived from its first and last layer.
 PAM_FUNC nlohmann::json described_net(const WeightsFile& weights, const std::string& file,
                                       const LoadNetworkOptions& options) {
   check(!options.net.empty(),
@@ -68,7 +68,7 @@ PAM_FUNC nlohmann::json net_of_file(const WeightsFile& weights, const std::strin
   return json;
 }
 
-/// Sets "reversed" of `net` as file and caller say, who must agree. Nothing is set where neither says it.
+/// Sets "reversed" of `net` as file and caller say; they must agree. If neither says it, nothing is set.
 PAM_FUNC void set_reversed(nlohmann::json& net, const WeightsFile& weights, const std::string& file,
                            const LoadNetworkOptions& options) {
   const auto noted = noted_reversed(file, weights.metadata);

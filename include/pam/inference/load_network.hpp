@@ -25,16 +25,16 @@
 
 namespace pam {
 
-/// What a file may leave unsaid. Contradicting the file is an error.
+/// What a file may not say about itself. Contradicting the file is an error.
 struct LoadNetworkOptions {
   std::string net;                                    ///< zoo name, for files without "pam.net"
   nlohmann::json options = nlohmann::json::object();  ///< further options of `net`, as in nets/zoo.hpp
   /// Whether the weights were trained on reversed labels, for files without "pam.reversed". A net that learns reversed
-  /// labels by default (RFNA) needs the answer from one of the two.
+  /// labels by default (RFNA) needs it from one of the two.
   std::optional<bool> reversed;
   std::function<std::string(const std::string&)> key_map;  ///< as in `LoadOptions`
   std::string section;                                     ///< as in `LoadOptions`
-  NetworkLimits limits = {};                               ///< what the file may ask for
+  NetworkLimits limits = {};                               ///< the largest net that a file may ask for
 };
 
 /// A net from a file, in eval mode, on the CPU.
@@ -45,12 +45,12 @@ struct LoadedNetwork {
 };
 
 /// Builds the net that `path` (.safetensors, .pt or .pth) names and loads its weights. For files without "pam.net",
-/// `options` name the net; its channels, classes and width are then read off the first and the last layer.
+/// `options` name the net; its channels, classes and width are then derived from the first and the last layer.
 /// Throws `Error` where net or reversal are unknown, or `options` contradict the file, and as `load_weights` does.
 PAM_LAZY [[nodiscard]] LoadedNetwork load_network(const std::filesystem::path& path,
                                                   const LoadNetworkOptions& options = {});
 
-/// What `save_network` writes beside net and weights.
+/// What `save_network` writes in addition to net and weights.
 struct SaveNetworkOptions {
   std::optional<CaseOptions> preparation =
       {};                  ///< how images were prepared; `load_network` and `Predictor` do the same

@@ -15,16 +15,17 @@
 
 namespace pam {
 
-/// What a net says of a case, on the grid of its files.
+/// The prediction of a case, on the grid of its files.
 struct CasePrediction {
   torch::Tensor labels;         ///< (D, H, W) int64 as `Predictor::labels` decides; a picture has D = 1
   torch::Tensor probabilities;  ///< (K, D, H, W) float32; K = 1: of the foreground
   Case source;                  ///< the prepared case: its name, files, geometry and notices
 };
 
-/// Loads the images of `files` as `predictor` prepares them and predicts. Of one hemisphere (`CaseFiles::part`), the
-/// other one is background. `files.labels` is not needed, and read only where `CaseOptions::resample` brings the images
-/// to its grid. Throws `Error` as `load_case` does, and for another number of channels than the net takes.
+/// Loads the images of `files` as `predictor` prepares them and predicts. If the case is one hemisphere
+/// (`CaseFiles::part`), the other one is background. `files.labels` is not needed, and read only if
+/// `CaseOptions::resample` brings the images to its grid. Throws `Error` as `load_case` does, and for another number of
+/// channels than the net takes.
 [[nodiscard]] CasePrediction predict_case(const Predictor& predictor, const CaseFiles& files,
                                           const Predictor::Progress& progress = {});
 

@@ -54,7 +54,7 @@ PAM_FUNC torch::Tensor predict_planes(const ProbabilityFunction& probabilities, 
   check(options.overlap >= 0 && options.overlap < 1, "PredictOptions::overlap must be in [0, 1), got {}",
         options.overlap);
   check(options.window == 0 || options.window >= options.min_size,
-        "PredictOptions::window must be 0 or at least the net's smallest input of {} pixels a side, got {}",
+        "PredictOptions::window must be 0 or at least the net's smallest input of {} pixels per side, got {}",
         options.min_size, options.window);
   torch::NoGradGuard no_grad;
   const auto planes = images.size(0), height = images.size(2), width = images.size(3);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// `predict_planes`: class probabilities of planes of any size: whole where they fit, in overlapping windows where they
-/// are large, averaged over mirror images where asked.
+/// `predict_planes`: class probabilities of planes of any size: at once if they are small enough, else in overlapping
+/// windows; on request averaged over mirror images.
 #pragma once
 
 #include <pam/core/config.hpp>
@@ -26,7 +26,7 @@ struct PredictOptions {
 /// (N, C, h, w) -> probabilities (N, K, h, w); `Network::probabilities` undoes reversed labels.
 using ProbabilityFunction = std::function<torch::Tensor(const torch::Tensor&)>;
 
-/// Zeros around planes of height × width, as even on both sides as can be, up to a net's smallest input.
+/// Zeros around planes of height × width, evenly on both sides, up to a net's smallest input.
 class PlanePadding {
  public:
   PlanePadding(std::int64_t height, std::int64_t width, std::int64_t min_size)
@@ -54,8 +54,8 @@ namespace detail {
 /// Where windows of `window` start on `length` pixels: evenly spaced, the first at 0 and the last at the end.
 std::vector<std::int64_t> window_starts(std::int64_t length, std::int64_t window, double overlap);
 
-/// (height, width) weights of a window: a Gaussian about its centre with a deviation of an eighth of the side, so that
-/// pixels count most where the net sees most around them. Nowhere 0.
+/// (height, width) weights of a window: a Gaussian around its centre with a deviation of an eighth of the side, so that
+/// pixels with much context count most. Nowhere 0.
 torch::Tensor window_weights(std::int64_t height, std::int64_t width);
 
 }  // namespace detail

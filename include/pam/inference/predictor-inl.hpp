@@ -16,7 +16,7 @@ PAM_FUNC Predictor::Predictor(detail::PredictorNet net, CaseOptions preparation,
   check(options.overlap >= 0 && options.overlap < 1, "PredictorOptions::overlap must be in [0, 1), got {}",
         options.overlap);
   check(options.window == 0 || options.window >= net_.min_size,
-        "PredictorOptions::window must be 0 or at least the net's smallest input of {} pixels a side, got {}",
+        "PredictorOptions::window must be 0 or at least the net's smallest input of {} pixels per side, got {}",
         net_.min_size, options.window);
   check(options.threshold >= 0 && options.threshold <= 1, "PredictorOptions::threshold must be in [0, 1], got {}",
         options.threshold);

@@ -25,13 +25,13 @@ namespace pam {
 struct PredictorOptions {
   torch::Device device = torch::kCPU;        ///< the net is moved there
   Precision precision = Precision::Float32;  ///< of the net; probabilities are float32
-  bool channels_last = false;                ///< lay out weights and images so: faster on a GPU
+  bool channels_last = false;                ///< memory layout of weights and images: faster on a GPU
   std::int64_t batch = 4;                    ///< planes (slices, or windows of them) at once
   std::int64_t window = 0;               ///< side of sliding windows; 0: whole planes up to `largest_plane`, else 512
   std::int64_t largest_plane = 1 << 20;  ///< pixels of a plane that is taken whole, where `window` is 0
   double overlap = 0.5;                  ///< share of a window that the next one covers too, below 1
   bool flip = false;                     ///< mean over the plane and its three mirror images
-  double threshold = 0.5;                ///< `labels` of binary nets: foreground where its probability is above
+  double threshold = 0.5;                ///< `labels` of binary nets: the probability above which a pixel is foreground
 };
 
 namespace detail {
@@ -119,11 +119,11 @@ class Predictor {
 
   [[nodiscard]] const CaseOptions& preparation() const { return preparation_; }
   [[nodiscard]] const PredictorOptions& options() const { return options_; }
-  /// Channels that the net takes; 0 where it does not say.
+  /// Channels that the net takes; 0 if unknown.
   [[nodiscard]] std::int64_t in_channels() const { return net_.in_channels; }
-  /// The net's smallest input, pixels a side.
+  /// The net's smallest input, in pixels per side.
   [[nodiscard]] std::int64_t min_size() const { return net_.min_size; }
-  /// The net learnt reversed labels; the predictions undo it.
+  /// Whether the net learnt reversed labels; predictions undo it.
   [[nodiscard]] bool reversed() const { return net_.reversed; }
 
  private:

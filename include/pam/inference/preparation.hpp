@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// How images become a net's input, as JSON that travels with the weights ("pam.input" in their metadata), so that new
-/// images are prepared as those of the training were.
+/// How images become a net's input, as JSON in the metadata of its weights ("pam.input"), so that new images are
+/// prepared as those of the training were.
 #pragma once
 
 #include <pam/core/config.hpp>

@@ -117,7 +117,7 @@ PAM_FUNC torch::Tensor branch_in_steps(const torch::Tensor& x, const DepthwiseSt
 }
 #endif
 
-/// Saves x and four numbers a plane; the backward pass recomputes the rest in the cache.
+/// Saves x and four numbers per plane; the backward pass recomputes the rest in the cache.
 struct DilatedBranch {
   using Tensor = torch::Tensor;
 

@@ -69,7 +69,7 @@ PAM_FUNC cpu::NormGradients norm_backward(const torch::Tensor& x, const torch::T
   return out;
 }
 
-/// Saves x and a few numbers a plane; the backward pass recomputes the rest.
+/// Saves x and a few numbers per plane; the backward pass recomputes the rest.
 struct InstanceNormRelu {
   static torch::Tensor forward(torch::autograd::AutogradContext* ctx, const torch::Tensor& x,
                                const torch::Tensor& weight, const torch::Tensor& bias, double eps) {

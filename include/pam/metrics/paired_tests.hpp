@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// `paired_test`: two networks in one score over the cases that both have scored: the Wilcoxon signed-rank test, and
-/// Holm's correction where several networks are tested against one baseline.
+/// `paired_test`: compares two networks in one score over the cases that both have scored, with the Wilcoxon
+/// signed-rank test, and Holm's correction if several networks are tested against one baseline.
 #pragma once
 
 #include <pam/metrics/case_scores.hpp>

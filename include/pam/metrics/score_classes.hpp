@@ -11,8 +11,8 @@
 namespace pam {
 
 /// `score_case` for each of the classes 1 … `classes` - 1, one against all others: element c - 1 is class c. `classes`
-/// counts the background (as channels of logits do) and is at least 2; the class_index and classes of `options` are not
-/// looked at. Throws as `score_case` does.
+/// counts the background (as channels of logits do) and is at least 2; the class_index and classes of `options` are
+/// ignored. Throws as `score_case` does.
 [[nodiscard]] inline std::vector<CaseScores> score_classes(const torch::Tensor& prediction, const torch::Tensor& truth,
                                                            std::int64_t classes, torch::ArrayRef<double> spacing,
                                                            const std::string& name, ScoreOptions options = {}) {

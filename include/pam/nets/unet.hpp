@@ -7,7 +7,7 @@
 ///     level 3              stage3 (stride 2) --> bridge ----^
 ///
 /// Level i has width * 2^i channels. Placement is types: `UNet<FalsePositiveAttention>` has FPA in the stages and the
-/// bridge (table 5), `UNet<FalsePositiveAttention, ConvBlock>` in the stages alone (section 4.3).
+/// bridge (table 5), `UNet<FalsePositiveAttention, ConvBlock>` only in the stages (section 4.3).
 /// Options hold a prototype per position; the net fills in channels and stride.
 #pragma once
 
@@ -114,8 +114,8 @@ class UNetImpl final : public torch::nn::Cloneable<UNetImpl<Stage, Bridge, Decod
     check_nchw(input, options.in_channels(), "UNet");
     const auto smallest = min_size();
     check(input.size(2) >= smallest && input.size(3) >= smallest,
-          "UNet: the input must be at least {0} pixels a side (min_size()), got {1} x {2}; pad it to {0} and crop the "
-          "result",
+          "UNet: the input must be at least {0} pixels per side (min_size()), got {1} x {2}; pad it to {0} and crop "
+          "the result",
           smallest, input.size(2), input.size(3));
     std::vector<torch::Tensor> features{stem(input)};
     check_part("stem", kNoLevel, input, features[0], channels(0), 1);

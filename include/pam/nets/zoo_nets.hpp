@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// The types of the zoo's networks. With pam::compiled, UNet<...> of these is compiled in the library alone.
+/// The types of the zoo's networks. With pam::compiled, UNet<...> of these is compiled only in the library.
 #pragma once
 
 #include <pam/attention/attended.hpp>

@@ -76,14 +76,14 @@ PAM_FUNC TrainingState read_training_state(const std::filesystem::path& director
     try {
       return read_safetensors(path);
     } catch (const Error& error) {
-      fail("{}; the training cannot go on from it: take an older copy, or begin again (overwrite)", error.what());
+      fail("{}; the training cannot continue from it: use an older copy, or start again (overwrite)", error.what());
     }
   }();
   TrainingState state;
   const auto text = file.metadata.find("pam.training");
   check(text != file.metadata.end(),
-        "{}: it holds no training state (no pam.training in its metadata); to start from "
-        "its weights, load them into the net and begin a new run",
+        "{}: it holds no training state (no pam.training in its metadata); to start from its weights, load them into "
+        "the net and begin a new run",
         path.string());
   const auto json = nlohmann::json::parse(text->second, nullptr, /*allow_exceptions=*/false);
   check(json.is_object() && json.contains("version") && json.contains("progress") && json.contains("settings"),
@@ -121,9 +121,8 @@ PAM_FUNC void check_same_weights(const StateDict& saved, const StateDict& wanted
   }
   for (const auto& [name, tensor] : saved) {
     check(named.count(name) == 0,
-          "{}: it has '{}' (shape {}), which this net does not have: another depth or another "
-          "net; {}",
-          where, detail::printable(name), shape_string(tensor), remedy);
+          "{}: it has '{}' (shape {}), which this net does not have: another depth or another net; {}", where,
+          detail::printable(name), shape_string(tensor), remedy);
   }
 }
 

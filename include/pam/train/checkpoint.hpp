@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT
 /// Checkpoints of a training, in one directory:
-///   last.state.safetensors   all that a resumed run needs: weights, optimizer state by name, RNG, progress, settings
+///   last.state.safetensors   what a resumed run needs: weights, optimizer state by name, RNG, progress, settings
 ///   last.safetensors         the same weights alone, for prediction and for Python
 ///   best.safetensors         the weights of the epoch with the best validation score
 ///
-/// Two files cannot be renamed in one atomic step, so the pair is made safe by making one file enough: a resumed run
-/// reads last.state.safetensors alone, which is replaced by one atomic rename, and rewrites last.safetensors from it
-/// where the two differ. Whenever a process is killed, the state is the old or the new one, whole, and a reader of
-/// last.safetensors gets whole weights that are at most one checkpoint older. The price is the weights stored twice.
-/// The state, the larger file, is written first: a full disk refuses it before anything has changed.
+/// Two files cannot be renamed in one atomic step, so one file must be sufficient: a resumed run reads only
+/// last.state.safetensors, which is replaced by one atomic rename, and rewrites last.safetensors from it if the two
+/// differ. Whenever a process is killed, the state is completely the old or the new one, and last.safetensors holds
+/// complete weights that are at most one checkpoint older. The price is that the weights are stored twice. The state,
+/// the larger file, is written first, so that a full disk is noticed before anything has changed.
 #pragma once
 
 #include <pam/core/config.hpp>
@@ -22,7 +22,7 @@
 
 namespace pam {
 
-/// How far a training is. All that the loop knows of the past, so that a resumed epoch reports the same numbers.
+/// The progress of a training: everything that the loop remembers, so that a resumed epoch reports the same numbers.
 struct TrainingProgress {
   std::int64_t epoch = 0;                ///< finished epochs
   std::int64_t batch = 0;                ///< batches done in the current epoch
@@ -80,7 +80,7 @@ struct CheckpointPaths {
 /// written (full disk, no permission): the former state is then still there.
 void save_training_state(const std::filesystem::path& directory, const TrainingState& state);
 
-/// Reads the state that `save_training_state` wrote. Throws `Error`, naming the file, where it is not one.
+/// Reads the state that `save_training_state` wrote. Throws `Error`, naming the file, for any other file.
 [[nodiscard]] TrainingState read_training_state(const std::filesystem::path& directory);
 
 /// Throws `Error`, which begins with `where`, unless `saved` has the names, shapes and types of `wanted`: the first
@@ -91,7 +91,7 @@ void check_same_weights(const StateDict& saved, const StateDict& wanted, const s
 /// objects, so optimizers that hold them stay valid.
 void copy_weights(const StateDict& saved, const StateDict& targets);
 
-/// Writes last.safetensors again where it is not the weights of `state` (the process was killed between two renames).
+/// Writes last.safetensors again if its weights are not those of `state` (the process was killed between two renames).
 void repair_last_weights(const std::filesystem::path& directory, const TrainingState& state);
 
 }  // namespace pam

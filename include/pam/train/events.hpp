@@ -19,8 +19,8 @@ namespace pam {
 /// Named numbers, in the order to print them. NaN means undefined.
 using Scores = std::vector<std::pair<std::string, double>>;
 
-/// What a validation callback returns. `score` decides about best and early stop: higher is better, NaN is no
-/// improvement. `scores` are logged beside it. A plain double converts.
+/// The result of a validation callback. `score` decides about best weights and early stopping: higher is better, NaN is
+/// no improvement. `scores` are logged beside it. A double converts.
 struct Validation {
   double score = 0;
   Scores scores;

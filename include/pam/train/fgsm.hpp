@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 /// FGSM, the fast gradient sign method (Goodfellow, Shlens and Szegedy 2015, https://arxiv.org/abs/1412.6572, section
-/// 4): the step of one size in every input value that raises the loss most, to first order:
+/// 4): the change of given size in every input value that raises the loss most, to first order:
 ///     x' = x + ε sign(∂ loss(model(x), labels) / ∂x)
-/// For a table of how scores fall under small perturbations, apart from the clean scores.
+/// For a table of how scores fall under small perturbations, separate from the clean scores.
 ///
-/// This paper's authors score FGSM inputs alone (ε = 0.2, clamped to [0, 1]) and, for reversed nets, take the gradient
+/// This paper's authors score only FGSM inputs (ε = 0.2, clamped to [0, 1]) and, for reversed nets, take the gradient
 /// at labels that are not reversed, which lowers the loss that the net was trained with: the perturbation then helps.
 /// Here the loss is always the one that the net was trained with, and nothing is clamped, since normalised inputs have
 /// no bounds.
@@ -19,8 +19,8 @@
 namespace pam {
 
 /// sign(∂ loss / ∂ images): -1, 0 or 1 in the shape and type of `images`, (N, C, H, W). `reversed`: the net was trained
-/// on 1 - label. The model's mode and its parameters' gradients are left alone. Throws `Error` where the loss is not
-/// one number or the gradient is not finite, and as `reversed_labels` does.
+/// on 1 - label. The model's mode and its parameters' gradients do not change. Throws `Error` if the loss is not one
+/// number or the gradient is not finite, and as `reversed_labels` does.
 template <typename Model, typename Loss>
 torch::Tensor fgsm_direction(Model& model, Loss&& loss, const torch::Tensor& images, const torch::Tensor& labels,
                              bool reversed = false) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// `fit`: trains any module, and comes back from anything: a killed process, a full disk, Ctrl-C, a NaN.
-/// A few lines of template around one loop that is compiled once (train/detail/fit_run.hpp).
+/// `fit`: trains any module, and can be resumed after a killed process, a full disk, Ctrl-C or a NaN.
+/// It is a short template around one loop that is compiled once (train/detail/fit_run.hpp).
 #pragma once
 
 #include <pam/core/reversible.hpp>
@@ -20,17 +20,17 @@ namespace pam {
 /// `batches`  a `DataLoader` or another `BatchSource`, a torch::data loader (`*loader`), or a std::vector of batches. A
 ///            batch is a `Batch`, a pair {images, labels} or a torch::data::Example; names of its cases are optional.
 ///            Those that do not know their number of batches need `FitOptions::batches_per_epoch`. A torch::data loader
-///            that was left within an epoch must be made anew.
+///            whose iteration was stopped within an epoch must be made anew.
 /// `loss`     loss(logits, labels) -> scalar
 ///
 /// Everything that the result depends on is a function of (weights, seed, step), so a run that was stopped at any
 /// moment and resumed ends, on a CPU with the same number of threads, with the same weights bit for bit. The learning
-/// rate of `optimizer` (AdamW, Adam or SGD) is the base of the schedule and comes back at the end, as does the default
-/// CPU generator's state. Gradients that the parameters had before are dropped. Events go to `on_event`, of process 0
-/// alone. Whether the net learns reversed labels (RFNA) is taken from the net. Throws `Error`: options out of range, an
-/// empty loader, an optimizer of another model, a directory that holds a run already or cannot be written, a checkpoint
-/// of another net, optimizer or settings, reversed labels with several classes, and a loss or gradient that is not
-/// finite (the batch's cases are named, the last good checkpoint stays).
+/// rate of `optimizer` (AdamW, Adam or SGD) is the base of the schedule and is restored at the end, as is the default
+/// CPU generator's state. Gradients that the parameters had before are dropped. Events go to `on_event`, only in
+/// process 0. Whether the net learns reversed labels (RFNA) is taken from the net. Throws `Error`: options out of
+/// range, an empty loader, an optimizer of another model, a directory that holds a run already or cannot be written, a
+/// checkpoint of another net, optimizer or settings, reversed labels with several classes, and a loss or gradient that
+/// is not finite (the batch's cases are named, the last good checkpoint stays).
 /// Example: `auto result = fit(net, loader, loss, optimizer, options, ProgressBar());`
 template <typename Model, typename Batches, typename Loss>
 FitResult fit(Model& model, Batches& batches, Loss&& loss, torch::optim::Optimizer& optimizer,

@@ -19,7 +19,7 @@ namespace pam {
 /// Options of `fit`. The fields that `visit` lists are plain data (JSON, configs); the rest belongs to one run.
 struct FitOptions {
   std::int64_t epochs = 1;
-  /// Batches of an epoch where the loader does not say (a torch::data loader never does); 0: the loader says.
+  /// Batches per epoch, for loaders that do not know it (a torch::data loader never does); 0: ask the loader.
   std::int64_t batches_per_epoch = 0;
   Schedule schedule;                   ///< of the learning rate; the default is a constant rate
   double clip_norm = 0;                ///< gradients are scaled down to this global L2 norm; 0 = no clipping
@@ -31,8 +31,8 @@ struct FitOptions {
   double save_every_seconds = 0;       ///< and at the first step so long after the previous save; 0 = not
   std::int64_t read_loss_every = 1;    ///< steps between readings of the loss. On an accelerator each reading waits
                                        ///< for it; a NaN is found, and its batch named, at the next reading or save
-  /// What forward and backward pass compute in; weights, loss, optimizer and checkpoints stay float32. Bfloat16 on CPU
-  /// and GPU, Float16 on a GPU alone. Validation is the callback's own affair.
+  /// The type that forward and backward pass compute in; weights, loss, optimizer and checkpoints stay float32.
+  /// Bfloat16 on CPU and GPU, Float16 only on a GPU. The validation callback chooses its own.
   Precision precision = Precision::Float32;
   bool channels_last = false;  ///< weights (once) and images (each batch) are laid out channels-last
   /// The loss's first factor, a power of two (train/loss_scaler.hpp). 0: 65536 with Float16, none otherwise.
@@ -40,23 +40,23 @@ struct FitOptions {
   std::int64_t loss_scale_interval = 2000;  ///< good steps in a row after which the factor doubles
   std::int64_t seed = 0;                    ///< of the default generator (dropout); process r of several uses seed + r
 
-  /// Where checkpoints go; made where it does not exist. Empty: none are written. With several processes all of them
-  /// must see it, and process 0 writes.
+  /// The folder of the checkpoints; created if it does not exist. Empty: none are written. With several processes all
+  /// of them must see it, and process 0 writes.
   std::filesystem::path directory;
-  /// Go on from the directory's checkpoint; where there is none (yet), start afresh.
+  /// Continue from the directory's checkpoint; if there is none (yet), start from the beginning.
   bool resume = false;
-  /// Start afresh although the directory holds a checkpoint. Without `resume` or `overwrite` that is an error.
+  /// Start from the beginning even if the directory holds a checkpoint, which is an error without `resume` or this.
   bool overwrite = false;
   /// Resume although epochs, schedule, the optimizer's rate and options, clipping, patience, precision or loss scale
   /// differ from the checkpoint's.
   bool allow_changes = false;
-  /// SIGINT and SIGTERM finish the step, save `last` and return; a second Ctrl-C kills. For programs: a library must
-  /// not take the handlers of the program that it is in.
+  /// On SIGINT and SIGTERM finish the step, save `last` and return; a second Ctrl-C kills. For programs: a library must
+  /// not replace the signal handlers of the program that uses it.
   bool catch_signals = false;
-  /// Goes into every checkpoint: "pam.net" and what else its readers need. `fit` adds "pam.reversed".
+  /// Written into every checkpoint: "pam.net" and whatever else its readers need. `fit` adds "pam.reversed".
   Metadata metadata;
-  /// Train on 1 - label (binary nets only); stored as pam.reversed. Empty: what the net says, and false where it says
-  /// nothing. A net's own word cannot be contradicted.
+  /// Train on 1 - label (binary nets only); stored as pam.reversed. Empty: as the net's own option says, and false for
+  /// a net without one. Contradicting the net is an error.
   std::optional<bool> reversed;
   /// Called after an epoch (1 = first) in eval mode and without gradients; empty: no validation, no `best`. With
   /// several processes all call it and process 0's score counts.
@@ -85,7 +85,7 @@ struct FitOptions {
   }
 };
 
-/// What `fit` returns; a resumed run that was finished already returns the same as when it finished.
+/// The result of `fit`. Resuming a finished run returns the same result again.
 struct FitResult {
   StopReason reason = StopReason::kCompleted;
   bool resumed = false;

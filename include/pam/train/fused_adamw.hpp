@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// `FusedAdamW`: LibTorch's AdamW with the update of all parameters in one kernel instead of a dozen each: on a GPU the
-/// launches of the plain one take longer than a small network's convolutions.
+/// `FusedAdamW`: LibTorch's AdamW with the update of all parameters in one kernel instead of a dozen kernels for each:
+/// on a GPU their launches take longer than a small network's convolutions.
 #pragma once
 
 #include <pam/core/config.hpp>

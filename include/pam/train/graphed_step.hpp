@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// `GraphedTrainingStep`: forward pass, loss and gradients at one batch shape as a CUDA graph. Where there is no graph
-/// it runs the same step plainly, so that a program needs one code path.
+/// `GraphedTrainingStep`: forward pass, loss and gradients at one batch shape as a CUDA graph. If there is no graph it
+/// runs the same step eagerly, so that a program needs one code path.
 #pragma once
 
 #include <pam/core/cuda_graph.hpp>
@@ -42,14 +42,14 @@ inline torch::Tensor nan_for_unknown_labels(const torch::Tensor& loss, const tor
 ///     torch::Tensor loss = step(images, labels);   // or step.backward(images, labels), clip, step.step()
 ///
 /// The graph holds forward, loss and backward; the gradients lie in memory of their own that every call overwrites
-/// (none are added up over calls). The optimizer steps outside of it: LibTorch's AdamW counts its steps and computes
-/// its factors on the host, so a recorded step would repeat the first one for ever; and schedules and clipping stay
-/// ordinary code. `Model` and `Loss` as for `fit`; the model is shared, not copied. Set its mode (`train()`) and device
-/// first. Buffers (running statistics) are put back after the warm-up; random numbers that it drew are not.
+/// (they do not accumulate over calls). The optimizer's step is not part of it: LibTorch's AdamW counts its steps and
+/// computes its factors on the host, so a recorded step would repeat the first one forever; and schedules and clipping
+/// stay ordinary code. `Model` and `Loss` as for `fit`; the model is shared, not copied. Set its mode (`train()`) and
+/// device first. Buffers (running statistics) are put back after the warm-up; random numbers that it drew are not.
 ///
-/// A loss with pam's options checks labels when it runs plainly. Within the graph it cannot wait for the answer: there
-/// an unknown label makes the loss NaN and the gradients 0. Other losses that wait for the device leave `graphed()`
-/// false. Float16 has no scaled loss here: use Bfloat16.
+/// A loss with pam's options checks labels when it runs eagerly. Within the graph it cannot wait for the result, so an
+/// unknown label makes the loss NaN and the gradients 0. With other losses that wait for the device there is no graph:
+/// `graphed()` is false. There is no scaled loss for Float16 here: use Bfloat16.
 template <typename Model, typename Loss>
 class GraphedTrainingStep {
  public:
@@ -102,7 +102,7 @@ class GraphedTrainingStep {
 
   /// True where calls replay a CUDA graph.
   [[nodiscard]] bool graphed() const { return graph_->recorded(); }
-  /// Why not, where not.
+  /// Why there is no graph; empty if there is one.
   [[nodiscard]] const std::string& reason() const { return graph_->reason(); }
 
  private:

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// Ctrl-C and SIGTERM as a question that a loop asks at a safe point, instead of the end of the process.
+/// Ctrl-C and SIGTERM as a flag that a loop checks at a safe point, instead of the end of the process.
 #pragma once
 
 #include <atomic>
@@ -14,8 +14,8 @@ static_assert(std::atomic<int>::is_always_lock_free, "a signal handler may touch
 
 extern "C" inline void pam_on_interrupt(int signal) {
   const int before = interrupt_signal.exchange(signal);
-  // The second Ctrl-C: the user does not want to wait. Die of it, as a process without a handler does. A SIGTERM after
-  // a Ctrl-C is no such wish: torchrun sends one to each of its processes.
+  // After a second Ctrl-C the user does not want to wait: end as a process without a handler does. A SIGTERM after
+  // a Ctrl-C does not mean that: torchrun sends one to each of its processes.
   if (signal != SIGINT || before != SIGINT) return;
   std::signal(signal, SIG_DFL);
   std::raise(signal);
@@ -23,9 +23,9 @@ extern "C" inline void pam_on_interrupt(int signal) {
 
 }  // namespace detail
 
-/// While one lives, SIGINT and SIGTERM only set `interrupted()`, and a second SIGINT kills. The handlers that were
-/// installed before come back with the last scope's end. Scopes nest; a program that runs several trainings opens
-/// one around all of them. Not for two threads that open and close scopes at the same time.
+/// During its lifetime SIGINT and SIGTERM only set `interrupted()`, and a second SIGINT kills. The end of the outermost
+/// scope restores the earlier handlers. Scopes nest; a program that runs several trainings opens one around all of
+/// them. Two threads must not open and close scopes at the same time.
 class InterruptScope {
  public:
   InterruptScope() : outermost_(detail::interrupt_scopes++ == 0) {

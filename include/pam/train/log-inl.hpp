@@ -100,7 +100,7 @@ class MetricsFiles {
     }
   }
 
-  /// All of `text` or nothing of it: a full disk must not leave half a row.
+  /// Writes all of `text` or nothing: a full disk must not leave half a row.
   static void append_text(const std::filesystem::path& path, const std::string& text) {
     std::error_code error;
     const auto before = std::filesystem::file_size(path, error);

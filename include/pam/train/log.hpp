@@ -15,8 +15,8 @@ class MetricsFiles;
 
 /// An event handler for `fit`. Each epoch appends a row to both files and flushes it. A started run first drops the
 /// rows of epochs that are not done (a new run: all; a resumed one: those after its checkpoint, and a line that a
-/// killed process left half-written), so no epoch is there twice. Undefined numbers are null in JSON and empty in CSV;
-/// a score named as a column of the run's own ("loss", "epoch") is "validation/loss". Throws `Error` where a file
+/// killed process left half-written), so that no epoch is listed twice. Undefined numbers are null in JSON and empty in
+/// CSV; a score with the name of another column ("loss", "epoch") becomes "validation/loss". Throws `Error` if a file
 /// cannot be read or written.
 class MetricsLog {
  public:

@@ -21,8 +21,8 @@ struct LossScalerOptions {
 };
 
 /// The order within a step: `scale(loss)`, backward, [average over processes], `unscale(gradients)`, [clip], the
-/// optimizer's step where they were finite, `update(finite)`. Powers of two alone, so that scaling and unscaling
-/// round nothing. Processes that average their gradients see the same ones, so they skip together.
+/// optimizer's step if they were finite, `update(finite)`. The factors are powers of two, so that scaling and unscaling
+/// do not round. Processes that average their gradients see the same ones, so they skip together.
 class LossScaler {
  public:
   /// Throws `Error` unless initial_scale, growth and backoff are powers of two, growth > 1 > backoff > 0.
@@ -48,7 +48,7 @@ class LossScaler {
     if (gradients.empty()) return true;
     const auto numbers = gradients.front().options().dtype(torch::kFloat).requires_grad(false);
     auto found = torch::zeros({1}, numbers);
-    if (PAM_TORCH_AT_LEAST(2, 4) || gradients.front().is_cuda()) {  // LibTorch 1.13 has it for CUDA alone
+    if (PAM_TORCH_AT_LEAST(2, 4) || gradients.front().is_cuda()) {  // LibTorch 1.13 has it only for CUDA
       at::_amp_foreach_non_finite_check_and_unscale_(gradients, found, torch::full({1}, 1 / scale_, numbers));
     } else {
       for (auto& gradient : gradients) {
@@ -70,13 +70,13 @@ class LossScaler {
     }
   }
 
-  /// What the loss is multiplied with now.
+  /// The current factor of the loss.
   [[nodiscard]] double factor() const { return scale_; }
   /// The factor is so small that nothing but gradients that are not finite in themselves can overflow.
   [[nodiscard]] bool exhausted() const { return scale_ <= std::ldexp(1.0, -14); }
   /// Steps since the scale last changed.
   [[nodiscard]] std::int64_t good_steps() const { return good_steps_; }
-  /// Puts back what a checkpoint holds. Throws `Error` for values that no scaler has.
+  /// Restores the state from a checkpoint. Throws `Error` for values that a scaler cannot have.
   void restore(double factor, std::int64_t good_steps) {
     check(power_of_two(factor) && good_steps >= 0,
           "LossScaler: a scale of {} after {} good steps cannot be; the checkpoint is damaged", factor, good_steps);

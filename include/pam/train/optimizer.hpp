@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// The paper's optimizer as plain options, and the AdamW that they make.
+/// The options of the paper's optimizer, and `make_adamw`.
 /// `fit` takes any of LibTorch's AdamW, Adam and SGD; this is the recipe's default.
 #pragma once
 

@@ -72,7 +72,7 @@ PAM_FUNC void ProgressBar::handle(const StepEnd& event) {
   const auto before = fmt::format("epoch {}/{}", event.epoch + 1, started_.epochs);
   const auto after = fmt::format(" {}/{}  loss {:.4f}  lr {:.3g}  left {}", event.batch, total, event.loss,
                                  event.learning_rate, time_left(now, event.step));
-  // A line as wide as the terminal would go on in the next one, where it can no more be taken back.
+  // A line as wide as the terminal would wrap, and could then not be erased any more.
   const auto room = std::max<std::int64_t>(0, columns_() - 1);
   const auto brackets = std::string(" []").size();
   const auto width = std::min<std::int64_t>(detail::kBarWidth,

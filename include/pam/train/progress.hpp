@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// What a user sees of a training: one line that moves with the time left on a terminal, one plain line per epoch
-/// elsewhere (files, pipes, CI).
+/// `ProgressBar`: on a terminal, one line that is updated and shows the time left; elsewhere (files, pipes, CI), one
+/// line per epoch.
 #pragma once
 
 #include <pam/core/config.hpp>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// Learning-rate schedules as pure functions of the optimizer step: what a resumed run needs is the step alone.
+/// Learning-rate schedules as pure functions of the optimizer step: a resumed run needs only the step.
 /// Each returns the share of the optimizer's own learning rate; step 0 is the first, `total` steps make the run.
 #pragma once
 
@@ -11,7 +11,7 @@
 
 namespace pam {
 
-/// Linear warm-up: min(1, (step + 1) / warm_up); 1 where `warm_up` is 0. The first step is never wasted on a rate of 0.
+/// Linear warm-up: min(1, (step + 1) / warm_up); 1 if `warm_up` is 0. The rate of the first step is not 0.
 /// Equals PyTorch's LinearLR(start_factor = 1 / warm_up, total_iters = warm_up - 1).
 [[nodiscard]] double warm_up_factor(std::int64_t step, std::int64_t warm_up);
 

@@ -84,8 +84,7 @@ PAM_FUNC StateDict named_tensors(const std::string& file, const PickleData& data
     const std::string name(data.string(key));
     check(key.kind == PickleValue::Kind::kString && value.kind == PickleValue::Kind::kTensor,
           "{}: the entry '{}' is no tensor under a name. The file's keys are: {}. Name the section that holds the "
-          "weights "
-          "(LoadOptions::section), or run export_weights.py on it in Python",
+          "weights (LoadOptions::section), or run export_weights.py on it in Python",
           file, printable(name), dict_keys(data, dict));
     check(names.insert(data.string(key)).second, "{}: the tensor '{}' is listed twice; the file is damaged", file,
           printable(name));

@@ -8,7 +8,7 @@
 
 namespace pam {
 
-/// max(1, channels / reduction): the authors' code divides alone and breaks at small widths. `who` names the attention.
+/// max(1, channels / reduction): the authors' code only divides, and breaks at small widths. `who` names the attention.
 inline std::int64_t reduced_channels(std::int64_t channels, std::int64_t reduction, const char* who) {
   check(channels > 0, "{}: channels must be positive, got {}", who, channels);
   check(reduction > 0, "{}: reduction must be positive, got {}", who, reduction);

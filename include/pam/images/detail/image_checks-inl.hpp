@@ -85,7 +85,7 @@ PAM_FUNC PictureFacts tiff_facts(const PictureBytes& bytes) {
     const auto value = bytes.number(entry + 8, bytes.number(entry + 2, 2, big) == 3 ? 2 : 4, big);
     if (tag == 256) facts.width = value;
     if (tag == 257) facts.height = value;
-    // Several numbers a pixel: the entry points to their bits, which are then at least 8 each.
+    // Several numbers per pixel: the entry points to their bits, which are then at least 8 each.
     if (tag == 258 && bytes.number(entry + 4, 4, big) == 1) facts.bits = static_cast<int>(value);
     if (tag == 262) facts.white_is_zero = value == 0;
   }

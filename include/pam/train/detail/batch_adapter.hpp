@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// What users hand to `fit` as batches, seen as a `BatchSource`: a class with pam's functions that does not derive from
-/// it, a torch::data loader, a std::vector of batches.
+/// Turns what users pass to `fit` as batches into a `BatchSource`: a class with the same functions that does not derive
+/// from it, a torch::data loader, a std::vector of batches.
 #pragma once
 
 #include <pam/core/seed.hpp>
@@ -37,7 +37,7 @@ PAM_DETECT(is_range, (std::declval<T&>().begin() == std::declval<T&>().end()));
 PAM_DETECT(has_size, std::declval<T&>().size());
 #undef PAM_DETECT
 
-/// pam's batch, or tensors alone: {images, labels}, torch::data::Example, a pair.
+/// pam's batch, or only tensors: {images, labels}, torch::data::Example, a pair.
 template <typename Given>
 Batch to_batch(Given&& given) {
   using Type = std::decay_t<Given>;
@@ -91,7 +91,7 @@ class DuckSource final : public BatchSource {
   Loader& loader_;
 };
 
-/// Anything to iterate over, once an epoch: a torch::data loader, a container of batches.
+/// Anything that can be iterated over once per epoch: a torch::data loader, a container of batches.
 template <typename Range>
 class RangeSource final : public BatchSource {
  public:
@@ -141,8 +141,8 @@ auto with_batch_source(Batches& batches, std::int64_t seed, Act&& act) {
   } else {
     static_assert(
         always_false<Batches>,
-        "pam::fit: the batches must be a pam::DataLoader or another pam::BatchSource, a torch::data loader or "
-        "a std::vector of batches; of a std::unique_ptr to one pass *pointer");
+        "pam::fit: the batches must be a pam::DataLoader or another pam::BatchSource, a torch::data loader or a "
+        "std::vector of batches; of a std::unique_ptr to one pass *pointer");
   }
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// When and what `fit` saves and restores; train/checkpoint.hpp knows how.
+/// When and what `fit` saves and restores; train/checkpoint.hpp writes and reads the files.
 #pragma once
 
 #include <pam/core/stopwatch.hpp>
@@ -17,7 +17,7 @@
 
 namespace pam::detail {
 
-/// What a training consists of, by name. The tensors are the model's own.
+/// The tensors of a training, by name. They are the model's own.
 struct Trainee {
   StateDict parameters;  ///< what the optimizer may hold: each once, under its first name
   StateDict weights;     ///< parameters and buffers under all of their names: what is saved
@@ -48,7 +48,7 @@ inline void check_same_everywhere(Communicator& communicator, std::int64_t value
         what, communicator.rank(), value);
 }
 
-/// The checkpoint directory of one run. Does nothing where the options name none. Process 0 writes; all processes call.
+/// The checkpoint directory of one run; without a directory it does nothing. All processes call it; process 0 writes.
 class Checkpointer {
  public:
   Checkpointer(const FitOptions& options, bool reversed, Trainee& trainee, Communicator& communicator)
@@ -80,7 +80,7 @@ class Checkpointer {
     if (state.settings.at("loss_scale") != settings_.at("loss_scale")) {
       reached.loss_scale = 0, reached.loss_scale_steps = 0;  // allow_changes: the new factor counts
     }
-    // The sums in the file are of all processes; only one may carry them on.
+    // The sums in the file are those of all processes; only one process may continue them.
     if (communicator_.rank() != 0) reached.loss_sum = 0, reached.images = 0;
     progress = saved_ = reached;
     return true;
@@ -113,7 +113,7 @@ class Checkpointer {
       state.metadata["pam.epoch"] = std::to_string(progress.epoch);
       state.metadata["pam.step"] = std::to_string(progress.step);
       save_training_state(options_.directory, state);
-      if (!progress.has_best) remove_best();  // of the run that this one overwrote
+      if (!progress.has_best) remove_best();  // left by the run that this one overwrote
     }
     saved_ = progress;
     since_save_.restart();
@@ -132,16 +132,16 @@ class Checkpointer {
     write_safetensors(paths().best, trainee_.weights, metadata);
   }
 
-  /// How a message about a NaN ends.
+  /// The end of a message about a NaN.
   [[nodiscard]] std::string advice() const {
     if (!enabled()) {
       return "no checkpoint directory was given; look at these images, lower the learning rate, or clip the gradients "
-             "(clip_norm)";
+             "(FitOptions::clip_norm)";
     }
     return fmt::format(
-        "the last good checkpoint is kept: {}, epoch {}, step {}; look at these images, or go on from there (resume "
-        "with allow_changes; in programs --resume --allow-changes) with a lower learning rate (--lr) or clipped "
-        "gradients (clip_norm, --clip)",
+        "the last good checkpoint is kept: {}, epoch {}, step {}; look at these images, or continue from there "
+        "(FitOptions::resume with FitOptions::allow_changes) with a lower OptimizerOptions::learning_rate or with "
+        "clipped gradients (FitOptions::clip_norm)",
         paths().last.string(), saved_.epoch, saved_.step);
   }
 

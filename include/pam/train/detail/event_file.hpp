@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /// Scalars as TensorBoard event files, so that users' own dashboards work. No protobuf: an Event with one scalar is a
-/// handful of bytes. Format: TFRecord framing (length, masked CRC32C of it, data, masked CRC32C of the data) around
+/// few bytes. Format: TFRecord framing (length, masked CRC32C of it, data, masked CRC32C of the data) around
 /// tensorflow.Event messages, https://github.com/tensorflow/tensorflow/blob/master/tensorflow/core/util/event.proto.
 #pragma once
 
@@ -39,7 +39,7 @@ inline std::uint32_t crc32c(const std::string& data) {
 
 namespace detail {
 
-/// TFRecord stores CRCs masked, so that a CRC over data that holds CRCs stays good.
+/// TFRecord stores CRCs masked, so that a CRC of data that contains CRCs remains useful.
 inline std::uint32_t masked_crc32c(const std::string& data) {
   const auto crc = crc32c(data);
   return ((crc >> 15) | (crc << 17)) + 0xa282ead8u;
@@ -67,8 +67,8 @@ inline void append_bytes_field(std::string& bytes, int field, const std::string&
 }  // namespace detail
 
 /// One event file, `events.out.tfevents.<seconds>.pam.<process>` in `directory`, which is created. A resumed run opens
-/// a new file beside the old one, as TensorBoard expects; of a step that both hold it shows the later. Throws `Error`
-/// where the file cannot be made or written.
+/// a new file beside the old one, as TensorBoard expects; for a step that is in both, it shows the later one. Throws
+/// `Error` if the file cannot be created or written.
 class EventFile {
  public:
   explicit EventFile(const std::filesystem::path& directory) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// The loop behind `fit` (train/fit.hpp says what it promises), as one object per call.
+/// The loop behind `fit` (documented in train/fit.hpp), as one object per call.
 #pragma once
 
 #include <pam/core/memory_format.hpp>
@@ -71,16 +71,16 @@ class FitRun {
         fit_settings(options_, reversed_, trainee_.optimizer, rates_.base(), batches_, communicator_.world_size());
     const bool resumed = checkpointer_.open(std::move(settings), batches_, progress_);
     if (scaler_) begin_scaling();
-    // Where only the end of an epoch is left to do, its row reports the rate of the step before the stop.
+    // If only the end of an epoch is left to do, its row reports the learning rate of the step before the stop.
     if (progress_.step > 0) rates_.scale(options_.schedule.factor(progress_.step - 1, total_steps_));
     communicator_.broadcast(model_);
-    communicator_.barrier();  // nobody writes before everybody has read
-    // An unwritable directory or a full disk shows now, not after the first epoch.
+    communicator_.barrier();  // no process writes before all have read
+    // An unwritable directory or a full disk is noticed now, not after the first epoch.
     if (!resumed) checkpointer_.save_last(progress_, last_cases_);
     return resumed;
   }
 
-  /// What the source says, else what the options say.
+  /// The number that the source gives, else that of the options.
   [[nodiscard]] std::int64_t batches_per_epoch() const {
     const auto own = loader_.batches(), given = options_.batches_per_epoch;
     check(own > 0 || given > 0,
@@ -92,7 +92,7 @@ class FitRun {
     return own > 0 ? own : given;
   }
 
-  /// The net's own word counts; options and metadata may only repeat it.
+  /// The net decides; options and metadata may only agree with it.
   void check_reversed() const {
     check(!training_.loss_reverses,
           "fit: the loss reverses the labels itself; set FitOptions::reversed instead of the loss's option: it also "
@@ -115,7 +115,7 @@ class FitRun {
     scaler_.emplace(how);
   }
 
-  /// After the checkpoint is read: the scaler goes on where it was.
+  /// After the checkpoint is read: restores the scaler.
   void begin_scaling() {
     if (progress_.loss_scale > 0) scaler_->restore(progress_.loss_scale, progress_.loss_scale_steps);
     note_scale();
@@ -153,7 +153,7 @@ class FitRun {
     return finish_epoch();
   }
 
-  /// Passes over what was trained before the run was interrupted, without touching the restored generator.
+  /// Skips the batches that were trained before the interruption, without changing the restored generator.
   void skip(std::int64_t batches) {
     const SeedScope generators;
     loader_.skip(batches);
@@ -217,7 +217,7 @@ class FitRun {
     return tensors;
   }
 
-  /// The loss's factor for the next step. A step that was left out is reported.
+  /// The loss's factor for the next step. A skipped step is reported.
   void rescale(bool finite) {
     check(
         finite || !scaler_->exhausted(),
@@ -235,7 +235,7 @@ class FitRun {
           progress_.epoch + 1, progress_.batch, progress_.step + 1, last_cases_, checkpointer_.advice());
   }
 
-  /// Undefined, not zero: then a resumed run, which has none yet, treats unused parameters as the unbroken one does.
+  /// Undefined, not zero: a resumed run, which has none yet, then treats unused parameters like an uninterrupted one.
   void clear_gradients() {
     for (auto& [name, parameter] : trainee_.parameters) parameter.mutable_grad() = torch::Tensor();
   }
@@ -252,7 +252,7 @@ class FitRun {
     }
   };
 
-  /// What any process wants now; with several processes all get the same answer, so that none goes on alone.
+  /// Whether any process wants to stop; with several processes all get the same answer, so that none continues alone.
   Wishes wishes() {
     Wishes mine{options_.catch_signals && interrupted() != 0, options_.stop != nullptr && *options_.stop,
                 communicator_.rank() == 0 && checkpointer_.due(progress_)};
@@ -271,7 +271,7 @@ class FitRun {
     return now.leave() ? std::optional<StopReason>(now.reason()) : std::nullopt;
   }
 
-  /// Moves the time since the last call into the progress.
+  /// Adds the time since the last call to the progress.
   void book_time() {
     const double waited = loader_.wait_seconds();
     progress_.seconds += watch_.seconds();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// `fit` without templates: what it needs of model, batches and loss, and the function that runs it.
+/// `fit` without templates: what it needs to know about model, batches and loss, and the function that runs it.
 #pragma once
 
 #include <pam/core/config.hpp>
@@ -12,7 +12,7 @@
 
 namespace pam::detail {
 
-/// What is trained on what. Refers to everything.
+/// The parts of a training. Holds references.
 struct Training {
   torch::nn::Module& module;
   std::function<torch::Tensor(const torch::Tensor& images)> forward;

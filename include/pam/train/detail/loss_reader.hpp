@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// Losses on their way from the device to the loop. Reading one waits for the accelerator, so they may be read some
-/// steps late; the names of their cases are kept until then, so that a NaN is still blamed on the right batch.
+/// Collects losses that are still on the device. Reading one waits for the accelerator, so they may be read some steps
+/// later; the names of their cases are kept until then, so that a NaN is still attributed to the right batch.
 #pragma once
 
 #include <pam/core/error.hpp>
@@ -23,7 +23,7 @@ struct UnreadLoss {
   std::vector<std::int64_t> slices;
 };
 
-/// "patient07 slice 12, patient09 slice 3": what a batch holds.
+/// "patient07 slice 12, patient09 slice 3": the content of a batch.
 inline std::string describe_cases(const std::vector<std::string>& names, const std::vector<std::int64_t>& slices) {
   std::string text;
   for (std::size_t i = 0; i < names.size(); ++i) {

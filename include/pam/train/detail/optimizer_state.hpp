@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /// An optimizer's state by parameter name. LibTorch keys it by the tensor's address (text in 1.13, a pointer later), so
-/// `torch::save(optimizer)` files name entries "state.0x55bf…" and fit no other process. All of that difference is
-/// here.
+/// `torch::save(optimizer)` files name entries "state.0x55bf…" and cannot be read by another process. The difference
+/// between the versions is handled here.
 #pragma once
 
 #include <pam/core/error.hpp>
@@ -72,7 +72,7 @@ void with_state_type(const torch::optim::Optimizer& optimizer, Visitor&& visit) 
 }
 
 /// The optimizer's parameters with their names in `parameters` (the model's). Throws for one that the model lacks, and
-/// for one that is there twice: every step would move it twice.
+/// for one that is listed twice: every step would change it twice.
 inline StateDict optimized_parameters(const torch::optim::Optimizer& optimizer, const StateDict& parameters) {
   std::map<const void*, std::string> names;
   for (const auto& [name, parameter] : parameters) names.emplace(parameter.unsafeGetTensorImpl(), name);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// The parts of resuming that know neither model nor loader: the checkpoint directory, settings that must not change,
+/// The parts of resuming that need neither model nor loader: the checkpoint directory, settings that must not change,
 /// random generators, learning rates.
 #pragma once
 
@@ -38,7 +38,7 @@ inline bool open_directory(const FitOptions& options) {
   return held && options.resume;
 }
 
-/// What a checkpoint remembers of the run's options.
+/// The options that a checkpoint records.
 inline nlohmann::json fit_settings(const FitOptions& options, bool reversed, const torch::optim::Optimizer& optimizer,
                                    const std::vector<double>& learning_rates, std::int64_t batches,
                                    std::int64_t processes) {
@@ -60,9 +60,9 @@ inline nlohmann::json fit_settings(const FitOptions& options, bool reversed, con
           {"processes", processes}};
 }
 
-/// Throws `Error` with every setting that differs from the checkpoint's. With `allow_changes`, those that leave the
-/// order of the data alone may differ. The layout may always, as the device and the number of threads may: it changes
-/// rounding alone, and a run that was begun on a GPU can go on where there is none.
+/// Throws `Error` with every setting that differs from the checkpoint's. With `allow_changes`, settings that do not
+/// change the order of the data may differ. The layout may always differ, like the device and the number of threads: it
+/// changes only rounding, and a run that was started on a GPU can continue without one.
 inline void check_settings(const nlohmann::json& saved, const nlohmann::json& now, bool allow_changes,
                            const std::string& where) {
   const std::set<std::string> changeable{"epochs",   "schedule",  "learning_rates", "optimizer_options",  "clip_norm",
@@ -79,10 +79,10 @@ inline void check_settings(const nlohmann::json& saved, const nlohmann::json& no
     differences += fmt::format("{}{}: {} in the checkpoint, now {}", differences.empty() ? "" : "; ", item.key(),
                                old != saved.end() ? old->dump() : "nothing", item.value().dump());
   }
-  check(differences.empty(), "{}: the run was begun with other settings ({}); resume with the old ones, {}", where,
+  check(differences.empty(), "{}: the run was started with other settings ({}); resume with the old ones, {}", where,
         differences,
-        all_changeable ? "or allow the change (allow_changes; in programs --allow-changes), which ends with other "
-                         "weights than one unbroken run"
+        all_changeable ? "or allow the change (FitOptions::allow_changes), which ends with other weights than an "
+                         "uninterrupted run"
                        : "or start a new run in another directory");
 }
 
@@ -121,7 +121,7 @@ inline void restore_generators(const StateDict& states, const torch::Device& dev
   for (auto& [name, generator] : generators(device)) {
     std::lock_guard<std::mutex> lock(generator.mutex());
     const auto saved = find_tensor(states, name);
-    if (!saved.defined() && name != "cpu") continue;  // begun on the CPU: the device's generator keeps its seed
+    if (!saved.defined() && name != "cpu") continue;  // started on the CPU: the device's generator keeps its seed
     const auto bytes = generator.get_state().numel();
     check(saved.defined() && saved.scalar_type() == torch::kUInt8 && saved.dim() == 2 && saved.size(0) == world_size &&
               saved.size(1) == bytes,
@@ -132,7 +132,7 @@ inline void restore_generators(const StateDict& states, const torch::Device& dev
   }
 }
 
-/// The learning rates of an optimizer's groups: scaled together, and put back at the end.
+/// The learning rates of an optimizer's groups: scaled together, and restored at the end.
 class LearningRates {
  public:
   explicit LearningRates(torch::optim::Optimizer& optimizer) : optimizer_(optimizer) {

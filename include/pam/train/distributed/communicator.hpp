@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// `Communicator`: what `fit` asks of the processes that train together.
+/// `Communicator`: the operations that `fit` needs between processes that train together.
 #pragma once
 
 #include <pam/core/torch.hpp>
@@ -20,7 +20,7 @@ class Communicator {
 
   /// This process, from 0; rank 0 writes files and emits events.
   [[nodiscard]] virtual std::int64_t rank() const = 0;
-  /// How many processes there are.
+  /// The number of processes.
   [[nodiscard]] virtual std::int64_t world_size() const = 0;
   /// Gives every process rank 0's parameters and buffers.
   virtual void broadcast(torch::nn::Module& model) = 0;
@@ -32,7 +32,7 @@ class Communicator {
   /// multiplies by world_size(), which `average_gradients` divides out again, so a loss of global sums has the gradient
   /// of one process with the whole batch.
   [[nodiscard]] virtual torch::Tensor sum(const torch::Tensor& tensor) = 0;
-  /// Returns when every process has come here.
+  /// Returns when every process has called it.
   virtual void barrier() = 0;
 };
 

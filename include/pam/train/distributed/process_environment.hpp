@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// Who this process is among those that train together, as torchrun or Slurm says in the environment.
+/// The place of this process among those that train together, from the environment that torchrun or Slurm sets.
 #pragma once
 
 #include <pam/core/error.hpp>
@@ -66,7 +66,7 @@ inline std::optional<std::int64_t> first_task_count(const char* list) {
   return count;
 }
 
-/// What Slurm's srun says, where it does. (A batch script outside srun is one process, so SLURM_NTASKS is not asked.)
+/// The variables of Slurm's srun, if set. (A batch script outside srun is one process, so SLURM_NTASKS is not read.)
 inline bool read_slurm(const EnvironmentLookup& get, ProcessEnvironment& environment) {
   constexpr auto most = std::numeric_limits<std::int32_t>::max();
   const auto world_size = environment_number(get, "SLURM_STEP_NUM_TASKS", 1, most);

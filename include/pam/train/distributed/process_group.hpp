@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
 /// Several processes that train together, over LibTorch's c10d: gloo between CPUs, NCCL between GPUs where LibTorch has
-/// it. Needs gloo's headers (Debian: libgloo-dev); without them PAM_HAS_PROCESS_GROUP is 0 and one process works alone.
+/// it. Needs gloo's headers (Debian: libgloo-dev); without them PAM_HAS_PROCESS_GROUP is 0 and only single processes
+/// work.
 ///
-/// Every process sees another part of each batch; gradients are averaged in buckets during the backward pass
-/// (train/distributed/detail/gradient_buckets.hpp). Started by torchrun, srun, or a shell loop that sets the same
-/// variables:
+/// Every process computes another part of each batch; gradients are averaged in buckets during the backward pass
+/// (train/distributed/detail/gradient_buckets.hpp). The processes are started by torchrun, srun, or a shell loop that
+/// sets the same variables:
 ///   for r in 0 1; do RANK=$r WORLD_SIZE=2 ./train … & done; wait
 #pragma once
 
@@ -54,10 +55,10 @@ struct ProcessGroupOptions {
 
 namespace pam {
 
-/// The `Communicator` over c10d. Where another process ends, or is silent for the timeout, its functions throw `Error`.
+/// The `Communicator` over c10d. Its functions throw `Error` if another process ends or does not answer in time.
 class ProcessGroup final : public Communicator {
  public:
-  /// Meets the other processes; throws `Error` where they do not come within the timeout.
+  /// Connects to the other processes; throws `Error` if they do not answer within the timeout.
   explicit ProcessGroup(const ProcessEnvironment& environment = process_environment(),
                         const ProcessGroupOptions& options = {})
       : environment_(environment), options_(options) {
@@ -195,7 +196,7 @@ class ProcessGroup final : public Communicator {
 
 namespace pam {
 
-/// What a build without gloo's headers says to several processes.
+/// The error of a build without gloo's headers when it is started as several processes.
 [[noreturn]] inline void fail_without_process_group(const ProcessEnvironment& environment) {
   fail(
       "this is process {} of {}, but this program was built without gloo's headers, which several processes need; "

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// `SingleProcess`: a training in this process alone; nothing is sent and nothing waits. Needs no c10d.
+/// `SingleProcess`: a training in this process alone; nothing is sent and nothing is waited for. Needs no c10d.
 #pragma once
 
 #include <pam/train/distributed/communicator.hpp>

@@ -65,8 +65,8 @@ class Unpickler : PickleStack {
       case 0x80: {  // PROTO
         const auto protocol = read<std::uint8_t>();
         check(protocol == 2,
-              "{}: is written with pickle protocol {}; pam reads protocol 2, torch.save's default: save it "
-              "again without pickle_protocol, or run export_weights.py",
+              "{}: is written with pickle protocol {}; pam reads protocol 2, torch.save's default: save it again "
+              "without pickle_protocol, or run export_weights.py",
               file_, protocol);
         return true;
       }

@@ -39,7 +39,7 @@ struct UpsampleRow {
   }
 };
 
-/// One input row of the upsampling's gradient; `dy` holds `stride` numbers a pixel, of which `channels` are read.
+/// One input row of the upsampling's gradient; `dy` holds `stride` numbers per pixel, of which `channels` are read.
 template <typename G>
 struct UpsampleRowBackward {
   static PAM_INLINE void run(const G* dy, std::int64_t columns, std::int64_t stride, std::int64_t channels,

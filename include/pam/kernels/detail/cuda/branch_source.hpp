@@ -113,7 +113,7 @@ __device__ inline float norm_slope(float g, float v, const Constants& t, const f
   return t.scale * (g - s[1] / n) - t.scale * t.rstd * (s[0] / n) * (v - t.mean);
 }
 
-// Shared memory: three planes. sums: 22 numbers a plane (taps, norm weight, norm bias of the first step, then the
+// Shared memory: three planes. sums: 22 numbers per plane (taps, norm weight, norm bias of the first step, then the
 // second).
 extern "C" __global__ void branch_plane_backward(const Element* x, const Element* dy, Element* dx, const float* conv1,
                                                  const float* conv2, const Constants* table, float* sums, int channels,
@@ -177,7 +177,7 @@ extern "C" __global__ void branch_plane_backward(const Element* x, const Element
     dx[at + i] = narrow(convolved<true>(hidden, t1, p.y, p.x, h, w, d, Same()));
 }
 
-// Planes of any size: y = conv(x), or with turned != 0 its gradient. One thread a pixel.
+// Planes of any size: y = conv(x), or with turned != 0 its gradient. One thread per pixel.
 extern "C" __global__ void depthwise(const Element* x, const float* weights, Element* y, int channels, int h, int w,
                                      int d, int turned, long long total) {
   const long long i = (long long)blockIdx.x * blockDim.x + threadIdx.x;
@@ -191,7 +191,7 @@ extern "C" __global__ void depthwise(const Element* x, const float* weights, Ele
                        : convolved<false>(in, t, pixel / w, pixel % w, h, w, d, Same()));
 }
 
-// Nine sums a plane.
+// Nine sums per plane.
 extern "C" __global__ void depthwise_tap_sums(const Element* dy, const Element* x, float* sums, int h, int w, int d) {
   const long long at = (long long)blockIdx.x * h * w;
   tap_sums(dy + at, x + at, h, w, d, Same(), sums + 9 * (long long)blockIdx.x);

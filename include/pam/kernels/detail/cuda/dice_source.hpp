@@ -5,7 +5,7 @@
 namespace pam::kernels::cuda {
 
 inline constexpr const char* kDiceSource = R"PAM(
-// parts: three sums a block, over `chunk` numbers.
+// parts: three sums per block, over `chunk` numbers.
 extern "C" __global__ void dice_sums(const Element* logits, const float* target, float* parts, long long n, int chunk) {
   const long long first = (long long)blockIdx.x * chunk, last = first + chunk < n ? first + chunk : n;
   float s[3] = {0, 0, 0};

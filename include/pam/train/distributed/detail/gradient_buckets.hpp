@@ -20,7 +20,7 @@ struct BucketOptions {
   std::int64_t bytes = std::int64_t{25} << 20;
 };
 
-/// Starts summing a tensor over the processes, in place, and returns what waits for it.
+/// Starts summing a tensor over the processes, in place, and returns a function that waits for the sum.
 using StartAllReduce = std::function<std::function<void()>(torch::Tensor&)>;
 
 /// The buckets of one set of parameters. Hooks in autograd start a bucket when its last gradient is ready; buckets are
@@ -61,10 +61,10 @@ class GradientBuckets {
     }
   }
 
-  /// How many buckets there are, and how many have started since `arm`.
+  /// The number of buckets, and how many have started since `arm`.
   [[nodiscard]] std::size_t size() const { return state_->buckets.size(); }
   [[nodiscard]] std::size_t started() const { return state_->next; }
-  /// Whether these buckets are of these very parameters.
+  /// Whether the buckets were made for exactly these parameters.
   [[nodiscard]] bool holds(const std::vector<torch::Tensor>& parameters) const {
     std::size_t slot = 0;
     for (auto parameter = parameters.rbegin(); parameter != parameters.rend(); ++parameter) {

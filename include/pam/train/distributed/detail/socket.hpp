@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// A TCP socket that carries lists of short strings, and the addresses around it.
+/// A TCP socket that sends and receives lists of short strings, and functions for addresses.
 #pragma once
 
 #include <pam/core/error.hpp>
@@ -44,7 +44,7 @@ class Socket {
     if (descriptor_ >= 0) ::close(descriptor_);
   }
 
-  /// Listens on `host` alone, not on the machine's other addresses.
+  /// Listens only on `host`, not on the machine's other addresses.
   static Socket listen(const std::string& host, std::uint16_t port) {
     const auto addresses = resolve(host, port, SOCK_STREAM);
     Socket socket(::socket(addresses->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
@@ -90,10 +90,10 @@ class Socket {
     } while (connection < 0 && (errno == EINTR || errno == ECONNABORTED));
     return Socket(connection);
   }
-  /// Ends what waits on it, in other threads too.
+  /// Ends all waiting calls, also in other threads.
   void shut_down() { ::shutdown(descriptor_, SHUT_RDWR); }
 
-  /// False where the other side is gone.
+  /// False if the other side is gone.
   bool send(const std::vector<std::string>& strings) {
     std::string message = number(strings.size());
     for (const auto& each : strings) message += number(each.size()) + each;
@@ -106,7 +106,7 @@ class Socket {
     return true;
   }
 
-  /// False where the other side is gone or sends what is no message.
+  /// False if the other side is gone or sends something that is not a message.
   bool receive(std::vector<std::string>& strings) {
     constexpr std::uint32_t most_strings = 16, longest = 1 << 20;
     strings.clear();

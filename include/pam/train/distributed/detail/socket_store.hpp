@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /// The key-value store by which processes find each other, over TCP. c10d's own TCPStore listens on every network
-/// interface of the machine; this one binds to the address it is told, loopback by default.
+/// interface of the machine; this one binds to a given address, loopback by default.
 #pragma once
 
 #include <pam/train/distributed/detail/socket.hpp>
@@ -22,8 +22,8 @@ namespace detail {
 
 enum class StoreCommand : std::uint8_t { kSet, kGet, kAdd, kHas, kDelete, kCount, kCompareSet };
 
-/// The map behind a store: listens, and answers each connection on a thread of its own. Never waits for a key: clients
-/// ask again.
+/// The map behind a store: listens, and answers each connection on a thread of its own. It does not wait for keys;
+/// clients ask again.
 class StoreServer {
  public:
   StoreServer(const std::string& address, std::uint16_t port)
@@ -52,7 +52,7 @@ class StoreServer {
     while (connection.receive(request) && request.size() >= 2 && request[0].size() == 1) {
       if (!connection.send(answer(request))) break;
     }
-    connection.shut_down();  // after a message that is none, too: its sender must not wait for an answer
+    connection.shut_down();  // also after an invalid message: its sender must not wait for an answer
   }
 
   std::vector<std::string> answer(const std::vector<std::string>& request) {
