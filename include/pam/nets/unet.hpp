@@ -78,93 +78,26 @@ class UNetImpl final : public torch::nn::Cloneable<UNetImpl<Stage, Bridge, Decod
  public:
   using Options = UNetOptions<Stage, Bridge, Decoder, Skip, Stem>;
 
-  explicit UNetImpl(const Options& options_) : options(options_) { reset(); }
+  // Defined below, not here: what is inline, g++ compiles in every file, even where zoo_nets.hpp says that it need not.
+  explicit UNetImpl(const Options& options_);
 
-  void reset() override {
-    check(options.in_channels() > 0 && options.classes() > 0 && options.width() > 0,
-          "UNet: in_channels, classes and width must be positive, got {}, {} and {}", options.in_channels(),
-          options.classes(), options.width());
-    check(options.depth() > 0 && options.depth() < 16, "UNet: depth must be 1 to 15, got {}", options.depth());
-    check(!options.reversed() || options.classes() == 1,
-          "UNet: reversed labels are binary (1 - label), got classes={}; set reversed(false) or classes(1)",
-          options.classes());
-    // Cleared first: a clone starts as a copy of the original, holders included, and must not keep them.
-    stages.clear(), decoders.clear(), skips.clear();
-    stem = this->register_module("stem", make<Stem>(options.stem(), options.in_channels(), channels(0), 1));
-    for (std::int64_t level = 1; level <= options.depth(); ++level) {
-      stages.push_back(this->register_module(
-          "stage" + std::to_string(level),
-          make<Stage>(prototype(options.stages(), level - 1, "stages"), channels(level - 1), channels(level), 2)));
-    }
-    const auto deepest = channels(options.depth());
-    bridge = this->register_module("bridge", make<Bridge>(options.bridge(), deepest, deepest, 1));
-    for (std::int64_t level = 0; level < options.depth(); ++level) {
-      auto skip = prototype(options.skips(), level, "skips");
-      skip.deep_channels(channels(level + 1)).skip_channels(channels(level));
-      skips.push_back(this->register_module("skip" + std::to_string(level), Skip(skip)));
-      decoders.push_back(this->register_module(
-          "decoder" + std::to_string(level), make<Decoder>(prototype(options.decoders(), level, "decoders"),
-                                                           channels(level) + channels(level + 1), channels(level), 1)));
-    }
-    head = this->register_module(
-        "head", torch::nn::Conv2d(torch::nn::Conv2dOptions(channels(0), options.classes(), 1).bias(false)));
-  }
+  void reset() override;
 
-  torch::Tensor forward(const torch::Tensor& input) {
-    check_nchw(input, options.in_channels(), "UNet");
-    const auto smallest = min_size();
-    check(input.size(2) >= smallest && input.size(3) >= smallest,
-          "UNet: the input must be at least {0} pixels per side (min_size()), got {1} x {2}; pad it to {0} and crop "
-          "the result",
-          smallest, input.size(2), input.size(3));
-    std::vector<torch::Tensor> features{stem(input)};
-    check_part("stem", kNoLevel, input, features[0], channels(0), 1);
-    for (std::size_t i = 0; i < stages.size(); ++i) {
-      features.push_back(stages[i](features.back()));
-      const auto level = static_cast<std::int64_t>(i) + 1;
-      check_part("stage", level, features[i], features[i + 1], channels(level), 2);
-    }
-    auto y = bridge(features.back());
-    check_part("bridge", kNoLevel, features.back(), y, channels(options.depth()), 1);
-    for (auto level = options.depth() - 1; level >= 0; --level) {
-      const auto i = static_cast<std::size_t>(level);
-      const auto joined = skips[i](y, features[i]);
-      check_part("skip", level, features[i], joined, channels(level) + channels(level + 1), 1);
-      y = decoders[i](joined);
-      check_part("decoder", level, joined, y, channels(level), 1);
-      features[i] = torch::Tensor();  // not needed below; frees it in inference
-    }
-    return head(y);
-  }
+  torch::Tensor forward(const torch::Tensor& input);
 
   /// Class probabilities with reversed labels undone: (N, 1, H, W) of the foreground, or (N, classes, H, W).
-  torch::Tensor probabilities(const torch::Tensor& input) {
-    return pam::probabilities(forward(input), options.reversed());
-  }
+  torch::Tensor probabilities(const torch::Tensor& input);
 
   /// As the option says.
   [[nodiscard]] bool reversed() const override { return options.reversed(); }
 
   /// The smallest height and width that leave every instance norm more than one pixel and every strided gate one.
-  [[nodiscard]] std::int64_t min_size() const {
-    auto smallest = min_size_of(stem, 1);
-    // A side n is ceil(n / 2^level) at a level, so what needs m pixels there needs n > (m - 1) * 2^level.
-    const auto need = [&smallest](std::int64_t pixels, std::size_t level) {
-      smallest = std::max(smallest, ((pixels - 1) << level) + 1);
-    };
-    for (std::size_t i = 0; i < stages.size(); ++i) {
-      need(min_size_of(stages[i], 2), i);
-      if constexpr (detail::has_min_size<typename Skip::Impl>::value) need(skips[i]->min_size(), i);
-      need(min_size_of(decoders[i], 1), i);
-    }
-    need(min_size_of(bridge, 1), stages.size());
-    return smallest;
-  }
+  [[nodiscard]] std::int64_t min_size() const;
 
   /// Channels of a level: width * 2^level.
   [[nodiscard]] std::int64_t channels(std::int64_t level) const { return options.width() << level; }
 
-  void pretty_print(std::ostream& stream) const override { print_options(stream, "UNet", options, 2); }
+  void pretty_print(std::ostream& stream) const override;
 
   Options options;
   Stem stem{nullptr};
@@ -193,16 +126,111 @@ class UNetImpl final : public torch::nn::Cloneable<UNetImpl<Stage, Bridge, Decod
 
   /// Else a block that ignores its options would fail inside a later convolution, which knows no names.
   void check_part(const char* name, std::int64_t level, const torch::Tensor& in, const torch::Tensor& out,
-                  std::int64_t channels, std::int64_t stride) const {
-    const bool right = out.dim() == 4 && out.size(1) == channels && out.size(2) == (in.size(2) + stride - 1) / stride &&
-                       out.size(3) == (in.size(3) + stride - 1) / stride;
-    check(right, "UNet: {}{} returned {} for an input of {}; with stride {} it must return {} channels and {}", name,
-          level == kNoLevel ? std::string() : std::to_string(level), shape_string(out), shape_string(in), stride,
-          channels,
-          stride == 1 ? "the same size: pass its channels to its last convolution"
-                      : "half the size, rounded up: pass its stride option to its first convolution");
-  }
+                  std::int64_t channels, std::int64_t stride) const;
 };
+
+template <typename Stage, typename Bridge, typename Decoder, typename Skip, typename Stem>
+UNetImpl<Stage, Bridge, Decoder, Skip, Stem>::UNetImpl(const Options& options_) : options(options_) {
+  reset();
+}
+
+template <typename Stage, typename Bridge, typename Decoder, typename Skip, typename Stem>
+void UNetImpl<Stage, Bridge, Decoder, Skip, Stem>::reset() {
+  check(options.in_channels() > 0 && options.classes() > 0 && options.width() > 0,
+        "UNet: in_channels, classes and width must be positive, got {}, {} and {}", options.in_channels(),
+        options.classes(), options.width());
+  check(options.depth() > 0 && options.depth() < 16, "UNet: depth must be 1 to 15, got {}", options.depth());
+  check(!options.reversed() || options.classes() == 1,
+        "UNet: reversed labels are binary (1 - label), got classes={}; set reversed(false) or classes(1)",
+        options.classes());
+  // Cleared first: a clone starts as a copy of the original, holders included, and must not keep them.
+  stages.clear(), decoders.clear(), skips.clear();
+  stem = this->register_module("stem", make<Stem>(options.stem(), options.in_channels(), channels(0), 1));
+  for (std::int64_t level = 1; level <= options.depth(); ++level) {
+    stages.push_back(this->register_module(
+        "stage" + std::to_string(level),
+        make<Stage>(prototype(options.stages(), level - 1, "stages"), channels(level - 1), channels(level), 2)));
+  }
+  const auto deepest = channels(options.depth());
+  bridge = this->register_module("bridge", make<Bridge>(options.bridge(), deepest, deepest, 1));
+  for (std::int64_t level = 0; level < options.depth(); ++level) {
+    auto skip = prototype(options.skips(), level, "skips");
+    skip.deep_channels(channels(level + 1)).skip_channels(channels(level));
+    skips.push_back(this->register_module("skip" + std::to_string(level), Skip(skip)));
+    decoders.push_back(this->register_module("decoder" + std::to_string(level),
+                                             make<Decoder>(prototype(options.decoders(), level, "decoders"),
+                                                           channels(level) + channels(level + 1), channels(level), 1)));
+  }
+  head = this->register_module(
+      "head", torch::nn::Conv2d(torch::nn::Conv2dOptions(channels(0), options.classes(), 1).bias(false)));
+}
+
+template <typename Stage, typename Bridge, typename Decoder, typename Skip, typename Stem>
+torch::Tensor UNetImpl<Stage, Bridge, Decoder, Skip, Stem>::forward(const torch::Tensor& input) {
+  check_nchw(input, options.in_channels(), "UNet");
+  const auto smallest = min_size();
+  check(input.size(2) >= smallest && input.size(3) >= smallest,
+        "UNet: the input must be at least {0} pixels per side (min_size()), got {1} x {2}; pad it to {0} and crop "
+        "the result",
+        smallest, input.size(2), input.size(3));
+  std::vector<torch::Tensor> features{stem(input)};
+  check_part("stem", kNoLevel, input, features[0], channels(0), 1);
+  for (std::size_t i = 0; i < stages.size(); ++i) {
+    features.push_back(stages[i](features.back()));
+    const auto level = static_cast<std::int64_t>(i) + 1;
+    check_part("stage", level, features[i], features[i + 1], channels(level), 2);
+  }
+  auto y = bridge(features.back());
+  check_part("bridge", kNoLevel, features.back(), y, channels(options.depth()), 1);
+  for (auto level = options.depth() - 1; level >= 0; --level) {
+    const auto i = static_cast<std::size_t>(level);
+    const auto joined = skips[i](y, features[i]);
+    check_part("skip", level, features[i], joined, channels(level) + channels(level + 1), 1);
+    y = decoders[i](joined);
+    check_part("decoder", level, joined, y, channels(level), 1);
+    features[i] = torch::Tensor();  // not needed below; frees it in inference
+  }
+  return head(y);
+}
+
+template <typename Stage, typename Bridge, typename Decoder, typename Skip, typename Stem>
+torch::Tensor UNetImpl<Stage, Bridge, Decoder, Skip, Stem>::probabilities(const torch::Tensor& input) {
+  return pam::probabilities(forward(input), options.reversed());
+}
+
+template <typename Stage, typename Bridge, typename Decoder, typename Skip, typename Stem>
+std::int64_t UNetImpl<Stage, Bridge, Decoder, Skip, Stem>::min_size() const {
+  auto smallest = min_size_of(stem, 1);
+  // A side n is ceil(n / 2^level) at a level, so what needs m pixels there needs n > (m - 1) * 2^level.
+  const auto need = [&smallest](std::int64_t pixels, std::size_t level) {
+    smallest = std::max(smallest, ((pixels - 1) << level) + 1);
+  };
+  for (std::size_t i = 0; i < stages.size(); ++i) {
+    need(min_size_of(stages[i], 2), i);
+    if constexpr (detail::has_min_size<typename Skip::Impl>::value) need(skips[i]->min_size(), i);
+    need(min_size_of(decoders[i], 1), i);
+  }
+  need(min_size_of(bridge, 1), stages.size());
+  return smallest;
+}
+
+template <typename Stage, typename Bridge, typename Decoder, typename Skip, typename Stem>
+void UNetImpl<Stage, Bridge, Decoder, Skip, Stem>::pretty_print(std::ostream& stream) const {
+  print_options(stream, "UNet", options, 2);
+}
+
+template <typename Stage, typename Bridge, typename Decoder, typename Skip, typename Stem>
+void UNetImpl<Stage, Bridge, Decoder, Skip, Stem>::check_part(const char* name, std::int64_t level,
+                                                              const torch::Tensor& in, const torch::Tensor& out,
+                                                              std::int64_t channels, std::int64_t stride) const {
+  const bool right = out.dim() == 4 && out.size(1) == channels && out.size(2) == (in.size(2) + stride - 1) / stride &&
+                     out.size(3) == (in.size(3) + stride - 1) / stride;
+  check(right, "UNet: {}{} returned {} for an input of {}; with stride {} it must return {} channels and {}", name,
+        level == kNoLevel ? std::string() : std::to_string(level), shape_string(out), shape_string(in), stride,
+        channels,
+        stride == 1 ? "the same size: pass its channels to its last convolution"
+                    : "half the size, rounded up: pass its stride option to its first convolution");
+}
 
 /// Holder of `UNetImpl`, written out because PAM_MODULE does not take templates.
 template <typename Stage, typename Bridge = Stage, typename Decoder = ConvBlock, typename Skip = ConcatSkip,

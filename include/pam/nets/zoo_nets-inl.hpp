@@ -5,9 +5,7 @@
 #include <pam/nets/zoo_nets.hpp>
 
 #ifdef PAM_COMPILED
-#define PAM_ZOO_NET(...)                                           \
-  template class torch::nn::Cloneable<pam::UNetImpl<__VA_ARGS__>>; \
-  template class pam::UNetImpl<__VA_ARGS__>;
+#define PAM_ZOO_NET(...) template class pam::UNetImpl<__VA_ARGS__>;
 
 #include <pam/nets/detail/zoo_nets.hpp>
 

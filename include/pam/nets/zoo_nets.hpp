@@ -13,9 +13,7 @@
 #include <pam/nets/unet.hpp>
 
 #ifdef PAM_COMPILED
-#define PAM_ZOO_NET(...)                                                  \
-  extern template class torch::nn::Cloneable<pam::UNetImpl<__VA_ARGS__>>; \
-  extern template class pam::UNetImpl<__VA_ARGS__>;
+#define PAM_ZOO_NET(...) extern template class pam::UNetImpl<__VA_ARGS__>;
 
 #include <pam/nets/detail/zoo_nets.hpp>
 
