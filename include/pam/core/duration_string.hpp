@@ -2,7 +2,7 @@
 /// `duration_string`: seconds as people read them.
 #pragma once
 
-#include <fmt/format.h>
+#include <pam/core/error.hpp>
 
 #include <algorithm>
 #include <cmath>
@@ -14,9 +14,9 @@ namespace pam {
 [[nodiscard]] inline std::string duration_string(double seconds) {
   if (!std::isfinite(seconds) || seconds < 0) return "?";
   const auto whole = std::llround(std::min(seconds, 1e9));
-  if (whole < 60) return fmt::format("{} s", whole);
-  if (whole < 3600) return fmt::format("{}:{:02} min", whole / 60, whole % 60);
-  return fmt::format("{}:{:02}:{:02} h", whole / 3600, whole / 60 % 60, whole % 60);
+  if (whole < 60) return formatted("{} s", whole);
+  if (whole < 3600) return formatted("{}:{:02} min", whole / 60, whole % 60);
+  return formatted("{}:{:02}:{:02} h", whole / 3600, whole / 60 % 60, whole % 60);
 }
 
 }  // namespace pam

@@ -7,8 +7,6 @@
 #include <pam/report/name_list.hpp>
 #include <pam/report/table.hpp>
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <cstdint>
 #include <limits>
@@ -59,7 +57,7 @@ inline Cell summary_cell(const ScoreSummary& summary, const char* key) {
 inline void note_special_cases(Table& table, const NetworkResult& result, const ScoreSummary& summary) {
   const auto tell = [&](const std::vector<std::string>& names, const char* what, const char* meaning) {
     if (names.empty()) return;
-    table.note(fmt::format("{}: {} ({}): {} ({}).", result.name, what, names.size(), name_list(names), meaning));
+    table.note(formatted("{}: {} ({}): {} ({}).", result.name, what, names.size(), name_list(names), meaning));
   };
   tell(summary.missed, "missed", "nothing of the foreground was found; HD95 leaves these out, HD95 pen. does not");
   tell(summary.false_alarms, "false alarms", "foreground was predicted where there is none");

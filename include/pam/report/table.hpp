@@ -7,8 +7,6 @@
 
 #include <pam/core/error.hpp>
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
@@ -158,13 +156,13 @@ class Table {
   static std::string number(double value, const Column& column) {
     if (std::isnan(value)) return "–";
     if (std::isinf(value)) return value > 0 ? "∞" : "-∞";
-    auto text = fmt::format("{:.{}f}", value, column.digits);
+    auto text = formatted("{:." + std::to_string(column.digits) + "f}", value);
     if (!column.grouped) return text;
     const auto first = text.find_first_of("0123456789");
     for (auto at = std::min(text.find('.'), text.size()); at > first + 3;) text.insert(at -= 3, ",");
     return text;
   }
-  static std::string exact(double value) { return std::isnan(value) ? std::string() : fmt::format("{}", value); }
+  static std::string exact(double value) { return std::isnan(value) ? std::string() : formatted("{}", value); }
 
   static std::string single_line(std::string text) {
     std::replace_if(

@@ -6,8 +6,6 @@
 #include <pam/core/nearest.hpp>
 #include <pam/weights/state_dict.hpp>
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <cstdint>
 #include <optional>
@@ -43,13 +41,13 @@ struct LoadReport {
 
   /// Several lines of text: the counts, then every name that was not loaded (at most 20 of a kind) with its remedy.
   [[nodiscard]] std::string text() const {
-    std::string lines = fmt::format("{} loaded, {} missing, {} unexpected, {} of another shape", loaded.size(),
-                                    missing.size(), unexpected.size(), mismatched.size());
+    std::string lines = formatted("{} loaded, {} missing, {} unexpected, {} of another shape", loaded.size(),
+                                  missing.size(), unexpected.size(), mismatched.size());
     for (std::size_t i = 0; i < std::min(mismatched.size(), kShown); ++i) {
       const auto& [name, file_shape, net_shape, file_type, net_type] = mismatched[i];
-      lines += fmt::format("\n  '{}' has shape [{}] {} in the file, this net wants [{}] {}", detail::printable(name),
-                           joined(file_shape, ", "), c10::toString(file_type), joined(net_shape, ", "),
-                           c10::toString(net_type));
+      lines += formatted("\n  '{}' has shape [{}] {} in the file, this net wants [{}] {}", detail::printable(name),
+                         joined(file_shape, ", "), c10::toString(file_type), joined(net_shape, ", "),
+                         c10::toString(net_type));
     }
     append(lines, mismatched.size(), "more of another shape");
     append(lines, missing, "missing from the file", "the file has");
@@ -83,15 +81,15 @@ struct LoadReport {
   static constexpr std::size_t kShown = 20;
 
   static void append(std::string& lines, std::size_t count, const char* what) {
-    if (count > kShown) lines += fmt::format("\n  … and {} {}", count - kShown, what);
+    if (count > kShown) lines += formatted("\n  … and {} {}", count - kShown, what);
   }
   static void append(std::string& lines, const std::vector<UnmatchedName>& entries, const char* what,
                      const char* other_side) {
     for (std::size_t i = 0; i < std::min(entries.size(), kShown); ++i) {
-      lines += fmt::format("\n  '{}' is {}", detail::printable(entries[i].name), what);
+      lines += formatted("\n  '{}' is {}", detail::printable(entries[i].name), what);
       std::string near;
       for (const auto& name : entries[i].nearest) near += (near.empty() ? "'" : ", '") + detail::printable(name) + "'";
-      if (!near.empty()) lines += fmt::format("; nearest that {}: {}", other_side, near);
+      if (!near.empty()) lines += formatted("; nearest that {}: {}", other_side, near);
     }
     append(lines, entries.size(), what);
   }

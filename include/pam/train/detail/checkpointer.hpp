@@ -2,14 +2,13 @@
 /// When and what `fit` saves and restores; train/checkpoint.hpp writes and reads the files.
 #pragma once
 
+#include <pam/core/error.hpp>
 #include <pam/core/stopwatch.hpp>
 #include <pam/core/version.hpp>
 #include <pam/train/checkpoint.hpp>
 #include <pam/train/detail/resume.hpp>
 #include <pam/train/distributed/communicator.hpp>
 #include <pam/train/fit_options.hpp>
-
-#include <fmt/format.h>
 
 #include <set>
 #include <string>
@@ -128,7 +127,7 @@ class Checkpointer {
     auto metadata = metadata_;
     metadata["pam.epoch"] = std::to_string(progress.best_epoch);
     metadata["pam.step"] = std::to_string(progress.step);
-    metadata["pam.score"] = fmt::format("{}", progress.best_score);
+    metadata["pam.score"] = formatted("{}", progress.best_score);
     write_safetensors(paths().best, trainee_.weights, metadata);
   }
 
@@ -138,7 +137,7 @@ class Checkpointer {
       return "no checkpoint directory was given; look at these images, lower the learning rate, or clip the gradients "
              "(FitOptions::clip_norm)";
     }
-    return fmt::format(
+    return formatted(
         "the last good checkpoint is kept: {}, epoch {}, step {}; look at these images, or continue from there "
         "(FitOptions::resume with FitOptions::allow_changes) with a lower OptimizerOptions::learning_rate or with "
         "clipped gradients (FitOptions::clip_norm)",

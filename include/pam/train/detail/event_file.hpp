@@ -6,8 +6,6 @@
 
 #include <pam/core/error.hpp>
 
-#include <fmt/format.h>
-
 #include <array>
 #include <cerrno>
 #include <chrono>
@@ -74,7 +72,7 @@ class EventFile {
   explicit EventFile(const std::filesystem::path& directory) {
     std::error_code error;
     std::filesystem::create_directories(directory, error);
-    path_ = directory / fmt::format("events.out.tfevents.{:010}.pam.{}", static_cast<std::int64_t>(now()), ::getpid());
+    path_ = directory / formatted("events.out.tfevents.{:010}.pam.{}", static_cast<std::int64_t>(now()), ::getpid());
     stream_.open(path_, std::ios::binary | std::ios::app);
     check(stream_.good(), "{}: the event file cannot be made ({}); choose a directory that can be written",
           path_.string(), std::strerror(errno));

@@ -5,8 +5,6 @@
 
 #include <pam/core/error.hpp>
 
-#include <fmt/format.h>
-
 #include <cmath>
 #include <cstdint>
 #include <string>
@@ -28,7 +26,7 @@ inline std::string describe_cases(const std::vector<std::string>& names, const s
   std::string text;
   for (std::size_t i = 0; i < names.size(); ++i) {
     text += (i ? ", " : "") + names[i];
-    if (i < slices.size()) text += fmt::format(" slice {}", slices[i]);
+    if (i < slices.size()) text += formatted(" slice {}", slices[i]);
   }
   return text.empty() ? "(the loader gave no case names)" : text;
 }

@@ -11,8 +11,6 @@
 #include <pam/train/distributed/communicator.hpp>
 #include <pam/train/fit_options.hpp>
 
-#include <fmt/format.h>
-
 #include <filesystem>
 #include <set>
 #include <string>
@@ -76,8 +74,8 @@ inline void check_settings(const nlohmann::json& saved, const nlohmann::json& no
     const bool may_change = changeable.count(item.key()) > 0;
     if (may_change && allow_changes) continue;
     all_changeable = all_changeable && may_change;
-    differences += fmt::format("{}{}: {} in the checkpoint, now {}", differences.empty() ? "" : "; ", item.key(),
-                               old != saved.end() ? old->dump() : "nothing", item.value().dump());
+    differences += formatted("{}{}: {} in the checkpoint, now {}", differences.empty() ? "" : "; ", item.key(),
+                             old != saved.end() ? old->dump() : "nothing", item.value().dump());
   }
   check(differences.empty(), "{}: the run was started with other settings ({}); resume with the old ones, {}", where,
         differences,
