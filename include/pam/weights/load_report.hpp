@@ -40,59 +40,21 @@ struct LoadReport {
   [[nodiscard]] bool complete() const { return missing.empty() && unexpected.empty() && mismatched.empty(); }
 
   /// Several lines of text: the counts, then every name that was not loaded (at most 20 of a kind) with its remedy.
-  [[nodiscard]] std::string text() const {
-    std::string lines = formatted("{} loaded, {} missing, {} unexpected, {} of another shape", loaded.size(),
-                                  missing.size(), unexpected.size(), mismatched.size());
-    for (std::size_t i = 0; i < std::min(mismatched.size(), kShown); ++i) {
-      const auto& [name, file_shape, net_shape, file_type, net_type] = mismatched[i];
-      lines += formatted("\n  '{}' has shape [{}] {} in the file, this net wants [{}] {}", detail::printable(name),
-                         joined(file_shape, ", "), c10::toString(file_type), joined(net_shape, ", "),
-                         c10::toString(net_type));
-    }
-    append(lines, mismatched.size(), "more of another shape");
-    append(lines, missing, "missing from the file", "the file has");
-    append(lines, unexpected, "in the file but not in this net", "the net has");
-    if (!mismatched.empty()) {
-      lines += "\nBuild the net from the file's own options (width, classes, input channels), or load other weights.";
-    } else if (!complete()) {
-      lines += "\nBuild the net that the file was saved from, give a key_map, or load what fits with strict = false.";
-    }
-    return lines;
-  }
+  [[nodiscard]] std::string text() const;
 
   /// Fills in the nearest names: missing against unexpected, and the other way round.
-  void find_nearest() {
-    const auto names = [](const std::vector<UnmatchedName>& entries) {
-      constexpr std::size_t kMost = 1'000;  // bounds the work that a hostile file can cause
-      std::vector<std::string> list;
-      for (std::size_t i = 0; i < std::min(entries.size(), kMost); ++i) list.push_back(entries[i].name);
-      return list;
-    };
-    const auto missing_names = names(missing), unexpected_names = names(unexpected);
-    for (std::size_t i = 0; i < std::min(missing.size(), kShown); ++i) {
-      missing[i].nearest = nearest_names(missing[i].name, unexpected_names, 2);
-    }
-    for (std::size_t i = 0; i < std::min(unexpected.size(), kShown); ++i) {
-      unexpected[i].nearest = nearest_names(unexpected[i].name, missing_names, 2);
-    }
-  }
+  void find_nearest();
 
  private:
   static constexpr std::size_t kShown = 20;
 
-  static void append(std::string& lines, std::size_t count, const char* what) {
-    if (count > kShown) lines += formatted("\n  … and {} {}", count - kShown, what);
-  }
+  static void append(std::string& lines, std::size_t count, const char* what);
   static void append(std::string& lines, const std::vector<UnmatchedName>& entries, const char* what,
-                     const char* other_side) {
-    for (std::size_t i = 0; i < std::min(entries.size(), kShown); ++i) {
-      lines += formatted("\n  '{}' is {}", detail::printable(entries[i].name), what);
-      std::string near;
-      for (const auto& name : entries[i].nearest) near += (near.empty() ? "'" : ", '") + detail::printable(name) + "'";
-      if (!near.empty()) lines += formatted("; nearest that {}: {}", other_side, near);
-    }
-    append(lines, entries.size(), what);
-  }
+                     const char* other_side);
 };
 
 }  // namespace pam
+
+#ifndef PAM_COMPILED
+#include <pam/weights/load_report-inl.hpp>
+#endif
