@@ -31,12 +31,11 @@ int train(const Settings& s) {
   const auto seed = static_cast<std::uint64_t>(s.seed);
   const torch::Device device(s.device != "auto" ? s.device : torch::cuda::is_available() ? "cuda" : "cpu");
   pam::Precision precision{};
-  pam::check(pam::from_string(s.precision, precision), "--precision {}: must be one of {}", s.precision,
-             pam::option_names(precision));
+  pam::check(pam::from_string(s.precision, precision), "--precision {}: float32, bfloat16 or float16", s.precision);
 
   // The high-grade cases, split by patient; training uses the slices that show tumour.
   const auto found = pam::find_brats({s.data});
-  for (const auto& notice : found.notices) std::cerr << "notice: " << notice << "\n";
+  for (const auto& notice : found.notices) std::cerr << "warning: " << notice << "\n";
   const auto split = pam::split_by_fold(pam::names_of(found.cases), /*folds=*/5, s.fold, seed);
   auto preparation = pam::brats_preparation();
   const auto slices = std::make_shared<pam::SliceDataset>(pam::select_cases(found.cases, split.train), preparation);
@@ -76,11 +75,7 @@ int train(const Settings& s) {
     return 130;
   }
 
-  pam::PredictorOptions computing;
-  computing.device = device;
-  computing.precision = precision;
-  computing.channels_last = device.is_cuda();
-  computing.batch = s.batch;
+  const pam::PredictorOptions computing{device, precision, /*channels_last=*/device.is_cuda(), s.batch};
   const pam::Predictor predictor(net, preparation, computing);
   pam::NetworkResult result;
   result.name = s.net;

@@ -31,12 +31,11 @@ int train(const Settings& s) {
   const auto seed = static_cast<std::uint64_t>(s.seed);
   const torch::Device device(s.device != "auto" ? s.device : torch::cuda::is_available() ? "cuda" : "cpu");
   pam::Precision precision{};
-  pam::check(pam::from_string(s.precision, precision), "--precision {}: must be one of {}", s.precision,
-             pam::option_names(precision));
+  pam::check(pam::from_string(s.precision, precision), "--precision {}: float32, bfloat16 or float16", s.precision);
 
   // ISLES 2018 or ISLES'22, split by case; training uses the slices that show a lesion.
   const auto found = pam::find_isles(s.data);
-  for (const auto& notice : found.notices) std::cerr << "notice: " << notice << "\n";
+  for (const auto& notice : found.notices) std::cerr << "warning: " << notice << "\n";
   const auto split = pam::split_by_fraction(pam::names_of(found.cases), 0.7, 0.1, 0.2, seed);
   const auto validation = pam::select_cases(found.cases, split.validation);
   auto preparation = pam::isles_preparation(found.edition);
@@ -57,11 +56,7 @@ int train(const Settings& s) {
   loading.fit = {std::max(preparation.at_least.height, net.min_size()),
                  std::max(preparation.at_least.width, net.min_size())};
   pam::DataLoader loader(slices, loading);
-  pam::PredictorOptions computing;
-  computing.device = device;
-  computing.precision = precision;
-  computing.channels_last = device.is_cuda();
-  computing.batch = s.batch;
+  const pam::PredictorOptions computing{device, precision, /*channels_last=*/device.is_cuda(), s.batch};
 
   auto optimizer = pam::make_adamw(net, {s.learning_rate});
   pam::SegmentationLoss loss("dice");
@@ -80,8 +75,8 @@ int train(const Settings& s) {
     std::vector<double> scores;
     for (const auto& files : validation) {
       const auto each = pam::load_case(files, preparation);
-      const auto found = predictor.labels_of_planes(each.image.transpose(0, 1).contiguous());
-      if (const auto dice = pam::dice(pam::confusion(found, each.labels))) scores.push_back(*dice);
+      const auto mask = predictor.labels_of_planes(each.image.transpose(0, 1).contiguous());
+      if (const auto dice = pam::dice(pam::confusion(mask, each.labels))) scores.push_back(*dice);
     }
     return pam::mean_and_std(scores).mean.value_or(std::nan(""));
   };

@@ -2,6 +2,9 @@
 /// A run that is stopped and resumed ends where an uninterrupted one ends, bit for bit; what does not fit is refused.
 #include <pam/train/checkpoint.hpp>
 
+#include <pam/train/detail/optimizer_state.hpp>
+#include <pam/weights/safetensors.hpp>
+
 #include "support/catch.hpp"
 #include "support/file_size_limit.hpp"
 #include "support/files.hpp"

@@ -3,9 +3,11 @@
 /// (dropout draws from the generator, batch norm has buffers, each epoch has its own data).
 #pragma once
 
+#include <pam/core/seed.hpp>
 #include <pam/data/sample.hpp>
 #include <pam/train/fit.hpp>
 #include <pam/train/optimizer.hpp>
+#include <pam/weights/state_dict.hpp>
 
 #include <functional>
 #include <optional>

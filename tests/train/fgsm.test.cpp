@@ -2,6 +2,7 @@
 #include <pam/train/fgsm.hpp>
 
 #include <pam/losses/segmentation_loss.hpp>
+#include <pam/train/reversed_labels.hpp>
 
 #include "support/catch.hpp"
 

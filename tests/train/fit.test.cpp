@@ -2,6 +2,7 @@
 #include <pam/train/fit.hpp>
 
 #include <pam/core/options_json.hpp>
+#include <pam/weights/safetensors.hpp>
 
 #include "support/catch.hpp"
 #include "support/files.hpp"

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <pam/layers/conv_block.hpp>
+
+#include <pam/train/detail/optimizer_state.hpp>
 #include <pam/train/fused_adamw.hpp>
 
 #include "support/catch.hpp"

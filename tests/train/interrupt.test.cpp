@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include <pam/train/interrupt.hpp>
 
+#include <pam/train/checkpoint.hpp>
+#include <pam/weights/safetensors.hpp>
+
 #include "support/catch.hpp"
 #include "support/files.hpp"
 #include "train/fake_training.hpp"

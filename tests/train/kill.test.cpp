@@ -2,6 +2,8 @@
 /// kill -9 at random moments. The environment variable PAM_KILLS sets how many (default 8).
 #include <pam/train/fit.hpp>
 
+#include <pam/weights/safetensors.hpp>
+
 #include "support/catch.hpp"
 #include "support/files.hpp"
 #include "train/fake_training.hpp"

@@ -6,6 +6,9 @@
 
 #include <pam/train/progress.hpp>
 
+#include <pam/train/checkpoint.hpp>
+#include <pam/weights/safetensors.hpp>
+
 #include <atomic>
 #include <limits>
 #include <sstream>

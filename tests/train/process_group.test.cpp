@@ -4,6 +4,7 @@
 
 #include <pam/data/loader.hpp>
 #include <pam/losses/segmentation_loss.hpp>
+#include <pam/weights/safetensors.hpp>
 
 #include "support/catch.hpp"
 #include "support/files.hpp"
