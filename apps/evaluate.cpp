@@ -72,8 +72,8 @@ int main(int argc, char** argv) {
                  "tolerance of the normalised surface Dice, mm or pixels (default 1)");
   app.add_option(
       "--nsd-convention", convention,
-      "border (default): each border voxel counts one; surface-elements: pieces of the surface count by their "
-      "area, as DeepMind's surface-distance has it");
+      "border (default): each border voxel counts one; surface-elements: pieces of the surface count by their area, as "
+      "DeepMind's surface-distance has it");
   return run_program(app, argc, argv, [&] {
     tune_process(0);
     score.nsd_convention = nsd_convention(convention);

@@ -21,8 +21,8 @@ class Peer {
  public:
   Peer(const std::string& python, const std::string& script, int threads) {
     check(std::filesystem::exists(script),
-          "{}: the peer's script is not there; run pam_bench from a checkout of pam, or "
-          "name the script in PAM_TORCH_PEER",
+          "{}: the peer's script is not there; run pam_bench from a checkout of pam, or name the script in "
+          "PAM_TORCH_PEER",
           script);
     int ends[2];
     check(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0, "pam_bench: no socket for the peer");

@@ -1,5 +1,5 @@
 # What pam and its components need from the machine. CMakeLists.txt and the installed pamConfig.cmake both include
-# this file, so a consumer gets the same search, the same checks and the same sentences as pam's own build.
+# this file, so a consumer gets the same search, the same checks and the same messages as pam's own build.
 # Macros, not functions: a CUDA LibTorch calls enable_language, which must not happen inside a function.
 
 set(PAM_COMPONENTS io distributed cuda)
@@ -14,7 +14,7 @@ set(PAM_CUDA_DEFINITIONS PAM_WITH_CUDA)
 list(APPEND CMAKE_MODULE_PATH "${CMAKE_CURRENT_LIST_DIR}")
 include("${CMAKE_CURRENT_LIST_DIR}/pamFindTorch.cmake")
 
-# LibTorch, fmt, nlohmann_json; OpenMP where there is one. Sets PAM_PROBLEM to a sentence where pam cannot be used.
+# LibTorch, fmt, nlohmann_json; OpenMP if there is one. Sets PAM_PROBLEM to a message if pam cannot be used.
 macro(pam_find_core)
   pam_find_torch()
   if(NOT PAM_PROBLEM)
@@ -36,7 +36,7 @@ macro(pam_find_core)
   endif()
 endmacro()
 
-# Sets PAM_<COMPONENT>_PROBLEM: empty where the component can be used, else a sentence with the remedy.
+# Sets PAM_<COMPONENT>_PROBLEM: empty if the component can be used, else a message with the remedy.
 macro(pam_find_component component)
   if("${component}" STREQUAL "io")
     set(PAM_IO_PROBLEM "")
@@ -98,7 +98,7 @@ function(pam_attach target property value)
   endif()
 endfunction()
 
-# Hangs what is particular to this machine on the targets: `core` is pam or pam::pam, `prefix` is pam_ or pam::.
+# Attaches what is particular to this machine to the targets: `core` is pam or pam::pam, `prefix` is pam_ or pam::.
 macro(pam_attach_local core prefix)
   if(OpenMP_CXX_FOUND)
     pam_attach(${core} LINK_LIBRARIES OpenMP::OpenMP_CXX)

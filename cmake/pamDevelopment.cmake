@@ -15,13 +15,13 @@ if(PAM_CCACHE AND PAM_CCACHE_PROGRAM AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
 endif()
 find_program(PAM_MOLD_PROGRAM mold)
 if(PAM_MOLD_PROGRAM)
-  add_link_options(-fuse-ld=mold)  # 0.2 s a link instead of 1.2
+  add_link_options(-fuse-ld=mold)  # 0.2 s per link instead of 1.2
 endif()
 if(CMAKE_CXX_COMPILER_ID MATCHES Clang)
   add_compile_options("SHELL:-Xclang -fno-pch-timestamp")  # else ccache never hits: the PCH holds a time stamp
 endif()
 
-# A sentence instead of CMake's eleven lines about a missing package.
+# One message instead of CMake's eleven lines about a missing package.
 macro(pam_need package wanted_by debian)
   find_package(${package} QUIET)
   if(NOT ${package}_FOUND)

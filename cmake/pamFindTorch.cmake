@@ -1,6 +1,6 @@
-# Finds LibTorch, says which one it took, and refuses a mix of two.
+# Finds LibTorch, prints which one is used, and refuses a mix of two.
 # Sets PAM_TORCH_PREFIX, PAM_TORCH_VERSION, PAM_TORCH_LIBRARY_DIRS (the CUDA libraries of a Python wheel),
-# PAM_TORCH_CUDA_INCLUDE_DIR, and PAM_PROBLEM: empty, or a sentence with the remedy.
+# PAM_TORCH_CUDA_INCLUDE_DIR, and PAM_PROBLEM: empty, or a message with the remedy.
 macro(pam_find_torch)
   set(PAM_PROBLEM "")
   set(PAM_TORCH_LIBRARY_DIRS "")
@@ -84,7 +84,7 @@ macro(pam_report_torch)
       get_filename_component(pam_real_library "${pam_library}" REALPATH)
       string(FIND "${pam_real_library}" "${PAM_TORCH_PREFIX}/lib" pam_position)
       if(NOT pam_position EQUAL 0)
-        message(STATUS "pam: leaves the LibTorch at ${pam_library} alone (to take it: -DCMAKE_PREFIX_PATH=<its root>)")
+        message(STATUS "pam: does not use the LibTorch at ${pam_library} (to use it: -DCMAKE_PREFIX_PATH=<its root>)")
       endif()
     endforeach()
   endif()

@@ -123,7 +123,7 @@ TEST_CASE("Networks, folds and repeats give the tables, and a lost cell alone is
   REQUIRE_THAT(test::text_of(out / "report.html"), Contains("<svg") && !Contains("<script"));
 }
 
-TEST_CASE("A cell that fails is named, the others go on, and --resume tries it again", "[apps]") {
+TEST_CASE("A cell that fails is named, the others continue, and --resume tries it again", "[apps]") {
   PAM_SKIP_WITHOUT("compare");
   TempDir folder;
   write_folder_phantom(folder / "data", /*pictures=*/false, {2, {32, 32}, 4, 3});
@@ -149,7 +149,7 @@ TEST_CASE("A cell that fails is named, the others go on, and --resume tries it a
   REQUIRE((json["failed"].empty() && json["baseline"] == "unet"));
 }
 
-TEST_CASE("Ctrl-C leaves a comparison that goes on where it was", "[apps]") {
+TEST_CASE("Ctrl-C leaves a comparison that can be resumed", "[apps]") {
   PAM_SKIP_WITHOUT("compare");
   TempDir folder;
   write_folder_phantom(folder / "data", /*pictures=*/false, {2, {32, 32}, 4, 3});
@@ -169,7 +169,7 @@ TEST_CASE("Ctrl-C leaves a comparison that goes on where it was", "[apps]") {
   REQUIRE(without_times(folder / "run")["networks"].size() == 2);
 }
 
-TEST_CASE("Ctrl-C while a later fold is read leaves a comparison that goes on", "[apps]") {
+TEST_CASE("Ctrl-C while a later fold is read leaves a comparison that can be resumed", "[apps]") {
   PAM_SKIP_WITHOUT("compare");
   TempDir folder;
   write_folder_phantom(folder / "data", /*pictures=*/false, {40, {32, 32}, 4, 3});

@@ -50,7 +50,7 @@ void check_same(const std::string& task, const std::string& net, const Trainer& 
   REQUIRE(masks > 0);
 }
 
-TEST_CASE("examples/train_brats gives the scores of train --task brats, and goes on with a training", "[apps]") {
+TEST_CASE("examples/train_brats gives the scores of train --task brats, and resumes a training", "[apps]") {
   PAM_SKIP_WITHOUT("train");
   PAM_SKIP_WITHOUT("example_train_brats");
   const TempDir folder;

@@ -17,7 +17,7 @@ using namespace pam;
 using namespace pam::test;
 using Catch::Contains;
 
-TEST_CASE("a training that is killed at random moments goes on to the weights and scores of an unbroken one",
+TEST_CASE("a training that is killed at random moments resumes to the weights and scores of an uninterrupted one",
           "[apps]") {
   PAM_SKIP_WITHOUT("train");
   const auto program = program_named("train");
@@ -62,7 +62,7 @@ TEST_CASE("a training that is killed at random moments goes on to the weights an
                            whole);
 }
 
-TEST_CASE("a full disk during a checkpoint ends with a sentence, keeps the old one, and the run can go on", "[apps]") {
+TEST_CASE("a full disk during a checkpoint is an error, keeps the old one, and the run can be resumed", "[apps]") {
   PAM_SKIP_WITHOUT("train");
   const auto program = program_named("train");
   TempDir folder;
@@ -168,7 +168,7 @@ TEST_CASE("a truncated training case is named, and left out with --skip-bad alon
   REQUIRE(record["data"]["files"] == 6);  // what could not be read has no fingerprint
 }
 
-TEST_CASE("a run that begins afresh and is killed leaves nothing of the older one to go on with", "[apps]") {
+TEST_CASE("a new run that is killed leaves nothing of the older one to resume", "[apps]") {
   PAM_SKIP_WITHOUT("train");
   const auto program = program_named("train");
   TempDir folder;

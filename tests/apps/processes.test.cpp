@@ -81,7 +81,7 @@ TEST_CASE("FGSM's robustness table stands apart from the clean scores, which it 
 
 #if PAM_HAS_PROCESS_GROUP
 
-/// What `rank` of two is told.
+/// The environment of process `rank` of two.
 Variables rank_of_two(int rank, int port) {
   return {{"RANK", std::to_string(rank)}, {"WORLD_SIZE", "2"}, {"MASTER_PORT", std::to_string(port)}};
 }
@@ -131,7 +131,8 @@ TEST_CASE("two processes train together: the first writes and prints all that on
   }
 }
 
-TEST_CASE("two processes are interrupted by the Ctrl-C of one and go on to the weights of an unbroken run", "[apps]") {
+TEST_CASE("two processes are interrupted by the Ctrl-C of one and resume to the weights of an uninterrupted run",
+          "[apps]") {
   PAM_SKIP_WITHOUT("train");
   TempDir folder;
   make_pictures(folder, 5);

@@ -275,7 +275,7 @@ TEST_CASE("A resumed run names the files that are not those that it was started 
   REQUIRE_THAT(test::text_of(folder / "run" / "report.html"), Catch::Contains("data differ"));
 }
 
-TEST_CASE("--allow-changes lets a run go on with what may change, and nothing else", "[apps]") {
+TEST_CASE("--allow-changes lets a run be resumed with permitted changes, and no others", "[apps]") {
   SKIP_WITHOUT_PROGRAM();
   TempDir folder;
   make_folder(folder, 3, /*pictures=*/true);
@@ -290,7 +290,7 @@ TEST_CASE("--allow-changes lets a run go on with what may change, and nothing el
   outcome = resumed({"--seed", "1", "--allow-changes"});
   REQUIRE(outcome.code == 2);
   REQUIRE_THAT(outcome.err, Catch::Contains("seed is 0") && !Catch::Contains("--allow-changes"));
-  REQUIRE(resumed({"--layout", "nhwc"}).code == 0);  // rounding alone: begun on a GPU, gone on with on a CPU
+  REQUIRE(resumed({"--layout", "nhwc"}).code == 0);  // changes only rounding, as from a GPU to a CPU
   outcome = resumed({"--epochs", "3", "--lr", "0.0001", "--clip", "1", "--allow-changes"});
   INFO(outcome.err);
   REQUIRE(outcome.code == 0);
@@ -417,7 +417,7 @@ TEST_CASE("On a terminal an error has a line of its own", "[apps]") {
 }
 #endif
 
-TEST_CASE("Pictures that look like slices of one case are not split without a word", "[apps]") {
+TEST_CASE("Pictures that look like slices of one case are split with a warning", "[apps]") {
   SKIP_WITHOUT_PROGRAM();
   TempDir folder;
   make_folder(folder, 3, /*pictures=*/true);
@@ -431,7 +431,7 @@ TEST_CASE("Pictures that look like slices of one case are not split without a wo
   CHECK_THAT(outcome.err, Catch::Contains("The names p1_… look like slices") && Catch::Contains("--split FILE.json"));
 }
 
-TEST_CASE("What takes no part is told: cases in no list, classes that never occur", "[apps]") {
+TEST_CASE("What takes no part gives a warning: cases in no list, classes that never occur", "[apps]") {
   SKIP_WITHOUT_PROGRAM();
   TempDir folder;
   make_folder(folder, 3, /*pictures=*/true);
@@ -614,7 +614,7 @@ TEST_CASE("--task says which options there are, and a configuration may say the 
   REQUIRE_THAT(other.err, Catch::Contains("choose another with --task isles"));
 }
 
-TEST_CASE("A run of an older program goes on, as the task that its options are of", "[apps]") {
+TEST_CASE("A run of an older program is resumed as the task that its options are of", "[apps]") {
   SKIP_WITHOUT_PROGRAM();
   TempDir folder;
   make_folder(folder, 3, /*pictures=*/true);

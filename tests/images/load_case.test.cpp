@@ -307,7 +307,7 @@ TEST_CASE("a pixdim that contradicts the affine gives a warning, since distances
              Contains("a.nii") && Contains("1 x 1 x 1 mm, its affine 3 x 3 x 3 mm"));
 }
 
-TEST_CASE("an affine that differs is a notice; another grid is resampled only where asked", "[images]") {
+TEST_CASE("an affine that differs gives a warning; another grid is resampled only where asked", "[images]") {
   const TempDir folder;
   write_nifti(folder / "a.nii", torch::rand({4, 6, 8}), grid());
   write_nifti(folder / "l.nii", torch::zeros({4, 6, 8}, torch::kByte), grid(1, 3));

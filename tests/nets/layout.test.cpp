@@ -28,7 +28,7 @@ template struct InputsOf<&at::RecordFunction::inputs_>;
 
 constexpr std::int64_t kBatch = 3;  // no weight has 3 filters or groups: a tensor of 3 samples is an activation
 
-std::string told(const torch::Tensor& x) {
+std::string described(const torch::Tensor& x) {
   return fmt::format("{} {} strides [{}]", shape_string(x), c10::toString(x.scalar_type()),
                      fmt::join(x.strides(), ", "));
 }
@@ -82,7 +82,7 @@ class CopyWatch {
     const auto to = inputs[0].toTensor(), from = inputs[1].toTensor();
     if (!is_activation(to) || from.sizes() != to.sizes()) return;  // (a bias that fills its result is no copy)
     Copy copy;
-    copy.what = told(from) + " -> " + told(to);
+    copy.what = described(from) + " -> " + described(to);
     copy.where = fmt::format("{}", fmt::join(stack(), " > "));
     copy.of = to.sizes().vec();
     copy.cast = to.scalar_type() != from.scalar_type();

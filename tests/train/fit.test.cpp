@@ -430,7 +430,7 @@ TEST_CASE("a NaN loss stops with the batch's cases, and the last good checkpoint
     CHECK_THAT(error_of([&] { fit(net, loader, fake_loss, optimizer, options); }),
                Contains("nan") && Contains("epoch 2, batch 3, step 7") && Contains("case4 slice 0, case5 slice 1") &&
                    Contains("last.safetensors") && Contains("epoch 1, step 4") && Contains("learning rate"));
-    // The checkpoint is the end of epoch 1, and a healthy loader goes on from it.
+    // The checkpoint is the end of epoch 1, and a healthy loader continues from it.
     auto healthy = fake_net(2);
     FakeLoader sound(4);
     auto fresh = make_adamw(healthy);
@@ -505,7 +505,7 @@ TEST_CASE("bad options, loaders, losses and optimizers are errors that say what 
   CHECK_THAT(error_of([&] { make_adamw(net, wrong); }), Contains("learning_rate"));
 }
 
-TEST_CASE("frozen parameters stay as they are and are saved all the same", "[train]") {
+TEST_CASE("frozen parameters stay as they are and are saved too", "[train]") {
   auto net = fake_net();
   for (auto& parameter : net->first->parameters()) parameter.set_requires_grad(false);
   const auto before = net->first->weight.clone();

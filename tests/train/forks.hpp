@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// Tests of several processes. A process with threads must not fork and go on (LibTorch has some after its first
+/// Tests of several processes. A process with threads must not fork and continue (LibTorch has some after its first
 /// parallel operation), so such a test starts itself anew, alone, and forks there.
 #pragma once
 

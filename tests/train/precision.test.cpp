@@ -89,7 +89,7 @@ struct OverflowOnce : torch::autograd::Function<OverflowOnce> {
   }
 };
 
-TEST_CASE("a step whose gradients overflow is left out, told, and the scale halved; clipping does not stop it",
+TEST_CASE("a step whose gradients overflow is skipped and reported, and the scale halved; clipping does not stop it",
           "[train]") {
   auto options = three_epochs();
   options.accumulate = 1;

@@ -166,8 +166,8 @@ struct BlockCheck {
                 "pam: a Block must be a module holder, as TORCH_MODULE makes it; if you passed FooImpl, pass Foo");
   static constexpr bool options = !holder || detail::has_options<Block>::value;
   static_assert(options,
-                "pam: a Block needs Block::Impl::Options with in_channels, out_channels and stride; "
-                "declare `using Options = FooOptions;` in FooImpl");
+                "pam: a Block needs Block::Impl::Options with in_channels, out_channels and stride; declare `using "
+                "Options = FooOptions;` in FooImpl");
   using O = options_t<Block>;
   static constexpr bool kind = !detail::has_channels<O>::value || detail::has_channel_pair<O>::value;
   static_assert(kind,
@@ -175,12 +175,12 @@ struct BlockCheck {
                 "Attended<YourAttention>, which is a ConvBlock followed by it");
   static constexpr bool channels = !holder || !options || !kind || detail::has_channel_pair<O>::value;
   static_assert(channels,
-                "pam: Block::Impl::Options must offer in_channels and out_channels; "
-                "write TORCH_ARG(std::int64_t, in_channels) = 0; and the same for out_channels");
+                "pam: Block::Impl::Options must offer in_channels and out_channels; write TORCH_ARG(std::int64_t, "
+                "in_channels) = 0; and the same for out_channels");
   static constexpr bool stride = !holder || !options || !kind || !channels || detail::has_stride<O>::value;
   static_assert(stride,
-                "pam: Block::Impl::Options must offer stride, since an encoder stage halves the size; "
-                "write TORCH_ARG(std::int64_t, stride) = 1; and pass it to the first convolution");
+                "pam: Block::Impl::Options must offer stride, since an encoder stage halves the size; write "
+                "TORCH_ARG(std::int64_t, stride) = 1; and pass it to the first convolution");
   static constexpr bool named = holder && options && kind && channels && stride;
   static constexpr bool from_options = detail::holds<detail::is_built_from_options, named, Block>();
   static_assert(from_options, "pam: Block::Impl must have a constructor that takes Block::Impl::Options");
@@ -194,8 +194,8 @@ struct BlockCheck {
   static constexpr bool whole = runs && cloneable;
   static_assert(
       detail::holds<detail::lists_options, whole, Block>(),
-      "pam: Block::Impl::Options must list its fields in a static visit(self, field), which printing and JSON "
-      "need; see pam/core/options.hpp");
+      "pam: Block::Impl::Options must list its fields in a static visit(self, field), which printing and JSON need; "
+      "see pam/core/options.hpp");
 };
 
 /// The same for attentions.
@@ -204,8 +204,7 @@ struct AttentionCheck {
  private:
   static constexpr bool holder = detail::has_impl<Attention>::value;
   static_assert(holder,
-                "pam: an Attention must be a module holder, as TORCH_MODULE makes it; "
-                "if you passed FooImpl, pass Foo");
+                "pam: an Attention must be a module holder, as TORCH_MODULE makes it; if you passed FooImpl, pass Foo");
   static constexpr bool options = holder && detail::has_options<Attention>::value;
   using O = options_t<Attention>;
   static constexpr bool kind = !options || !detail::has_channel_pair<O>::value || detail::has_channels<O>::value;
@@ -222,8 +221,7 @@ struct AttentionCheck {
   static constexpr bool built = named && from_options;
   static constexpr bool forward = detail::holds<detail::maps_tensor, built, Attention>();
   static_assert(forward,
-                "pam: Attention::Impl must offer torch::Tensor forward(const torch::Tensor&), which keeps the "
-                "shape");
+                "pam: Attention::Impl must offer torch::Tensor forward(const torch::Tensor&), which keeps the shape");
   static constexpr bool runs = built && forward;
   static constexpr bool cloneable = detail::holds<detail::is_cloneable, runs, Attention>();
   static_assert(cloneable,
@@ -245,15 +243,15 @@ struct SkipCheck {
       holder && detail::has_options<Skip>::value && detail::has_skip_channels<options_t<Skip>>::value;
   static_assert(
       named || !holder,
-      "pam: a Skip needs Skip::Impl::Options with deep_channels and skip_channels, which UNet fills in; if you "
-      "passed a Block, it belongs into another place of UNet<Stage, Bridge, Decoder, Skip, Stem>");
+      "pam: a Skip needs Skip::Impl::Options with deep_channels and skip_channels, which UNet fills in; if you passed "
+      "a Block, it belongs into another place of UNet<Stage, Bridge, Decoder, Skip, Stem>");
   static constexpr bool from_options = detail::holds<detail::is_built_from_options, named, Skip>();
   static_assert(from_options, "pam: Skip::Impl must have a constructor that takes Skip::Impl::Options");
   static constexpr bool built = named && from_options;
   static constexpr bool forward = detail::holds<detail::joins_tensors, built, Skip>();
-  static_assert(forward,
-                "pam: Skip::Impl must offer torch::Tensor forward(const torch::Tensor& deep, "
-                "const torch::Tensor& skip)");
+  static_assert(
+      forward,
+      "pam: Skip::Impl must offer torch::Tensor forward(const torch::Tensor& deep, const torch::Tensor& skip)");
   static constexpr bool runs = built && forward;
   static constexpr bool cloneable = detail::holds<detail::is_cloneable, runs, Skip>();
   static_assert(cloneable, "pam: Skip::Impl must derive from torch::nn::Cloneable<Skip::Impl> and register in reset()");

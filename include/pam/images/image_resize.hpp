@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// Resizing of pictures before training, in LibTorch alone: images without aliasing. Labels: images/resize_labels.hpp.
+/// Resizing of pictures before training, with LibTorch only: images without aliasing. Labels: images/resize_labels.hpp.
 #pragma once
 
 #include <pam/core/config.hpp>

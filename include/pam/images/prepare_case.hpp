@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// `prepare_case`: an image in memory as `load_case` prepares one from files. LibTorch alone.
+/// `prepare_case`: an image in memory as `load_case` prepares one from files. Needs only LibTorch.
 #pragma once
 
 #include <pam/core/config.hpp>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// Resizing of labels, in LibTorch alone: nearest neighbour, so that no value appears that was not there.
+/// Resizing of labels, with LibTorch only: nearest neighbour, so that no value appears that was not there.
 #pragma once
 
 #include <pam/core/error.hpp>

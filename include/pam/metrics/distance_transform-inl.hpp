@@ -43,7 +43,7 @@ class LowerEnvelope {
     const double w2 = w * w;
     std::int64_t last = -1;
     for (std::int64_t q = 0; q < n; ++q) {
-      if (f[q] == kFar) continue;  // nothing lies in this line's direction from q: no parabola
+      if (f[q] == kFar) continue;  // no zero voxel along the axes done so far: no parabola
       const double height = f[q] + w2 * static_cast<double>(q * q);
       double start = -kFar;
       for (; last >= 0; --last) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /// `load_weights` and `save_weights`: a net's parameters and buffers by name, to and from `.safetensors` and Python's
-/// `.pt`/`.pth`. Loading compares every name and shape both ways before it touches anything. A net that says whether it
-/// learns reversed labels (core/reversible.hpp) gets no weights that were trained the other way.
+/// `.pt`/`.pth`. Loading compares all names and shapes, in both directions, before it changes anything. A net that says
+/// whether it learns reversed labels (core/reversible.hpp) refuses weights that were trained the other way.
 #pragma once
 
 #include <pam/core/error.hpp>

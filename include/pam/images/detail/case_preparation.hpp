@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /// From stored intensities to a net's input: what `load_case` does with the files that it has read, and `prepare_case`
-/// with a tensor. LibTorch alone.
+/// with a tensor. Needs only LibTorch.
 #pragma once
 
 #include <pam/images/case.hpp>
