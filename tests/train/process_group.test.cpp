@@ -75,7 +75,7 @@ struct PlainModel {
   torch::nn::Sequential net = plain_net();
   torch::Tensor operator()(const torch::Tensor& x) { return net->forward(x); }
   torch::nn::SequentialImpl* operator->() { return net.get(); }
-  torch::nn::SequentialImpl& operator*() const { return *net; }
+  torch::nn::SequentialImpl& operator*() const { return *net.ptr(); }
 };
 
 /// Batches of 4 in one process; of 2, the rank's half of each, in two.
