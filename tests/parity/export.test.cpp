@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // docs/export.md: what leaves pam for other runtimes, through python/pam_torch.py.
+#include <pam/core/version.hpp>
 #include <pam/nets/zoo.hpp>
 #include <pam/weights/weights.hpp>
 
@@ -8,9 +9,12 @@
 #include "support/python.hpp"
 #include "support/tensor_matchers.hpp"
 
+#include <fmt/format.h>
 #include <torch/script.h>
 
 #include <cstdlib>
+#include <string>
+#include <vector>
 
 namespace parity_export_test {
 
