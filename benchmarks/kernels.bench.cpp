@@ -12,6 +12,7 @@
 #include <pam/core/autocast.hpp>
 #include <pam/kernels/dice.hpp>
 #include <pam/kernels/dilated_branch.hpp>
+#include <pam/kernels/instance_norm.hpp>
 #include <pam/kernels/upsample.hpp>
 
 #include <CLI/CLI.hpp>

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Times the metrics: median milliseconds of 21 runs on one thread (or on as many as the first argument says).
+#include <pam/metrics/distance_transform.hpp>
 #include <pam/metrics/score_summary.hpp>
 
 #include <algorithm>

@@ -46,7 +46,7 @@ BlockParts parts_of(ReverseFalseNegativeAttentionImpl& block) {
   return {block.options.in_channels(), "pooled branch", [&](const torch::Tensor& x) { return block.main(x); },
           [&](const torch::Tensor& x) {
             const auto features = block.main(x);
-            return kernels::upsample(block.project(block.branch(features)), features.sizes().slice(2));
+            return kernels::upsample(block.branch->logits(features), features.sizes().slice(2));
           },
           [&](const torch::Tensor& x) { return block.forward(x); }};
 }

@@ -1,9 +1,14 @@
 // SPDX-License-Identifier: MIT
 /// predict as its users meet it: weights and images in, masks and probabilities out.
 #include <pam/attention/reverse_false_negative_attention.hpp>
+#include <pam/images/crop.hpp>
 #include <pam/images/load_case.hpp>
+#include <pam/images/nifti.hpp>
+#include <pam/images/resample.hpp>
 #include <pam/nets/network.hpp>
 #include <pam/nets/unet.hpp>
+#include <pam/weights/state_dict.hpp>
+#include <pam/weights/torch_zip.hpp>
 #include <pam/weights/weights.hpp>
 
 #include "apps/program_runs.hpp"

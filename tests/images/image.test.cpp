@@ -2,6 +2,7 @@
 #include <pam/images/image.hpp>
 #include <pam/images/image_labels.hpp>
 #include <pam/images/image_resize.hpp>
+#include <pam/images/resize_labels.hpp>
 
 #include "support/catch.hpp"
 #include "support/files.hpp"

@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: MIT
+#include <pam/images/crop.hpp>
+#include <pam/images/hemispheres.hpp>
 #include <pam/images/load_case.hpp>
+#include <pam/images/nifti_geometry.hpp>
+#include <pam/images/resample.hpp>
 #include "support/phantom.hpp"
 
 #include "support/catch.hpp"

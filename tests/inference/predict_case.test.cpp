@@ -4,6 +4,7 @@
 #include <pam/images/image_labels.hpp>
 #include <pam/images/load_case.hpp>
 #include <pam/images/nifti.hpp>
+#include <pam/images/resample.hpp>
 #include <pam/inference/predict_case.hpp>
 #include <pam/nets/unet.hpp>
 

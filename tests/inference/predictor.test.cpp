@@ -2,6 +2,7 @@
 #include <pam/attention/cbam.hpp>
 #include <pam/attention/global_context.hpp>
 #include <pam/attention/spatial_channel_squeeze_excite.hpp>
+#include <pam/images/crop.hpp>
 #include <pam/images/image.hpp>
 #include <pam/images/load_case.hpp>
 #include <pam/images/nifti.hpp>

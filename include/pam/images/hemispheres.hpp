@@ -3,6 +3,8 @@
 #pragma once
 
 #include <pam/core/config.hpp>
+#include <pam/data/case_files.hpp>
+#include <pam/images/nifti_geometry.hpp>
 
 #include <cstdint>
 #include <vector>
