@@ -10,6 +10,7 @@
 #include "tasks/task.hpp"
 
 #include <pam/core/atomic_file.hpp>
+#include <pam/images/crop.hpp>
 #include <pam/images/nifti.hpp>
 #include <pam/images/picture.hpp>
 #include <pam/inference/predict_case.hpp>

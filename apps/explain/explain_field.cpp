@@ -22,10 +22,14 @@ using Forward = std::function<torch::Tensor(const torch::Tensor&)>;
 
 MeasuredField measured(std::string name, std::string weights, std::int64_t in_channels, const FieldOptions& options,
                        const Forward& forward) {
-  const auto field =
-      receptive_field(forward, {in_channels, options.size, options.samples, static_cast<std::uint64_t>(options.seed)});
-  return {std::move(name),   std::move(weights), field.radius(0.5),
-          field.radius(0.9), field.radius(0.95), field.energy()};
+  try {
+    const auto field = receptive_field(
+        forward, {in_channels, options.size, options.samples, static_cast<std::uint64_t>(options.seed)});
+    return {std::move(name),   std::move(weights), field.radius(0.5),
+            field.radius(0.9), field.radius(0.95), field.energy()};
+  } catch (const Error& error) {
+    fail("{} ({} weights): {}", name, weights, error.what());
+  }
 }
 
 /// The fields that the claims compare: of a block's main branch, of its attention branch, and of the block.
@@ -46,7 +50,7 @@ BlockParts parts_of(ReverseFalseNegativeAttentionImpl& block) {
   return {block.options.in_channels(), "pooled branch", [&](const torch::Tensor& x) { return block.main(x); },
           [&](const torch::Tensor& x) {
             const auto features = block.main(x);
-            return kernels::upsample(block.project(block.branch(features)), features.sizes().slice(2));
+            return kernels::upsample(block.branch->logits(features), features.sizes().slice(2));
           },
           [&](const torch::Tensor& x) { return block.forward(x); }};
 }

@@ -109,4 +109,33 @@ TEST_CASE("what explain cannot do it says, with code 2", "[apps]") {
   CHECK_THAT(missing.err, Contains("none.pt"));
 }
 
+TEST_CASE("explain stops at weights and activations that are not finite, naming them", "[apps]") {
+  PAM_SKIP_WITHOUT("explain");
+  const TempDir folder;
+  write_nifti(folder / "scan.nii", torch::rand({2, 40, 40}));
+  const auto refused = [&](const char* what, const char* name, double value) {
+    torch::manual_seed(5);
+    Network net("fpa", UNet<FalsePositiveAttention>(UNetOptions<FalsePositiveAttention>(1, 1).width(4)));
+    torch::NoGradGuard no_grad;
+    auto weight = find_tensor(state_dict(*net), name);
+    value > 1 && std::isfinite(value) ? weight.mul_(value) : weight.view(-1)[0].fill_(value);
+    const auto path = (folder / "net.safetensors").string();
+    save_weights(*net, path, {{"pam.net", net.options().dump()}, {"pam.reversed", "false"}});
+    std::vector<std::string> words{what, "--weights", path, "--out", (folder / "out").string()};
+    if (std::string(what) == "maps") words.insert(words.end(), {"--input", (folder / "scan.nii").string()});
+    if (std::string(what) != "maps") words.insert(words.end(), {"--size", "64", "--samples", "1"});
+    const auto done = explain(words);
+    CHECK(done.code == 2);
+    return done.err;
+  };
+  for (const char* what : {"maps", "receptive-field"}) {
+    CAPTURE(what);
+    CHECK_THAT(refused(what, "head.weight", NAN), Contains("net.safetensors: the tensor 'head.weight' holds 1 of"));
+    CHECK_THAT(refused(what, "stem.conv1.conv.weight", INFINITY), Contains("the tensor 'stem.conv1.conv.weight'"));
+  }
+  CHECK_THAT(refused("maps", "stem.conv1.conv.weight", 1e38), Contains("case scan with fpa: slice 0 (of 2"));
+  CHECK_THAT(refused("receptive-field", "stem.conv1.conv.weight", 1e38),
+             Contains("fpa") && Contains("net.safetensors"));
+}
+
 }  // namespace apps_explain_test

@@ -213,6 +213,32 @@ TEST_CASE("numbered pictures are inputs of their own, and results do not meet", 
   CHECK_THAT(nowhere.err, Contains("is a file, not a folder"));
 }
 
+TEST_CASE("predict writes no mask where weights or activations are not finite, and says what is at fault", "[apps]") {
+  PAM_SKIP_WITHOUT("predict");
+  const TempDir folder;
+  const auto scan = folder / "scan.nii";
+  write_scan(scan, 1);
+  const auto refused = [&](const char* name, double value) {
+    const auto net = small_net<ConvBlock>("unet", 1);
+    torch::NoGradGuard no_grad;
+    auto weight = find_tensor(state_dict(*net), name);
+    if (std::isfinite(value)) {
+      weight.mul_(value);
+    } else {
+      weight.view(-1)[0] = value;
+    }
+    const auto done = predict({"--weights", saved(net, folder / "net.safetensors"), "--input", scan.string(), "--out",
+                               (folder / "out").string()});
+    CHECK(done.code == 2);
+    CHECK(!std::filesystem::exists(folder / "out" / "scan.nii"));
+    CHECK(!std::filesystem::exists(folder / "out" / "scan_probability.nii"));
+    return done.err;
+  };
+  CHECK_THAT(refused("head.weight", NAN), Contains("net.safetensors: the tensor 'head.weight' holds 1 of"));
+  CHECK_THAT(refused("stem.conv1.conv.weight", INFINITY), Contains("the tensor 'stem.conv1.conv.weight'"));
+  CHECK_THAT(refused("stem.conv1.conv.weight", 1e38), Contains("case scan: slice 0 (of 2, counted from 0)"));
+}
+
 TEST_CASE("what predict cannot do it says, with code 2 and nothing written", "[apps]") {
   PAM_SKIP_WITHOUT("predict");
   const TempDir folder;

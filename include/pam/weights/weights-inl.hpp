@@ -60,10 +60,36 @@ PAM_FUNC bool converts(const torch::Tensor& tensor, torch::ScalarType type) {
   return torch::equal(tensor.to(type).to(from), tensor);
 }
 
+/// Throws, naming the tensor of the file, unless all of its values are finite numbers of `type` too.
+PAM_FUNC void check_finite(const std::string& file, const std::string& name, const torch::Tensor& tensor,
+                           torch::ScalarType type) {
+  if (tensor.numel() == 0 || !c10::isFloatingType(tensor.scalar_type()) || !c10::isFloatingType(type)) return;
+  const auto values = tensor.to(type).to(torch::kDouble);
+  // Largest and smallest let NaN through, and need no mask of the tensor's size. (std::isfinite: not with -ffast-math.)
+  if (torch::isfinite(values.max()).item<bool>() && torch::isfinite(values.min()).item<bool>()) return;
+  const auto bad = torch::isfinite(values).logical_not();
+  const auto places = bad.nonzero();
+  const auto first = places[0].contiguous();
+  const std::vector<std::int64_t> place(first.data_ptr<std::int64_t>(), first.data_ptr<std::int64_t>() + first.numel());
+  const auto value = tensor.masked_select(bad)[0].to(torch::kDouble).item<double>();
+  fail(
+      "{}: the tensor '{}' holds {} of {} values that are no finite {} number (the first, at [{}], is {}), so the net "
+      "would predict nothing of use; the training that wrote it diverged, or the file is damaged: take an earlier "
+      "checkpoint, or train again with a smaller learning rate",
+      file, printable(name), places.size(0), tensor.numel(), c10::toString(type), joined(place, ", "), value);
+}
+
+/// A tensor of a file under the name that the module has for it.
+struct RenamedTensor {
+  std::string name, original;
+  torch::Tensor tensor;
+};
+
 /// The file's tensors under the module's names. Throws where two of them end up under one name.
-PAM_FUNC StateDict renamed(const std::string& file, const StateDict& from_file,
-                           const std::unordered_map<std::string, torch::Tensor>& targets, const LoadOptions& options) {
-  StateDict tensors;
+PAM_FUNC std::vector<RenamedTensor> renamed(const std::string& file, const StateDict& from_file,
+                                            const std::unordered_map<std::string, torch::Tensor>& targets,
+                                            const LoadOptions& options) {
+  std::vector<RenamedTensor> tensors;
   std::unordered_map<std::string, std::string> origins;
   for (const auto& [original, tensor] : from_file) {
     auto name = targets.count(original) > 0 ? original : unwrapped_name(original);
@@ -72,7 +98,7 @@ PAM_FUNC StateDict renamed(const std::string& file, const StateDict& from_file,
     const auto [place, added] = origins.emplace(name, original);
     check(added, "{}: '{}' and '{}' both become '{}'; give a key_map that keeps them apart", file,
           printable(place->second), printable(original), printable(name));
-    tensors.emplace_back(std::move(name), tensor);
+    tensors.push_back({std::move(name), original, tensor});
   }
   return tensors;
 }
@@ -114,21 +140,26 @@ PAM_FUNC LoadReport load_state_dict(torch::nn::Module& module, std::optional<boo
   const auto wanted = state_dict(module);
   const std::unordered_map<std::string, torch::Tensor> targets(wanted.begin(), wanted.end());
   const auto given = renamed(file, weights.tensors, targets, options);
-  const std::unordered_map<std::string, torch::Tensor> sources(given.begin(), given.end());
+  std::unordered_map<std::string, torch::Tensor> sources;
 
-  for (const auto& [name, tensor] : given) {
+  for (const auto& [name, original, tensor] : given) {
+    sources.emplace(name, tensor);
     const auto target = targets.find(name);
     if (target == targets.end()) {
       report.unexpected.push_back({name, {}});
-    } else if (target->second.sizes() != tensor.sizes() || !converts(tensor, target->second.scalar_type())) {
-      report.mismatched.push_back({name, tensor.sizes().vec(), target->second.sizes().vec(), tensor.scalar_type(),
-                                   target->second.scalar_type()});
-    } else {
-      report.loaded.push_back(name);
+      continue;
     }
+    const auto type = target->second.scalar_type();
+    if (target->second.sizes() != tensor.sizes() || !converts(tensor, type)) {
+      report.mismatched.push_back(
+          {name, tensor.sizes().vec(), target->second.sizes().vec(), tensor.scalar_type(), type});
+      continue;
+    }
+    if (options.require_finite) check_finite(file, original, tensor, type);
+    report.loaded.push_back(name);
   }
-  for (const auto& [name, tensor] : wanted) {
-    if (sources.count(name) == 0) report.missing.push_back({name, {}});
+  for (const auto& entry : wanted) {
+    if (sources.count(entry.first) == 0) report.missing.push_back({entry.first, {}});
   }
   report.find_nearest();
   const auto net = weights.metadata.find("pam.net");

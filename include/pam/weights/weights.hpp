@@ -31,6 +31,9 @@ struct LoadOptions {
   /// metadata). A net that learns reversed labels needs the answer from one of the two. Contradicting the file or the
   /// net is an error.
   std::optional<bool> reversed;
+  /// Refuse weights that are NaN or infinite, or too large for the net's type (1e39 into float32), naming the tensor of
+  /// the file. `load_network` always does.
+  bool require_finite = false;
 };
 
 /// Reads `path` in whichever format its content has, not its name. `section`: see `LoadOptions`.
