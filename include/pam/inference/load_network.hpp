@@ -33,6 +33,7 @@ struct LoadNetworkOptions {
   /// labels by default (RFNA) needs it from one of the two.
   std::optional<bool> reversed;
   std::function<std::string(const std::string&)> key_map;  ///< as in `LoadOptions`
+  std::string key_prefix;                                  ///< as in `LoadOptions`
   std::string section;                                     ///< as in `LoadOptions`
   NetworkLimits limits = {};                               ///< the largest net that a file may ask for
 };
