@@ -28,6 +28,7 @@ namespace fs = std::filesystem;
 
 struct Arguments {
   std::vector<std::string> weights, nets, inputs;
+  std::vector<std::string> net, section, key_prefix;  // one for all weights, or one for each
   std::string labels, label_values = "nonzero", out, reversed;
   std::int64_t slice = -1, slices = 3, batch = 4, threads = 0, show_channel = 0;
   FieldOptions field;
@@ -38,10 +39,21 @@ void save_text(const fs::path& path, const std::string& text) {
   std::cout << path.string() << "\n";
 }
 
-WeightsSource source_of(const Arguments& a, const std::string& path, const std::string& net = "") {
+/// What `values` say of file `i` of --weights: one value for all of them, or one for each.
+std::string of_file(const Arguments& a, const std::vector<std::string>& values, std::size_t i, const char* flag) {
+  check(values.size() <= 1 || values.size() == a.weights.size(),
+        "{} has {} values for {} files of --weights; give one for all, or one for each", flag, values.size(),
+        a.weights.size());
+  return values.empty() ? std::string() : values[values.size() == 1 ? 0 : i];
+}
+
+/// File `i` of --weights.
+WeightsSource source_of(const Arguments& a, std::size_t i) {
   WeightsSource source;
-  source.path = path;
-  source.how.net = net;
+  source.path = a.weights[i];
+  source.how.net = of_file(a, a.net, i, "--net");
+  source.how.section = of_file(a, a.section, i, "--section");
+  source.how.key_prefix = of_file(a, a.key_prefix, i, "--key-prefix");
   if (!a.reversed.empty()) source.how.reversed = a.reversed == "yes";
   return source;
 }
@@ -58,7 +70,7 @@ std::vector<std::int64_t> chosen_slices(const Arguments& a, const torch::Tensor&
 
 int explain_maps(const Arguments& a) {
   std::vector<LoadedNetwork> nets;
-  for (const auto& path : a.weights) nets.push_back(load_network(source_of(a, path)));
+  for (std::size_t i = 0; i < a.weights.size(); ++i) nets.push_back(load_network(source_of(a, i)));
   const auto channels = nets.front().net.in_channels();
   auto cases = find_inputs(a.inputs, {}, channels);
   check(cases.size() == 1, "--input: explain maps shows one case, got {}", cases.size());
@@ -108,13 +120,17 @@ int explain_maps(const Arguments& a) {
 
 int explain_field(const Arguments& a) {
   auto blocks = measure_blocks(a.field);
-  for (const auto& path : a.weights) {
-    for (auto& block : measure_blocks_of(source_of(a, path), a.field)) blocks.push_back(std::move(block));
+  std::vector<LoadedNetwork> trained;
+  for (std::size_t i = 0; i < a.weights.size(); ++i) {
+    trained.push_back(load_network(source_of(a, i)));
+    for (auto& block : measure_blocks_of(trained.back().net, a.weights[i], a.field)) blocks.push_back(std::move(block));
   }
   std::vector<MeasuredField> fields;
   for (const auto& block : blocks) fields.insert(fields.end(), {block.main, block.branch, block.whole});
-  for (const auto& net : a.nets) fields.push_back(measure_network(source_of(a, "", net), a.field));
-  for (const auto& path : a.weights) fields.push_back(measure_network(source_of(a, path), a.field));
+  for (const auto& net : a.nets) fields.push_back(measure_network(net, a.field));
+  for (std::size_t i = 0; i < trained.size(); ++i) {
+    fields.push_back(measure_network(trained[i].net, a.weights[i], a.field));
+  }
   auto table = field_table(fields, a.field);
   for (const auto& sentence : claim_sentences(blocks)) table.note(sentence);
   std::cout << table.text() << "\n";
@@ -159,6 +175,11 @@ int main(int argc, char** argv) {
   field->add_option("--seed", a.field.seed, "of weights and inputs (default 0)");
   for (auto* command : {maps, field}) {
     command->add_option("--out", a.out, "folder of the results")->required();
+    command->add_option("--net", a.net,
+                        "the network's name, if the weights file does not say (one for all, or one for each)");
+    command->add_option("--section", a.section, "the key of a .pt checkpoint that holds the weights, such as ema");
+    command->add_option("--key-prefix", a.key_prefix,
+                        "take the weights whose names begin with this, such as model. (default: what all names share)");
     command->add_option("--reversed", a.reversed, "whether the weights learnt reversed labels, if the files do not say")
         ->check(CLI::IsMember({"yes", "no"}));
     command->add_option("--threads", a.threads, "CPU threads; 0: one per core");

@@ -42,6 +42,9 @@ void add_flags(CLI::App& app, Arguments& a) {
       ->required();
   app.add_option("--out", a.out, "folder of the results: NAME and NAME_probability, on the input's grid")->required();
   app.add_option("--net", a.weights.how.net, "the network's name, if the weights file does not say");
+  app.add_option("--section", a.weights.how.section, "the key of a .pt checkpoint that holds the weights, such as ema");
+  app.add_option("--key-prefix", a.weights.how.key_prefix,
+                 "take the weights whose names begin with this, such as model. (default: what all names share)");
   app.add_option("--reversed", a.reversed, "whether the weights learnt reversed labels, if the file does not say")
       ->check(CLI::IsMember({"yes", "no"}));
   app.add_option("--modalities", a.modalities, "for one folder per case: words that name its images, such as t1 flair");

@@ -26,10 +26,13 @@ namespace pam::apps {
 namespace {
 
 /// What the library calls by its C++ field, and the flag that sets it.
-constexpr std::array<std::pair<const char*, const char*>, 17> kFlags{
+constexpr std::array<std::pair<const char*, const char*>, 20> kFlags{
     {{"LoadNetworkOptions::net", "--net"},
      {"LoadNetworkOptions::reversed", "--reversed"},
      {"LoadOptions::reversed", "--reversed"},
+     {"LoadOptions::section", "--section"},
+     {"LoadOptions::key_prefix", "--key-prefix"},
+     {" In C++, LoadOptions::key_map renames, and strict = false loads what fits.", ""},
      {"CaseFiles::images", "or --modalities"},
      {"CaseOptions::resample", "--resample"},
      {"CaseOptions::ignore_affine", "--ignore-affine"},

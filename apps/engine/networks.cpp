@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "engine/networks.hpp"
 
+#include "cli/program.hpp"
+
 #include <pam/core/seed.hpp>
 #include <pam/nets/zoo.hpp>
 
@@ -31,7 +33,12 @@ Network make_network(const std::string& name, std::int64_t in_channels, std::int
   return build_network(spec);
 }
 
-LoadedNetwork load_network(const WeightsSource& source) { return pam::load_network(source.path, source.how); }
+LoadedNetwork load_network(const WeightsSource& source) {
+  auto loaded = pam::load_network(source.path, source.how);
+  for (const auto& note : loaded.report.notes())
+    std::cerr << "note: " << source.path << ": " << with_flags(note) << "\n";
+  return loaded;
+}
 
 std::int64_t parameter_count(const Network& net) {
   std::int64_t count = 0;

@@ -32,7 +32,8 @@ struct WeightsSource {
   LoadNetworkOptions how = {};
 };
 
-/// `pam::load_network`, compiled here for all programs.
+/// `pam::load_network`, compiled here for all programs. Prints a note for each choice that the file left to it: which
+/// section of a checkpoint, a prefix that was taken off all names, entries that were left out.
 LoadedNetwork load_network(const WeightsSource& source);
 
 /// The number of trainable values.

@@ -11,6 +11,7 @@
 
 #include <pam/core/memory_format.hpp>
 #include <pam/images/picture.hpp>
+#include <pam/inference/non_finite_error.hpp>
 #include <pam/inference/predictor.hpp>
 #include <pam/metrics/score_classes.hpp>
 #include <pam/train/checkpoint.hpp>
@@ -151,8 +152,8 @@ class TrainingRun {
     auto optimizer = make_adamw(net_, options_.optimizer);
     std::vector<EventHandler> handlers{ProgressBar(), MetricsLog(folder_)};
     if (options_.tensorboard && processes_.first()) handlers.emplace_back(TensorBoardLog(folder_));
-    const auto outcome = fit(net_, *loader, loss, optimizer, fit_options(), combine(std::move(handlers)),
-                             processes_.communicator());
+    const auto outcome =
+        fit(net_, *loader, loss, optimizer, fit_options(), combine(std::move(handlers)), processes_.communicator());
     best_epoch_ = outcome.best_epoch;
     return outcome.reason != StopReason::kInterrupted && outcome.reason != StopReason::kStopRequested;
   }
@@ -194,13 +195,19 @@ class TrainingRun {
   /// negatives.
   void count_pixels(std::size_t index, const torch::Tensor& row) {
     const auto each = task_.validation->load_for_validation(index);
-    const auto found = confusion(merged(predictor().labels_of_planes(each.images)), merged(each.labels));
+    const auto found = confusion(merged(labels_of_planes(each, each.images)), merged(each.labels));
     row.copy_(torch::tensor({found.tp, found.fp, found.fn, found.tn}, torch::kLong));
   }
 
   [[nodiscard]] std::filesystem::path scored_weights() const {
     const CheckpointPaths paths(folder_);
     return task_.validation && std::filesystem::exists(paths.best) ? paths.best : paths.last;
+  }
+
+  void load_scored_weights() {
+    LoadOptions how;
+    how.require_finite = true;
+    load_weights(net_, scored_weights(), how);
   }
 
   /// Warns if the scored weights are not the best ones.
@@ -240,8 +247,15 @@ class TrainingRun {
     return Predictor(net_, {}, how);
   }
 
+  [[nodiscard]] torch::Tensor labels_of_planes(const EvalCase& each, const torch::Tensor& images) const {
+    try {
+      return predictor().labels_of_planes(images);
+    } catch (const NonFiniteError& error) {
+      throw error.in_case(each.name);
+    }
+  }
   [[nodiscard]] torch::Tensor predicted(const EvalCase& each, const torch::Tensor& images) const {
-    return each.to_input_grid(predictor().labels_of_planes(images));
+    return each.to_input_grid(labels_of_planes(each, images));
   }
   static CaseScores foreground_scores(const EvalCase& each, const torch::Tensor& labels) {
     return score_case(merged(labels), merged(each.truth), each.spacing(), each.name);
@@ -251,7 +265,7 @@ class TrainingRun {
   bool score() {
     if (processes_.first()) {
       warn_of_lost_best();
-      load_weights(net_, scored_weights());
+      load_scored_weights();
       for (const char* name : {"predictions", "overlays"}) make_empty(folder_ / name);
     }
     if (task_.classes > 1) result_.classes.resize(static_cast<std::size_t>(task_.classes) - 1);
@@ -270,7 +284,7 @@ class TrainingRun {
   /// Scores every test case again for each ε of `fgsm`, with FGSM's perturbation. False where Ctrl-C stopped it.
   bool perturb() {
     if (options_.fgsm.empty()) return true;
-    if (processes_.first()) load_weights(net_, scored_weights());
+    if (processes_.first()) load_scored_weights();
     const SegmentationLoss loss(options_.loss, options_.loss_options);
     result_.robustness.clear();
     for (const double epsilon : options_.fgsm) result_.robustness.push_back({epsilon, {}});

@@ -22,10 +22,14 @@ using Forward = std::function<torch::Tensor(const torch::Tensor&)>;
 
 MeasuredField measured(std::string name, std::string weights, std::int64_t in_channels, const FieldOptions& options,
                        const Forward& forward) {
-  const auto field =
-      receptive_field(forward, {in_channels, options.size, options.samples, static_cast<std::uint64_t>(options.seed)});
-  return {std::move(name),   std::move(weights), field.radius(0.5),
-          field.radius(0.9), field.radius(0.95), field.energy()};
+  try {
+    const auto field = receptive_field(
+        forward, {in_channels, options.size, options.samples, static_cast<std::uint64_t>(options.seed)});
+    return {std::move(name),   std::move(weights), field.radius(0.5),
+            field.radius(0.9), field.radius(0.95), field.energy()};
+  } catch (const Error& error) {
+    fail("{} ({} weights): {}", name, weights, error.what());
+  }
 }
 
 /// The fields that the claims compare: of a block's main branch, of its attention branch, and of the block.
@@ -90,34 +94,33 @@ std::vector<BlockFields> measure_blocks(const FieldOptions& options) {
   return blocks;
 }
 
-std::vector<BlockFields> measure_blocks_of(const WeightsSource& source, const FieldOptions& options) {
-  auto net = load_network(source).net;
+std::vector<BlockFields> measure_blocks_of(const Network& net, const std::string& file, const FieldOptions& options) {
   net->eval();
   for (auto& parameter : net->parameters()) parameter.requires_grad_(false);
   std::vector<BlockFields> blocks;
   for (const auto& item : net->named_modules("", /*include_self=*/false)) {
     const auto name = net.name() + " " + item.key();
     if (auto* fpa = dynamic_cast<FalsePositiveAttentionImpl*>(item.value().get()); fpa && fpa->options.branch()) {
-      blocks.push_back(measure_parts(name, source.path, parts_of(*fpa), options));
+      blocks.push_back(measure_parts(name, file, parts_of(*fpa), options));
     } else if (auto* rfna = dynamic_cast<ReverseFalseNegativeAttentionImpl*>(item.value().get());
                rfna && rfna->options.branch()) {
-      blocks.push_back(measure_parts(name, source.path, parts_of(*rfna), options));
+      blocks.push_back(measure_parts(name, file, parts_of(*rfna), options));
     }
   }
   return blocks;
 }
 
-MeasuredField measure_network(const WeightsSource& source, const FieldOptions& options) {
-  const bool trained = !source.path.empty();
-  auto net =
-      trained ? load_network(source).net
-              : make_network(source.how.net, options.in_channels, 1, options.width, source.how.options, options.seed);
+MeasuredField measure_network(const std::string& name, const FieldOptions& options) {
+  return measure_network(make_network(name, options.in_channels, 1, options.width, {}, options.seed), "random",
+                         options);
+}
+
+MeasuredField measure_network(const Network& net, const std::string& file, const FieldOptions& options) {
   net->eval();
   check(options.size >= net.min_size(), "--size {}: {} takes at least {} pixels per side", options.size, net.name(),
         net.min_size());
   for (auto& parameter : net->parameters()) parameter.requires_grad_(false);
-  return measured(net.name(), trained ? source.path : "random", net.in_channels(), options,
-                  [&](const torch::Tensor& x) { return net(x); });
+  return measured(net.name(), file, net.in_channels(), options, [&](const torch::Tensor& x) { return net(x); });
 }
 
 Table field_table(const std::vector<MeasuredField>& fields, const FieldOptions& options) {

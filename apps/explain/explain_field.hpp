@@ -40,10 +40,12 @@ struct BlockFields {
 std::vector<BlockFields> measure_blocks(const FieldOptions& options);
 
 /// Every FPA and RFNA block of a trained network, apart from the rest of it, over random inputs of its own.
-std::vector<BlockFields> measure_blocks_of(const WeightsSource& source, const FieldOptions& options);
+std::vector<BlockFields> measure_blocks_of(const Network& net, const std::string& file, const FieldOptions& options);
 
-/// A network of the zoo with random weights, or (`source.path` set) with those of a file.
-MeasuredField measure_network(const WeightsSource& source, const FieldOptions& options);
+/// A network of the zoo with random weights.
+MeasuredField measure_network(const std::string& name, const FieldOptions& options);
+/// A network with the weights of `file`.
+MeasuredField measure_network(const Network& net, const std::string& file, const FieldOptions& options);
 
 /// "radius of the disc that holds 50, 90 and 95 % of the energy".
 Table field_table(const std::vector<MeasuredField>& fields, const FieldOptions& options);

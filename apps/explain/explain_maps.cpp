@@ -4,6 +4,7 @@
 #include "explain/heat.hpp"
 
 #include <pam/core/inspect.hpp>
+#include <pam/inference/non_finite_error.hpp>
 #include <pam/inference/predict_planes.hpp>
 #include <pam/inference/predictor.hpp>
 
@@ -136,7 +137,11 @@ ExplainedNetwork explain_network(const Network& net, const Case& source, std::in
   for (std::int64_t first = 0; first < slices; first += batch) {
     const auto count = std::min(batch, slices - first);
     // One batch per call, so that the modules' records are of these slices.
-    result.labels.narrow(0, first, count).copy_(predictor.labels_of_planes(images.narrow(0, first, count)));
+    try {
+      result.labels.narrow(0, first, count).copy_(predictor.labels_of_planes(images.narrow(0, first, count)));
+    } catch (const NonFiniteError& error) {
+      throw error.in_case(source.name + " with " + net.name(), first, slices);
+    }
     for (std::size_t m = 0; m < modules.size(); ++m) {
       const auto& record = modules[m].second->record();
       check(record.attention.defined(), "{}: {} has its attention switched off", net.name(), modules[m].first);

@@ -55,6 +55,7 @@
 #include <pam/data/tensor_dataset.hpp>
 #include <pam/inference/largest_component.hpp>
 #include <pam/inference/load_network.hpp>
+#include <pam/inference/non_finite_error.hpp>
 #include <pam/inference/predict_planes.hpp>
 #include <pam/inference/predictor.hpp>
 #include <pam/inference/preparation.hpp>

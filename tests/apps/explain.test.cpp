@@ -109,4 +109,68 @@ TEST_CASE("what explain cannot do it says, with code 2", "[apps]") {
   CHECK_THAT(missing.err, Contains("none.pt"));
 }
 
+TEST_CASE("explain stops at weights and activations that are not finite, naming them", "[apps]") {
+  PAM_SKIP_WITHOUT("explain");
+  const TempDir folder;
+  write_nifti(folder / "scan.nii", torch::rand({2, 40, 40}));
+  const auto refused = [&](const char* what, const char* name, double value) {
+    torch::manual_seed(5);
+    Network net("fpa", UNet<FalsePositiveAttention>(UNetOptions<FalsePositiveAttention>(1, 1).width(4)));
+    torch::NoGradGuard no_grad;
+    auto weight = find_tensor(state_dict(*net), name);
+    value > 1 && std::isfinite(value) ? weight.mul_(value) : weight.view(-1)[0].fill_(value);
+    const auto path = (folder / "net.safetensors").string();
+    save_weights(*net, path, {{"pam.net", net.options().dump()}, {"pam.reversed", "false"}});
+    std::vector<std::string> words{what, "--weights", path, "--out", (folder / "out").string()};
+    if (std::string(what) == "maps") words.insert(words.end(), {"--input", (folder / "scan.nii").string()});
+    if (std::string(what) != "maps") words.insert(words.end(), {"--size", "64", "--samples", "1"});
+    const auto done = explain(words);
+    CHECK(done.code == 2);
+    return done.err;
+  };
+  for (const char* what : {"maps", "receptive-field"}) {
+    CAPTURE(what);
+    CHECK_THAT(refused(what, "head.weight", NAN), Contains("net.safetensors: the tensor 'head.weight' holds 1 of"));
+    CHECK_THAT(refused(what, "stem.conv1.conv.weight", INFINITY), Contains("the tensor 'stem.conv1.conv.weight'"));
+  }
+  CHECK_THAT(refused("maps", "stem.conv1.conv.weight", 1e38), Contains("case scan with fpa: slice 0 (of 2"));
+  CHECK_THAT(refused("receptive-field", "stem.conv1.conv.weight", 1e38),
+             Contains("fpa") && Contains("net.safetensors"));
+}
+
+TEST_CASE("explain takes the network's name, section and prefix of weights from Python", "[apps]") {
+  PAM_SKIP_WITHOUT("explain");
+  const TempDir folder;
+  write_nifti(folder / "scan.nii", torch::rand({2, 40, 40}));
+  torch::manual_seed(5);
+  const Network fpa("fpa", UNet<FalsePositiveAttention>(UNetOptions<FalsePositiveAttention>(1, 1).width(4)));
+  StateDict tensors;
+  for (const char* prefix : {"model.", "ema."}) {
+    for (const auto& [name, tensor] : state_dict(*fpa)) tensors.emplace_back(prefix + name, tensor);
+  }
+  write_torch_zip(folder / "a.pt", tensors, {});
+  write_torch_zip(folder / "b.pt", state_dict(*fpa), {});
+  const auto maps = [&](const char* second, std::vector<std::string> more) {
+    const std::vector<std::string> words{"maps",
+                                         "--weights",
+                                         (folder / "a.pt").string(),
+                                         (folder / second).string(),
+                                         "--input",
+                                         (folder / "scan.nii").string(),
+                                         "--out",
+                                         (folder / "out").string()};
+    more.insert(more.begin(), words.begin(), words.end());
+    return explain(more);
+  };
+  CHECK_THAT(maps("b.pt", {}).err, Contains("--net, such as"));
+  CHECK_THAT(maps("b.pt", {"--net", "fpa"}).err, Contains("--key-prefix"));
+  CHECK_THAT(maps("b.pt", {"--net", "fpa", "fpa", "fpa"}).err, Contains("--net has 3 values for 2 files of --weights"));
+  CHECK_THAT(maps("b.pt", {"--net", "fpa", "--key-prefix", "ema."}).err,
+             Contains("b.pt: has no name that begins with 'ema.'"));
+  const auto done = maps("a.pt", {"--net", "fpa", "fpa", "--key-prefix", "ema.", "model."});
+  INFO(done.err);
+  CHECK(done.code == 0);
+  CHECK_THAT(done.err, Contains("a.pt: 'ema.' was taken off the front of all names"));
+}
+
 }  // namespace apps_explain_test

@@ -218,6 +218,70 @@ TEST_CASE("numbered pictures are inputs of their own, and results do not meet", 
   CHECK_THAT(nowhere.err, Contains("is a file, not a folder"));
 }
 
+TEST_CASE("predict writes no mask where weights or activations are not finite, and says what is at fault", "[apps]") {
+  PAM_SKIP_WITHOUT("predict");
+  const TempDir folder;
+  const auto scan = folder / "scan.nii";
+  write_scan(scan, 1);
+  const auto refused = [&](const char* name, double value) {
+    const auto net = small_net<ConvBlock>("unet", 1);
+    torch::NoGradGuard no_grad;
+    auto weight = find_tensor(state_dict(*net), name);
+    if (std::isfinite(value)) {
+      weight.mul_(value);
+    } else {
+      weight.view(-1)[0] = value;
+    }
+    const auto done = predict({"--weights", saved(net, folder / "net.safetensors"), "--input", scan.string(), "--out",
+                               (folder / "out").string()});
+    CHECK(done.code == 2);
+    CHECK(!std::filesystem::exists(folder / "out" / "scan.nii"));
+    CHECK(!std::filesystem::exists(folder / "out" / "scan_probability.nii"));
+    return done.err;
+  };
+  CHECK_THAT(refused("head.weight", NAN), Contains("net.safetensors: the tensor 'head.weight' holds 1 of"));
+  CHECK_THAT(refused("stem.conv1.conv.weight", INFINITY), Contains("the tensor 'stem.conv1.conv.weight'"));
+  CHECK_THAT(refused("stem.conv1.conv.weight", 1e38), Contains("case scan: slice 0 (of 2, counted from 0)"));
+}
+
+TEST_CASE("weights from Python: the flags that messages name choose section, prefix and network", "[apps]") {
+  PAM_SKIP_WITHOUT("predict");
+  const TempDir folder;
+  const auto net = small_net<ConvBlock>("unet", 1);
+  const auto scan = folder / "scan.nii";
+  write_scan(scan, 2);
+  const auto p = expected(net, {"scan", {scan}, {}})[0];
+  StateDict one, two;
+  for (const auto& [name, tensor] : state_dict(*net)) {
+    one.emplace_back("model." + name, tensor);
+    two.emplace_back("model." + name, tensor);
+    two.emplace_back("ema." + name, tensor + 1);
+  }
+  write_torch_zip(folder / "one.pt", one, {});
+  write_torch_zip(folder / "two.pt", two, {});
+  const auto run = [&](const char* weights, std::vector<std::string> more) {
+    const std::vector<std::string> words{"--weights", (folder / weights).string(),   "--net",      "unet", "--input",
+                                         scan.string(), "--out", (folder / "out").string(), "--overwrite"};
+    more.insert(more.begin(), words.begin(), words.end());
+    return predict(more);
+  };
+  auto done = run("one.pt", {});
+  INFO(done.err);
+  CHECK(done.code == 0);
+  CHECK_THAT(done.err, Contains("note: ") && Contains("'model.' was taken off the front of all names"));
+  // One network twice, with other batches: float32 rounding.
+  CHECK(torch::allclose(read_nifti(folder / "out" / "scan_probability.nii").voxels, p, 1e-4, 1e-5));
+  done = run("two.pt", {});
+  CHECK(done.code == 2);
+  CHECK_THAT(done.err, Contains("by --key-prefix") && !Contains("key_map") && !Contains("LoadOptions"));
+  done = run("two.pt", {"--key-prefix", "model."});
+  CHECK(done.code == 0);
+  CHECK(torch::allclose(read_nifti(folder / "out" / "scan_probability.nii").voxels, p, 1e-4, 1e-5));
+  done = run("two.pt", {"--section", "ema"});
+  CHECK(done.code == 2);
+  CHECK_THAT(done.err, Contains("has no section 'ema'"));
+}
+
 TEST_CASE("what predict cannot do it says, with code 2 and nothing written", "[apps]") {
   PAM_SKIP_WITHOUT("predict");
   const TempDir folder;

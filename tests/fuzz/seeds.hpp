@@ -79,6 +79,38 @@ inline std::string seed_checkpoint() {
   return pickle.bytes();
 }
 
+/// The same kind of content with the opcodes of protocols 3 to 5: frames, counted memo, names from the stack, bytes,
+/// sets, a path and a date; the weights lie under a name of their own beside averaged ones.
+inline std::string seed_checkpoint5() {
+  using namespace std::string_literals;
+  pam::detail::PickleWriter pickle;
+  const auto word = [&](const std::string& text) {
+    pickle.opcode("\x8c").opcode(std::string(1, static_cast<char>(text.size()))).opcode(text).opcode("\x94");
+  };
+  const auto global = [&](const std::string& module, const std::string& name) {
+    word(module), word(name);
+    pickle.opcode("\x93\x94");
+  };
+  const auto tensor = [&](const std::string& name, const std::string& storage, const std::string& key) {
+    word(name), global("torch._utils", "_rebuild_tensor_v2");
+    pickle.opcode("(("), word("storage"), global("torch", storage), word(key), word("cpu");
+    pickle.integer(8).opcode("tQ").integer(0).integers({2, 2}).integers({2, 1}).opcode("\x89");
+    global("collections", "OrderedDict");
+    pickle.opcode(")RtR");
+  };
+  pickle.opcode("\x80\x05\x95\x04\0\0\0\0\0\0\0}\x94("s);
+  word("bytes"), pickle.opcode("C\x02zzB\x02\0\0\0zz\x86"s);
+  word("long");
+  pickle.opcode("\x8d\x02\0\0\0\0\0\0\0zz\x8e\x01\0\0\0\0\0\0\0z\x96\x01\0\0\0\0\0\0\0z\x87"s);
+  word("sets"), pickle.opcode("\x8f\x94(K\x01K\x02\x90(K\x03\x91\x86");
+  word("path"), global("pathlib", "PosixPath"), word("runs"), pickle.opcode("\x85R");
+  word("saved"), global("datetime", "datetime"), pickle.opcode("C\x0azzzzzzzzzz\x85R");
+  word("net"), pickle.opcode("}("), tensor("w", "DoubleStorage", "0"), tensor("b", "LongStorage", "4");
+  pickle.opcode("u");
+  word("ema"), pickle.opcode("}("), tensor("w", "DoubleStorage", "0"), pickle.opcode("uu.");
+  return pickle.bytes();
+}
+
 inline std::vector<Bytes> seed_volumes(const std::filesystem::path& folder) {
   std::vector<Bytes> files;
   for (const auto type : {torch::kUInt8, torch::kInt16, torch::kFloat32, torch::kFloat64}) {
@@ -117,6 +149,7 @@ inline std::map<std::string, std::vector<Bytes>> reader_seeds(const std::filesys
   }
   std::filesystem::remove(scratch);
   all["pickle"].push_back(text(seed_checkpoint()));
+  all["pickle"].push_back(text(seed_checkpoint5()));
   all["nifti"] = seed_volumes(folder);
   std::filesystem::remove(folder / "a.nii");
   std::filesystem::remove(folder / "a.nii.gz");

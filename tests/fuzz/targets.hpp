@@ -53,7 +53,7 @@ inline const pam::detail::ZipArchive& pickle_records() {
 inline void pickle(const Bytes& bytes) {
   const auto data = pam::detail::Unpickler("input", bytes.data(), bytes.size()).run();
   pam::detail::PickledTensors maker(pickle_records(), "a/", data);
-  touch(pam::detail::named_tensors("input", data, pam::detail::find_weights("input", data, ""), maker));
+  touch(pam::detail::named_tensors("input", data, pam::detail::find_weights("input", data, "").dict, maker));
 }
 
 /// A file that lives in memory, for readers that take a path.

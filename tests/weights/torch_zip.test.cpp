@@ -47,9 +47,21 @@ TEST_CASE("state dicts, checkpoints and nnU-Net's files of both PyTorch generati
   // A training checkpoint: optimizer, schedule, Namespace, Counter, huge integers; weights under module._orig_mod.
   check_net(read_torch_zip(golden(version, "checkpoint.pt")).tensors, "module._orig_mod.");
   check_net(read_torch_zip(golden(version, "checkpoint.pt"), "state_dict").tensors, "module._orig_mod.");
+  check_net(read_torch_zip(golden(version, "protocol4.pt")).tensors);
   const auto one = read_torch_zip(golden(version, "one.pt")).tensors;  // pickled with SETITEM, not SETITEMS
   REQUIRE(one.size() == 1);
   CHECK(torch::equal(one[0].second, torch::arange(3.)));
+}
+
+TEST_CASE("paths, dates, sets and bytes beside the weights are passed over, in pickle protocols 2 to 5", "[weights]") {
+  for (const auto* protocol : {"2", "3", "4", "5"}) {
+    CAPTURE(protocol);
+    const auto file = read_torch_zip(golden("1.13", std::string("extras") + protocol + ".pt"));
+    check_net(file.tensors);
+    CHECK(file.section == "net");  // the only one that holds weights
+    CHECK(file.other_sections.empty());
+    CHECK(file.skipped.empty());
+  }
 }
 
 TEST_CASE("every type, stride and sharing of both PyTorch generations is kept", "[weights]") {
@@ -90,7 +102,6 @@ TEST_CASE("what pam cannot or will not load says so and names the remedy", "[wei
                                                               Catch::Contains("export_weights.py"));
   CHECK_THAT(refusal(golden(version, "torchscript.pt")), Catch::Contains("TorchScript") &&
                                                              Catch::Contains("export_weights.py"));
-  CHECK_THAT(refusal(golden(version, "protocol4.pt")), Catch::Contains("pickle protocol 4"));
   CHECK_THAT(refusal(golden(version, "list.pt")), Catch::Contains("no dict of tensors"));
   CHECK_THAT(refusal(golden(version, "complex.pt")), Catch::Contains("'c'") && Catch::Contains("element type"));
   CHECK_THAT(refusal(golden(version, "legacy.pt")), Catch::Contains("no directory"));  // read_weights knows better
@@ -204,23 +215,114 @@ TEST_CASE("an untyped storage is read as the type that its tensor names", "[weig
   CHECK_THAT(refused({{"data.pkl", v3("bool", 8, 2)}, {"data/0", one}}), Catch::Contains("other than 0 and 1"));
 }
 
+/// Pickles of dicts within dicts, each entry either further entries or a float tensor of `kFour`.
+struct Content {
+  std::string key;
+  std::vector<Content> inner;
+  std::vector<std::int64_t> sizes;  // of a tensor; empty with `inner`: a dict
+  bool is_text = false;
+};
+Content weights(const std::string& key) { return {key, {}, {2, 2}}; }
+Content counter(const std::string& key) { return {key, {}, {4}}; }
+Content text(const std::string& key) { return {key, {}, {}, true}; }
+Content dict(const std::string& key, std::vector<Content> inner) { return {key, std::move(inner), {}}; }
+
+void append(PickleWriter& pickle, const std::vector<Content>& entries) {
+  pickle.opcode("}(");
+  for (const auto& entry : entries) {
+    pickle.string(entry.key);
+    if (entry.is_text) {
+      pickle.string("text");
+    } else if (entry.sizes.empty()) {
+      append(pickle, entry.inner);
+    } else {
+      pickle.global("torch._utils", "_rebuild_tensor_v2").opcode("((").string("storage");
+      pickle.global("torch", "FloatStorage").string("0").string("cpu").integer(4).opcode("tQ").integer(0);
+      pickle.integers(entry.sizes).integers(pam::detail::packed_strides(entry.sizes)).opcode("tR");
+    }
+  }
+  pickle.opcode("u");
+}
+WeightsFile parse_content(const std::vector<Content>& entries, const std::string& section = {}) {
+  PickleWriter pickle;
+  pickle.opcode("\x80\x02");
+  append(pickle, entries);
+  pickle.opcode(".");
+  return pam::detail::parse_torch_zip(archive({{"data.pkl", pickle.bytes()}, {"data/0", kFour}}), section);
+}
+using Names = std::vector<std::string>;
+Names names_of(const WeightsFile& file) {
+  Names names;
+  for (const auto& [name, tensor] : file.tensors) names.push_back(name);
+  return names;
+}
+
 TEST_CASE("the section with the weights is found in the documented order", "[weights]") {
-  const auto in_section = [](const std::vector<std::string>& keys) {
-    PickleWriter pickle;
-    pickle.opcode("\x80\x02");
-    for (const auto& key : keys) pickle.opcode("}").string(key);
-    pickle.opcode("}").string("w").global("torch._utils", "_rebuild_tensor_v2").opcode("((").string("storage");
-    pickle.global("torch", "FloatStorage").string("0").string("cpu").integer(4).opcode("tQ").integer(0);
-    pickle.integers({4}).integers({1}).opcode("tRs").opcode(std::string(keys.size(), 's')).opcode(".");
-    return pickle.bytes();
+  const auto refused_content = [](const std::vector<Content>& entries, const std::string& section = {}) {
+    return message_of<Error>([&] { static_cast<void>(parse_content(entries, section)); });
   };
   for (const auto* key : {"state_dict", "model_state_dict", "model", "network_weights"}) {
-    CHECK(parse({{"data.pkl", in_section({key})}, {"data/0", kFour}}).tensors[0].first == "w");
-    CHECK(parse({{"data.pkl", in_section({"model", key})}, {"data/0", kFour}}).tensors[0].first == "w");
+    CHECK(names_of(parse_content({dict(key, {counter("w")})})) == Names{"w"});
+    CHECK(names_of(parse_content({dict("model", {dict(key, {weights("w")})})})) == Names{"w"});
+    CHECK(parse_content({dict("model", {dict(key, {weights("w")})})}).section == "model." + std::string(key));
   }
-  CHECK_THAT(refused({{"data.pkl", in_section({"ema"})}, {"data/0", kFour}}),
-             Catch::Contains("LoadOptions::section") && Catch::Contains("keys are: ema"));
-  CHECK(pam::detail::parse_torch_zip(archive({{"data.pkl", in_section({"ema"})}, {"data/0", kFour}}), "ema").tensors.size() == 1);
+  // Any other name, where it is the only one with weights: optimizers, random states and losses hold none.
+  for (const auto* key : {"net", "params", "weights", "ema", "generator"}) {
+    CAPTURE(key);
+    const auto file = parse_content({text("epoch"), dict("rng_state", {counter("torch")}), counter("losses"),
+                                     dict("optimizer", {dict("state", {dict("0", {counter("step")})})}),
+                                     dict(key, {weights("w"), counter("b")})});
+    CHECK(names_of(file) == Names{"w", "b"});
+    CHECK(file.section == key);
+  }
+  // Known names come first, averaged weights last; what else there is, is named.
+  auto file = parse_content({dict("ema", {weights("e")}), dict("other", {weights("o")}), dict("model", {weights("m")})});
+  CHECK(names_of(file) == Names{"m"});
+  CHECK(file.section == "model");
+  CHECK(file.other_sections == Names{"ema", "other"});
+  for (const auto* key : {"ema", "model_ema", "state_dict_ema", "swa_model", "EMA-weights"}) {
+    CAPTURE(key);
+    file = parse_content({dict(key, {weights("e")}), dict("net", {weights("n")})});
+    CHECK(names_of(file) == Names{"n"});
+    CHECK(file.other_sections == Names{key});
+    CHECK(names_of(parse_content({dict(key, {weights("e")}), weights("top")})) == Names{"top"});
+    const auto chosen = parse_content({dict(key, {weights("e")}), dict("net", {weights("n")})}, key);
+    CHECK(names_of(chosen) == Names{"e"});
+    CHECK(chosen.other_sections.empty());
+  }
+  CHECK(parse_content({dict("emanation", {weights("e")})}).section == "emanation");
+  CHECK_FALSE(pam::detail::names_averaged_weights("emanation"));
+  // A section that is asked for may lie deeper, or hold the weights one level down.
+  CHECK(names_of(parse_content({dict("a", {dict("ema", {text("decay"), dict("shadow", {weights("e")})})})}, "ema")) ==
+        Names{"e"});
+  CHECK_THAT(refused_content({dict("net", {weights("n")})}, "nets"), Catch::Contains("no section 'nets'"));
+  CHECK_THAT(refused_content({dict("netG", {weights("g")}), dict("netD", {weights("d")})}),
+             Catch::Contains("sections netG, netD") && Catch::Contains("LoadOptions::section"));
+  CHECK_THAT(refused_content({text("epoch"), dict("optimizer", {})}), Catch::Contains("'epoch' is no tensor"));
+  // A flat dict of tensors with something else among them.
+  file = parse_content({weights("w"), text("epoch"), dict("config", {text("lr")})});
+  CHECK(names_of(file) == Names{"w"});
+  CHECK(file.skipped == Names{"epoch", "config"});
+  CHECK(file.section.empty());
+}
+
+TEST_CASE("dicts that hold each other are searched in the time of their size", "[weights]") {
+  // 200 dicts, each with 200 entries that are all the next one: 200^4 paths of four levels.
+  PickleWriter pickle;
+  pickle.opcode("\x80\x02");
+  for (int level = 0; level < 6; ++level) {
+    pickle.opcode("}(");
+    for (int i = 0; level > 0 && i < 200; ++i) {
+      pickle.string("ema_" + std::to_string(i)).opcode(std::string("h") + static_cast<char>(level - 1));
+    }
+    pickle.opcode("uq").opcode(std::string(1, static_cast<char>(level)));
+  }
+  pickle.opcode(".");
+  CHECK_THAT(refused({{"data.pkl", pickle.bytes()}}), Catch::Contains("no tensor"));
+  CHECK_THAT(message_of<Error>([&] {
+               static_cast<void>(pam::detail::parse_torch_zip(archive({{"data.pkl", pickle.bytes()}}), "absent"));
+             }),
+             Catch::Contains("no section 'absent'"));
 }
 
 TEST_CASE("what pam writes it reads, byte for byte the same each time, with metadata", "[weights]") {

@@ -58,6 +58,10 @@ TEST_CASE("names of the allow-list do what weights need and no more", "[weights]
   CHECK(run("\x80\x02" "c__builtin__\nset\n](K\x01" "e\x85R.").root.kind == Kind::kOpaque);
   CHECK(run("\x80\x02" "ctorch\nSize\n(K\x02t\x85R.").root.kind == Kind::kTuple);
   CHECK(run("\x80\x02" "ctorch\nfloat32\n.").root.kind == Kind::kGlobal);
+  for (const auto* name : {"pathlib\nPosixPath\n", "pathlib._local\nWindowsPath\n", "datetime\ndatetime\n",
+                           "datetime\ntimezone\n", "builtins\nfrozenset\n", "collections\ndeque\n"}) {
+    CHECK(run("\x80\x02" "c"s + name + ")R.").root.kind == Kind::kOpaque);
+  }
 }
 
 TEST_CASE("a pickle that would run code is refused by the name it asks for", "[weights]") {
@@ -84,12 +88,54 @@ TEST_CASE("opcodes outside the allow-list are refused, each of the 256 without a
       refusal("\x80\x02" + before + code);
     }
   }
-  // INST, OBJ, STACK_GLOBAL, EXT1, REDUCE_EX via BUILD, PERSID and the text forms
-  for (const char opcode : {'i', 'o', '\x93', '\x82', 'P', 'I', 'F', 'V', 'S', 'd', 'l', 'p', 'g', '0', '1', '2', '\x92',
-                            '\x94', '\x8b', 'B', 'C', '\x8c', '\x8d', '\x95'}) {
+  // INST, OBJ, EXT1 to EXT4, NEWOBJ_EX, LONG4, out-of-band buffers, PERSID and the text forms
+  for (const char opcode : {'i', 'o', '\x82', '\x83', '\x84', 'P', 'I', 'F', 'V', 'S', 'd', 'l', 'p', 'g', '0', '1', '2',
+                            '\x92', '\x8b', '\x97', '\x98'}) {
     CHECK_THAT(refusal("\x80\x02"s + opcode), Catch::Contains("opcode 0x"));
   }
-  CHECK_THAT(refusal("\x80\x04N."), Catch::Contains("protocol 4") && Catch::Contains("export_weights.py"));
+  for (const char protocol : {'\0', '\1', '\6', '\xff'}) {
+    CHECK_THAT(refusal("\x80"s + protocol + "N."), Catch::Contains("protocol") && Catch::Contains("export_weights.py"));
+  }
+}
+
+TEST_CASE("the opcodes of protocols 3 to 5 work as Python's pickletools say", "[weights]") {
+  const auto kind = [](const std::string& pickle) { return run("\x80\x05" + pickle + ".").root.kind; };
+  CHECK(kind("\x95\x02\0\0\0\0\0\0\0N"s) == Kind::kNone);  // FRAME
+  CHECK(kind("C\x02zz") == Kind::kOpaque);
+  CHECK(kind("B\x02\0\0\0zz"s) == Kind::kOpaque);
+  CHECK(kind("\x8e\x02\0\0\0\0\0\0\0zz"s) == Kind::kOpaque);  // BINBYTES8
+  CHECK(kind("\x96\x02\0\0\0\0\0\0\0zz"s) == Kind::kOpaque);  // BYTEARRAY8
+  CHECK(kind("\x8f(K\x01K\x02\x90") == Kind::kOpaque);           // a set and its items
+  CHECK(kind("(K\x01K\x02\x91") == Kind::kOpaque);               // a frozenset
+  const auto text = "\x80\x04}(\x8c\x01" "aK\x01\x8d\x01\0\0\0\0\0\0\0" "bK\x02u."s;
+  const auto data = run(text);
+  CHECK(data.find(data.root, "a")->number == 1);
+  CHECK(data.find(data.root, "b")->number == 2);
+  // MEMOIZE counts the entries that are set, wherever PUT has put others.
+  CHECK(run("\x80\x04K\x05\x94K\x06\x94h\x01."s).root.number == 6);
+  CHECK(run("\x80\x04K\x05q\x07K\x06\x94h\x01."s).root.number == 6);
+  CHECK(run("\x80\x04K\x05q\x00K\x07q\x00K\x06\x94h\x01."s).root.number == 6);
+  const auto global = [](const std::string& module, const std::string& name) {
+    const auto word = [](const std::string& s) { return "\x8c" + std::string(1, static_cast<char>(s.size())) + s; };
+    return "\x80\x04" + word(module) + word(name) + "\x93";
+  };
+  CHECK(run(global("collections", "OrderedDict") + ")R.").root.kind == Kind::kDict);
+  // The same allow-list, whatever the protocol.
+  for (const auto& [module, name] : std::vector<std::pair<std::string, std::string>>{
+           {"posix", "system"}, {"builtins", "eval"}, {"builtins", "getattr"}, {"torch", "load"}, {"pathlib", "os"},
+           {"datetime", "sys"}, {"datetime", "datetime.now"}, {"", ""}, {"collections\nOrderedDict", ""}}) {
+    CHECK_THAT(refusal(global(module, name) + ")R."), Catch::Contains("holds a Python object"));
+  }
+  CHECK_THAT(refusal("\x80\x04NN\x93."), Catch::Contains("no text"));
+  CHECK_THAT(refusal("\x80\x04\x93."), Catch::Contains("a value is missing"));
+  CHECK_THAT(refusal("\x80\x04\x94."), Catch::Contains("a value is missing"));
+  CHECK_THAT(refusal("\x80\x04\x95\xff\xff\xff\xff\xff\xff\xff\xffN."), Catch::Contains("frame is cut short"));
+  for (const char opcode : {'\x8d', '\x8e', '\x96'}) {
+    CHECK_THAT(refusal("\x80\x04"s + opcode + "\xff\xff\xff\xff\xff\xff\xff\xff."), Catch::Contains("cut short"));
+    CHECK_THAT(refusal("\x80\x04"s + opcode + "\x05\0\0\0\0\0\0\0abc."s), Catch::Contains("cut short"));
+  }
+  CHECK_THAT(refusal("\x80\x04](N\x90."), Catch::Contains("no set"));
+  CHECK_THAT(refusal("\x80\x04\x90."), Catch::Contains("a mark is missing"));
 }
 
 TEST_CASE("damage is refused with its place", "[weights]") {

@@ -201,6 +201,197 @@ TEST_CASE("module. and _orig_mod. are stripped unless the net itself has them", 
   CHECK_THAT(message_of<Error>([&] { load_weights(net, folder / "c.pt"); }), Catch::Contains("both become 'w'"));
 }
 
+/// The tensors of `net` behind `prefix`, and `more`.
+StateDict prefixed(const torch::nn::Module& net, const std::string& prefix, StateDict more = {}) {
+  for (const auto& [name, tensor] : state_dict(net)) more.emplace_back(prefix + name, tensor);
+  return more;
+}
+
+TEST_CASE("a prefix that all names share is taken off where the rest fits, and reported", "[weights]") {
+  const TempDir folder;
+  Net trained;
+  for (const auto& [prefix, reported] :
+       std::vector<std::pair<std::string, std::string>>{{"model.", "model."},
+                                                        {"net.", "net."},
+                                                        {"_forward_module.", "_forward_module."},
+                                                        {"model._orig_mod.", "model."},
+                                                        {"_forward_module.model.", "_forward_module.model."},
+                                                        {"model.module.", "model.module."},
+                                                        {"segmenter.backbone.v2.", "segmenter.backbone.v2."},
+                                                        {"module.model.", "model."}}) {
+    CAPTURE(prefix);
+    write_torch_zip(folder / "a.pt", prefixed(trained, prefix));
+    Net net;
+    const auto report = load_weights(net, folder / "a.pt");
+    CHECK(report.complete());
+    CHECK(report.prefix == reported);
+    CHECK_THAT(report.text(), Catch::Contains("'" + reported + "' was taken off the front of all names"));
+    CHECK(torch::equal(values(net), values(trained)));
+    // What is asked for is taken literally, or without the wrappers' names.
+    LoadOptions options;
+    for (const auto& asked : {prefix, reported, reported.substr(0, reported.size() - 1)}) {
+      CAPTURE(asked);
+      Net other;
+      options.key_prefix = asked;
+      CHECK(load_weights(other, folder / "a.pt", options).complete());
+      CHECK(torch::equal(values(other), values(trained)));
+    }
+  }
+  // Names of the module's own stay.
+  torch::nn::Module wrapper;
+  wrapper.register_module("model", std::make_shared<Net>());
+  save_weights(wrapper, folder / "b.pt", {});
+  const auto report = load_weights(wrapper, folder / "b.pt");
+  CHECK(report.complete());
+  CHECK(report.prefix.empty());
+  CHECK(report.notes().empty());
+  // One wrong shape: the report is about that, under the module's names.
+  Net wide(8);
+  write_torch_zip(folder / "c.pt", prefixed(wide, "model."));
+  Net net;
+  CHECK_THAT(message_of<Error>([&] { load_weights(net, folder / "c.pt"); }),
+             Catch::Contains("'stem.weight' has shape [8, 3, 3, 3]") && Catch::Contains("'model.' was taken off"));
+  // Nothing that fits: the names as they are.
+  write_torch_zip(folder / "d.pt", {{"a.b.x", torch::ones({1})}, {"a.b.y", torch::ones({1})}});
+  CHECK_THAT(message_of<Error>([&] { load_weights(net, folder / "d.pt"); }), Catch::Contains("'a.b.x' is in the file"));
+}
+
+TEST_CASE("of several prefixes the caller chooses, and the message names those that fit", "[weights]") {
+  const TempDir folder;
+  Net plain, averaged, net;
+  for (auto& parameter : averaged.parameters()) parameter.detach().add_(1);
+  write_torch_zip(folder / "a.pt", prefixed(plain, "model.",
+                                            prefixed(averaged, "ema_model.", {{"criterion.weight", torch::ones({2})}})));
+  CHECK_THAT(message_of<Error>([&] { load_weights(net, folder / "a.pt"); }),
+             Catch::Contains("behind the prefix 'ema_model.', 'model.'") && Catch::Contains("LoadOptions::key_prefix"));
+  LoadOptions options;
+  options.key_prefix = "ema_model";
+  const auto report = load_weights(net, folder / "a.pt", options);
+  CHECK(report.complete());
+  CHECK(report.left_out.size() == 9);
+  CHECK(torch::equal(values(net), values(averaged)));
+  options.key_prefix = "mod";  // whole parts of names only
+  CHECK_THAT(message_of<Error>([&] { load_weights(net, folder / "a.pt", options); }),
+             Catch::Contains("no name that begins with 'mod.'"));
+  options.key_prefix = "model.";
+  options.key_map = [](const std::string& name) { return name.substr(0, 4) == "head" ? "" : name; };
+  options.strict = false;
+  CHECK(load_weights(net, folder / "a.pt", options).missing.size() == 2);
+}
+
+TEST_CASE("counters of SWA, thop and batch norm are left out where the net has none, and reported", "[weights]") {
+  const TempDir folder;
+  torch::nn::Sequential trained(torch::nn::Conv2d(1, 2, 3), torch::nn::Conv2d(2, 1, 1));
+  torch::nn::Sequential net(torch::nn::Conv2d(1, 2, 3), torch::nn::Conv2d(2, 1, 1));
+  for (const std::string& prefix : {"", "module.", "model."}) {
+    CAPTURE(prefix);
+    StateDict tensors{{"n_averaged", torch::tensor(5)}};
+    for (const auto& [name, tensor] : state_dict(*trained)) tensors.emplace_back(prefix + name, tensor);
+    tensors.emplace_back(prefix + "0.total_ops", torch::tensor(1.5, torch::kDouble));
+    tensors.emplace_back(prefix + "total_params", torch::tensor(10));
+    tensors.emplace_back(prefix + "1.num_batches_tracked", torch::tensor(7));
+    write_torch_zip(folder / "a.pt", tensors);
+    const auto report = load_weights(*net, folder / "a.pt");
+    CHECK(report.complete());
+    CHECK(report.left_out.size() == 4);
+    CHECK_THAT(report.text(),
+               Catch::Contains("left out") && Catch::Contains("'n_averaged'") && Catch::Contains("0.total_ops'"));
+    CHECK(torch::equal(values(*net), values(*trained)));
+  }
+  // A net that has such a buffer gets it.
+  Net batch_norm, counted;
+  batch_norm.named_buffers()["norm.num_batches_tracked"].fill_(9);
+  write_torch_zip(folder / "b.pt", prefixed(batch_norm, "model."));
+  CHECK(load_weights(counted, folder / "b.pt").left_out.empty());
+  CHECK(counted.named_buffers()["norm.num_batches_tracked"].item<std::int64_t>() == 9);
+}
+
+TEST_CASE("a section is refused where files have none, and the one that was taken is reported", "[weights]") {
+  const TempDir folder;
+  Net net;
+  save_weights(net, folder / "a.safetensors");
+  LoadOptions options;
+  options.section = "ema";
+  CHECK_THAT(message_of<Error>([&] { load_weights(net, folder / "a.safetensors", options); }),
+             Catch::Contains("no sections such as 'ema'") && Catch::Contains("LoadOptions::section"));
+  WeightsFile file = read_weights(folder / "a.safetensors");
+  file.section = "model";
+  file.other_sections = {"model_ema"};
+  file.skipped = {"epoch"};
+  CHECK_THAT(load_state_dict(net, file, "a.pt").text(),
+             Catch::Contains("those of the section 'model'; the file also has weights under 'model_ema'") &&
+                 Catch::Contains("left out, as they are no weights of this net: 'epoch'"));
+}
+
+TEST_CASE("checkpoints as Python's training frameworks write them load as they are", "[weights]") {
+  if (!test::python_has("torch")) PAM_SKIP("Debian's python3-torch is absent");
+  const TempDir folder;
+  test::run_python(R"PY(
+import datetime, pathlib, sys, torch
+folder = sys.argv[1]
+
+class Net(torch.nn.Module):
+    def __init__(self, value):
+        super().__init__()
+        self.stem = torch.nn.Conv2d(3, 4, 3, bias=False)
+        self.norm = torch.nn.BatchNorm2d(4)
+        self.head = torch.nn.Linear(4, 2)
+        with torch.no_grad():
+            for parameter in self.parameters():
+                parameter.fill_(value)
+
+class Lightning(torch.nn.Module):
+    def __init__(self, name):
+        super().__init__()
+        setattr(self, name, Net(2))
+
+def optimizer_of(net):
+    optimizer = torch.optim.AdamW(net.parameters())
+    sum(p.sum() for p in net.parameters()).backward()
+    optimizer.step()
+    return optimizer.state_dict()
+
+extras = {"epoch": 3, "global_step": 17, "best": 0.5, "dir": pathlib.Path("runs"), "saved": datetime.datetime.now(),
+          "took": datetime.timedelta(minutes=3), "pytorch-lightning_version": "2.1", "callbacks": {}, "loops": {"fit": {}},
+          "rng": torch.get_rng_state(), "rng_states": {"torch": torch.get_rng_state()}, "flags": (True, None)}
+for protocol in (2, 3, 4, 5):
+    for name in ("model", "net", "segmenter"):
+        torch.save({**extras, "state_dict": Lightning(name).state_dict(), "optimizer_states": [optimizer_of(Net(1))]},
+                   f"{folder}/lightning_{name}_{protocol}.pt", pickle_protocol=protocol)
+    for section in ("net", "params", "weights", "ema"):
+        torch.save({**extras, section: Net(2).state_dict(), "optimizer": optimizer_of(Net(1))},
+                   f"{folder}/section_{section}_{protocol}.pt", pickle_protocol=protocol)
+torch.save(torch.optim.swa_utils.AveragedModel(Net(2)).state_dict(), f"{folder}/swa.pt")
+torch.save({"model": Net(2).state_dict(), "model_ema": Net(3).state_dict(), **extras}, f"{folder}/both.pt")
+torch.save({"state_dict": Net(2).state_dict(), "ema": {"decay": 0.99, "shadow": Net(3).state_dict()}}, f"{folder}/nested.pt")
+)PY",
+                   {folder.path().string()});
+  const auto loaded = [&](const std::string& name, double value, const LoadOptions& options = {}) {
+    CAPTURE(name);
+    Net fresh;
+    const auto report = load_weights(fresh, folder / (name + ".pt"), options);
+    CHECK(report.complete());
+    CHECK(fresh.named_parameters()["head.bias"].eq(value).all().item<bool>());
+    return report;
+  };
+  for (const std::string protocol : {"2", "3", "4", "5"}) {
+    for (const std::string name : {"model", "net", "segmenter"}) {
+      CHECK(loaded("lightning_" + name + "_" + protocol, 2).prefix == name + ".");
+    }
+    for (const std::string section : {"net", "params", "weights", "ema"}) {
+      CHECK(loaded("section_" + section + "_" + protocol, 2).section == section);
+    }
+  }
+  CHECK(loaded("swa", 2).left_out == std::vector<std::string>{"n_averaged"});
+  CHECK(loaded("both", 2).other_sections == std::vector<std::string>{"model_ema"});
+  CHECK(loaded("nested", 2).other_sections == std::vector<std::string>{"ema.shadow"});
+  LoadOptions options;
+  options.section = "model_ema";
+  CHECK(loaded("both", 3, options).other_sections.empty());
+  options.section = "ema";
+  CHECK(loaded("nested", 3, options).section == "ema.shadow");
+}
+
 /// A net that says whether it learns reversed labels, in each of the ways that there are.
 struct DerivedNet : Net, Reversible {
   explicit DerivedNet(bool reversed) : reversed_(reversed) {}

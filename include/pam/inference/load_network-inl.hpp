@@ -132,7 +132,9 @@ PAM_LAZY_FUNC LoadedNetwork load_network(const std::filesystem::path& path, cons
         file, loaded.net.name());
   LoadOptions how;
   how.key_map = options.key_map;
+  how.key_prefix = options.key_prefix;
   how.reversed = options.reversed;
+  how.require_finite = true;
   loaded.report = load_state_dict(loaded.net, weights, file, how);
   loaded.net->eval();
   const auto input = detail::noted_json(weights, "pam.input", file);

@@ -33,6 +33,7 @@ struct LoadNetworkOptions {
   /// labels by default (RFNA) needs it from one of the two.
   std::optional<bool> reversed;
   std::function<std::string(const std::string&)> key_map;  ///< as in `LoadOptions`
+  std::string key_prefix;                                  ///< as in `LoadOptions`
   std::string section;                                     ///< as in `LoadOptions`
   NetworkLimits limits = {};                               ///< the largest net that a file may ask for
 };
@@ -46,7 +47,8 @@ struct LoadedNetwork {
 
 /// Builds the net that `path` (.safetensors, .pt or .pth) names and loads its weights. For files without "pam.net",
 /// `options` name the net; its channels, classes and width are then derived from the first and the last layer.
-/// Throws `Error` where net or reversal are unknown, or `options` contradict the file, and as `load_weights` does.
+/// Throws `Error` where net or reversal are unknown, `options` contradict the file, or weights are NaN or infinite, and
+/// as `load_weights` does.
 PAM_LAZY [[nodiscard]] LoadedNetwork load_network(const std::filesystem::path& path,
                                                   const LoadNetworkOptions& options = {});
 

@@ -6,6 +6,7 @@
 #include <pam/images/image_labels.hpp>
 #include <pam/images/load_case.hpp>
 #include <pam/images/nifti.hpp>
+#include <pam/inference/non_finite_error.hpp>
 #include <pam/inference/predict_case.hpp>
 
 #include <algorithm>
@@ -42,7 +43,12 @@ PAM_FUNC Case load_input(const CaseFiles& files, const CaseOptions& options, std
 
 PAM_FUNC CasePrediction predict_case(const Predictor& predictor, Case source, const Predictor::Progress& progress) {
   const torch::NoGradGuard no_grad;
-  const auto planes = predictor.probabilities_of_planes(source.image.transpose(0, 1).contiguous(), progress);
+  torch::Tensor planes;
+  try {
+    planes = predictor.probabilities_of_planes(source.image.transpose(0, 1).contiguous(), progress);
+  } catch (const NonFiniteError& error) {
+    throw error.in_case(source.name);
+  }
   CasePrediction prediction;
   prediction.labels = to_input_grid(labels_of(planes, predictor.options().threshold), source);
   prediction.probabilities = to_input_grid(planes.transpose(0, 1).contiguous(), source);

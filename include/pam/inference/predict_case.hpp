@@ -25,7 +25,7 @@ struct CasePrediction {
 /// Loads the images of `files` as `predictor` prepares them and predicts. If the case is one hemisphere
 /// (`CaseFiles::part`), the other one is background. `files.labels` is not needed, and read only if
 /// `CaseOptions::resample` brings the images to its grid. Throws `Error` as `load_case` does, and for another number of
-/// channels than the net takes.
+/// channels than the net takes; `NonFiniteError`, naming case and slice, where the net gives NaN or infinity.
 [[nodiscard]] CasePrediction predict_case(const Predictor& predictor, const CaseFiles& files,
                                           const Predictor::Progress& progress = {});
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <pam/core/error.hpp>
+#include <pam/inference/non_finite_error.hpp>
 #include <pam/inference/predict_planes.hpp>
 
 #include <algorithm>
@@ -43,6 +44,16 @@ struct PlaneWindow {
   std::int64_t plane, top, left;
 };
 
+/// Throws `NonFiniteError` where `found`, of the windows from `windows` on, holds NaN or infinity. One pass over values
+/// that took the net thousands of operations each: their sum in float64 is finite if and only if all of them are.
+PAM_FUNC void check_finite(const torch::Tensor& found, const PlaneWindow* windows, std::int64_t planes) {
+  if (torch::isfinite(found.sum(torch::kDouble)).item<bool>()) return;  // std::isfinite: not with -ffast-math
+  for (std::int64_t i = 0; i < found.size(0); ++i) {
+    const auto bad = torch::isfinite(found[i]).logical_not().sum().item<std::int64_t>();
+    if (bad > 0) throw NonFiniteError(windows[i].plane, planes, bad, found[i].numel());
+  }
+}
+
 }  // namespace detail
 
 PAM_FUNC torch::Tensor predict_planes(const ProbabilityFunction& probabilities, const torch::Tensor& images,
@@ -82,6 +93,7 @@ PAM_FUNC torch::Tensor predict_planes(const ProbabilityFunction& probabilities, 
     const auto batch = padding.add(torch::stack(inputs).to(options.device, torch::kFloat));
     const auto found =
         padding.remove(detail::flipped_mean(probabilities, batch, options.flip)).to(torch::kCPU, torch::kFloat);
+    detail::check_finite(found, &windows[first], planes);
     if (!sums.defined()) sums = torch::zeros({planes, found.size(1), height, width});
     for (auto i = first; i < last; ++i) {
       const auto& at = windows[i];

@@ -62,7 +62,8 @@ torch::Tensor window_weights(std::int64_t height, std::int64_t width);
 
 /// images (D, C, H, W), any size -> probabilities (D, K, H, W), float32 on the CPU. `progress(done, total)` is called
 /// after every batch of windows. Gradients are not kept; the caller puts the net into eval mode.
-/// Throws `Error` for options out of range and for images that are not (D, C, H, W).
+/// Throws `Error` for options out of range and for images that are not (D, C, H, W), and `NonFiniteError` as soon as a
+/// probability is NaN or infinite.
 torch::Tensor predict_planes(const ProbabilityFunction& probabilities, const torch::Tensor& images,
                              const PredictOptions& options = {},
                              const std::function<void(std::int64_t, std::int64_t)>& progress = {});

@@ -46,8 +46,10 @@ PAM_FUNC torch::Tensor Predictor::probabilities_of_planes(const torch::Tensor& p
   how.device = options_.device;
   const auto probabilities_of = [this](const torch::Tensor& x) {
     const auto scope = autocast(options_.device, options_.precision);
-    const auto logits = net_.forward(options_.channels_last ? x.contiguous(at::MemoryFormat::ChannelsLast) : x);
-    return pam::probabilities(logits.to(torch::kFloat), net_.reversed);
+    const auto logits =
+        net_.forward(options_.channels_last ? x.contiguous(at::MemoryFormat::ChannelsLast) : x).to(torch::kFloat);
+    // The sigmoid of infinity is 1: the difference, 0 or NaN, lets predict_planes see it.
+    return pam::probabilities(logits, net_.reversed) + (logits - logits);
   };
   return predict_planes(probabilities_of, planes, how, progress);
 }

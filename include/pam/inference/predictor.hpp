@@ -103,7 +103,8 @@ class Predictor {
   /// W) of a volume (C, D, H, W). K = 1: of the foreground. What the preparation crops away has probability 0; resized
   /// pictures come back bilinear. `image` holds intensities as they are stored, as `prepare_case` wants them; channels
   /// are modalities in the order of the training, or RGB.
-  /// Throws `Error` for another number of channels, and as `prepare_case` does.
+  /// Throws `Error` for another number of channels, and as `prepare_case` does; `NonFiniteError` where what the net
+  /// gives is NaN or infinite: there is no mask then.
   [[nodiscard]] torch::Tensor probabilities(const torch::Tensor& image, const Progress& progress = {}) const;
 
   /// The mask of an image on its own grid, int64 on the CPU: (H, W) of a picture, (D, H, W) of a volume; 0 =

@@ -30,7 +30,10 @@ class ReceptiveField {
   ReceptiveField(const torch::Tensor& energy, double row, double column) : row_(row), column_(column) {
     const auto wide = energy.to(torch::kCPU, torch::kDouble);
     const auto total = wide.sum().item<double>();
-    check(std::isfinite(total) && total > 0,
+    check(
+        std::isfinite(total),
+        "ReceptiveField: the gradients are NaN or infinite, so there is nothing to measure; the weights are too large");
+    check(total > 0,
           "ReceptiveField: the centre of the output does not depend on the input (energy {}); nothing to measure",
           total);
     energy_ = (wide / total).contiguous();

@@ -14,10 +14,41 @@
 #include <vector>
 
 namespace pam {
+namespace detail {
+
+/// The first few of `names`, in quotation marks.
+PAM_FUNC std::string quoted(const std::vector<std::string>& names) {
+  constexpr std::size_t kListed = 6;
+  std::string list;
+  for (std::size_t i = 0; i < std::min(names.size(), kListed); ++i) {
+    list += (i == 0 ? "'" : ", '") + printable(names[i]) + "'";
+  }
+  return names.size() > kListed ? formatted("{} and {} more", list, names.size() - kListed) : list;
+}
+
+}  // namespace detail
+
+PAM_FUNC std::vector<std::string> LoadReport::notes() const {
+  std::vector<std::string> all;
+  if (!other_sections.empty()) {
+    all.push_back(formatted(
+        "the weights are those {}; the file also has weights under {}: choose by LoadOptions::section",
+        section.empty() ? std::string("at the top of the file") : "of the section '" + detail::printable(section) + "'",
+        detail::quoted(other_sections)));
+  } else if (!section.empty()) {
+    all.push_back(formatted("the weights are those of the section '{}'", detail::printable(section)));
+  }
+  if (!prefix.empty()) all.push_back(formatted("'{}' was taken off the front of all names", detail::printable(prefix)));
+  if (!left_out.empty()) {
+    all.push_back(formatted("left out, as they are no weights of this net: {}", detail::quoted(left_out)));
+  }
+  return all;
+}
 
 PAM_FUNC std::string LoadReport::text() const {
   std::string lines = formatted("{} loaded, {} missing, {} unexpected, {} of another shape", loaded.size(),
                                 missing.size(), unexpected.size(), mismatched.size());
+  for (const auto& note : notes()) lines += "\n  " + note;
   for (std::size_t i = 0; i < std::min(mismatched.size(), kShown); ++i) {
     const auto& [name, file_shape, net_shape, file_type, net_type] = mismatched[i];
     lines +=
@@ -30,7 +61,15 @@ PAM_FUNC std::string LoadReport::text() const {
   if (!mismatched.empty()) {
     lines += "\nBuild the net from the file's own options (width, classes, input channels), or load other weights.";
   } else if (!complete()) {
-    lines += "\nBuild the net that the file was saved from, give a key_map, or load what fits with strict = false.";
+    if (!fitting_prefixes.empty()) {
+      lines += formatted(
+          "\nEvery name of this net is in the file behind the prefix {}: take one by "
+          "LoadOptions::key_prefix.",
+          detail::quoted(fitting_prefixes));
+    }
+    lines +=
+        "\nBuild the net that the file was saved from, or name what its names begin with by "
+        "LoadOptions::key_prefix. In C++, LoadOptions::key_map renames, and strict = false loads what fits.";
   }
   return lines;
 }

@@ -29,6 +29,10 @@ using Metadata = std::map<std::string, std::string>;
 struct WeightsFile {
   StateDict tensors;
   Metadata metadata;
+  // What a checkpoint of Python (.pt, .pth) holds beside `tensors`:
+  std::string section = {};                      ///< the key under which `tensors` lie; empty: at the top
+  std::vector<std::string> other_sections = {};  ///< further keys with weights, such as "model_ema"
+  std::vector<std::string> skipped = {};         ///< entries among `tensors` that are none (numbers, text, dates)
 };
 
 /// The tensor called `name`, or an undefined one.

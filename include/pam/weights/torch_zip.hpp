@@ -19,6 +19,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 namespace pam {
 namespace detail {
@@ -117,12 +118,24 @@ std::string torch_folder(const ZipArchive& archive);
 /// The keys of a dict, for messages.
 std::string dict_keys(const PickleData& data, const PickleValue& dict);
 
-/// The dict of weights within the pickled value: its `section`, or the first of `kWeightSections` at each level, or the
-/// value itself.
-PickleValue find_weights(const std::string& file, const PickleData& data, const std::string& section);
+/// A dict of weights within a pickled value.
+struct WeightsSection {
+  PickleValue dict;
+  std::string name;                 ///< its key, with those above it: "checkpoint.model"; empty: the whole value
+  std::vector<std::string> others;  ///< keys beside it that hold weights too
+};
 
-StateDict named_tensors(const std::string& file, const PickleData& data, const PickleValue& dict,
-                        PickledTensors& maker);
+/// Whether a section of this name holds averaged weights: "ema", "model_ema", "state_dict_ema", "swa_model".
+bool names_averaged_weights(std::string_view name);
+
+/// The dict of weights within the pickled value: its `section` (at any level); else, at each level, the first of
+/// `kWeightSections` that holds tensors, else the only other section with weights that are not averaged, else the value
+/// itself, else the only section with averaged weights. Throws `Error` where several sections could be meant.
+WeightsSection find_weights(const std::string& file, const PickleData& data, const std::string& section);
+
+/// The tensors of `dict`. Where it has some, entries that are none are left out, and named in `skipped`.
+StateDict named_tensors(const std::string& file, const PickleData& data, const PickleValue& dict, PickledTensors& maker,
+                        std::vector<std::string>* skipped = nullptr);
 
 /// The metadata that `write_torch_zip` put beside the pickle, in the form of a safetensors header.
 Metadata torch_zip_metadata(const ZipArchive& archive, const std::string& folder);
@@ -134,9 +147,11 @@ WeightsFile parse_torch_zip(const std::shared_ptr<FileBytes>& bytes, const std::
 
 /// Reads the tensors of a `.pt` or `.pth` file: a dict or OrderedDict of tensors or parameters, or a checkpoint that
 /// holds one under "state_dict", "model_state_dict", "model" or "network_weights" (tried in this order, also nested),
-/// or under `section` where that is given. Tensors keep the file's strides and sharing and map the file; writing to
-/// them changes memory only. Types: float64, 32, 16, bfloat16, int64 to int8, uint8, bool. Throws `Error` for anything
-/// else: objects or code in the pickle, TorchScript, compression, damage of any kind.
+/// else under the only other key that has weights ("net", "params"; averaged weights such as "ema" only where there are
+/// no others), or under `section` where that is given. Numbers, text, paths and dates beside the tensors are skipped:
+/// no code of the file is ever run. Pickle protocols 2 to 5. Tensors keep the file's strides and sharing and map the
+/// file; writing to them changes memory only. Types: float64, 32, 16, bfloat16, int64 to int8, uint8, bool. Throws
+/// `Error` for anything else: objects or code in the pickle, TorchScript, compression, damage of any kind.
 [[nodiscard]] inline WeightsFile read_torch_zip(const std::filesystem::path& path, const std::string& section = {}) {
   return detail::parse_torch_zip(FileBytes::map(path), section);
 }

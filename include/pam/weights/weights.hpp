@@ -22,6 +22,10 @@ namespace pam {
 struct LoadOptions {
   /// Throw unless the file and the module have exactly the same names and shapes. False: load what fits and report.
   bool strict = true;
+  /// Take the file's tensors whose names begin with this ("model."), without it, and leave out the others. Default:
+  /// all tensors, without the prefix that all of them share ("model.", "net.", "_forward_module.") where the rest then
+  /// fits the module.
+  std::string key_prefix;
   /// The module's name for a file's name; an empty result leaves the entry out. Gets names without `module.` and
   /// `_orig_mod.`. Default: the names as they are.
   std::function<std::string(const std::string&)> key_map;
@@ -31,6 +35,9 @@ struct LoadOptions {
   /// metadata). A net that learns reversed labels needs the answer from one of the two. Contradicting the file or the
   /// net is an error.
   std::optional<bool> reversed;
+  /// Refuse weights that are NaN or infinite, or too large for the net's type (1e39 into float32), naming the tensor of
+  /// the file. `load_network` always does.
+  bool require_finite = false;
 };
 
 /// Reads `path` in whichever format its content has, not its name. `section`: see `LoadOptions`.

@@ -6,7 +6,9 @@ torch_zip.test.cpp knows every value: tensor i of n elements holds 100 * i, 100 
 """
 import argparse
 import collections
+import datetime
 import os
+import pathlib
 import warnings
 
 import torch
@@ -40,6 +42,17 @@ def kinds():
     return tensors
 
 
+def extras():
+    """What training scripts put beside the weights, in every way in which the protocols write it."""
+    utc = datetime.timezone.utc
+    return {"epoch": 3, "best": 0.5, "path": pathlib.PurePosixPath("runs/a"), "windows": pathlib.PureWindowsPath("C:/a"),
+            "concrete": pathlib.Path("runs"), "saved": datetime.datetime(2026, 11, 29, 9, 30, tzinfo=utc),
+            "date": datetime.date(2026, 11, 29), "time": datetime.time(9, 30), "took": datetime.timedelta(hours=2),
+            "frozen": frozenset({1, 2}), "set": {3}, "empty set": set(), "bytes": b"abc", "long bytes": b"a" * 300,
+            "array": bytearray(b"abc"), "long text": "text " * 80, "huge": 2**70, "range": range(3),
+            "queue": collections.deque([1, 2]), "nested": {"list": [{"path": pathlib.PurePosixPath("b")}]}}
+
+
 def main():
     folder = os.path.join(os.path.dirname(os.path.abspath(__file__)), "torch-" + ".".join(torch.__version__.split(".")[:2]))
     os.makedirs(folder, exist_ok=True)
@@ -62,6 +75,8 @@ def main():
     save(net, "whole_module.pt")
     save(net.state_dict(), "legacy.pt", _use_new_zipfile_serialization=False)
     save(net.state_dict(), "protocol4.pt", pickle_protocol=4)
+    for protocol in (2, 3, 4, 5):
+        save({**extras(), "net": Net().state_dict()}, f"extras{protocol}.pt", pickle_protocol=protocol)
     save([torch.ones(1)], "list.pt")
     save({"c": torch.ones(1, dtype=torch.complex64)}, "complex.pt")
     torch.jit.save(torch.jit.script(torch.nn.Linear(2, 1)), os.path.join(folder, "torchscript.pt"))

@@ -108,12 +108,15 @@ class PickleStack {
       unset.number = -1;  // "never stored"
       memo_.resize(index + 1, unset);
     }
-    memo_[index] = top();
+    const auto value = top();
+    if (is_unset(memo_[index])) ++remembered_;
+    memo_[index] = value;
     return true;
   }
+  /// MEMOIZE: at the number of entries that there are, as Python counts.
+  bool remember_next() { return remember(remembered_); }
   bool recall(std::uint32_t index) {
-    need(index < memo_.size() && !(memo_[index].kind == Kind::kOpaque && memo_[index].number == -1),
-         "the memo lacks an entry");
+    need(index < memo_.size() && !is_unset(memo_[index]), "the memo lacks an entry");
     return push(memo_[index]);
   }
 
@@ -122,6 +125,9 @@ class PickleStack {
   std::size_t position_ = 0;
 
  private:
+  static bool is_unset(const PickleValue& entry) { return entry.kind == Kind::kOpaque && entry.number == -1; }
+
+  std::uint32_t remembered_ = 0;  // entries of the memo that are set
   std::vector<PickleValue> stack_, memo_;
   std::vector<std::size_t> marks_;
 };

@@ -14,6 +14,7 @@ namespace pam::detail {
 
 PAM_FUNC std::optional<PickleMeaning> find_pickle_global(std::string_view module, std::string_view name) {
   if (module == "__builtin__") module = "builtins";  // Python 2's name, which pickles of protocol 2 use
+  if (module == "pathlib._local") module = "pathlib";  // Python 3.13's
   for (const auto& row : kPickleGlobals) {
     if (row.module == module && row.name == name) return PickleMeaning{row.meaning};
   }

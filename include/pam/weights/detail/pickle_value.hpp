@@ -37,8 +37,8 @@ struct PickleGlobal {
 };
 
 /// The allow-list, without storage classes and element types, which `find_pickle_global` takes from `kElementTypes`.
-/// Inert are names that checkpoints contain besides the weights (PyTorch Lightning, nnU-Net, argparse).
-inline constexpr std::array<PickleGlobal, 30> kPickleGlobals{{
+/// Inert are names that checkpoints contain besides the weights (PyTorch Lightning, nnU-Net, argparse, paths, dates).
+inline constexpr std::array<PickleGlobal, 51> kPickleGlobals{{
     {"collections", "OrderedDict", PickleName::kDict},
     {"collections", "Counter", PickleName::kDict},
     {"collections", "defaultdict", PickleName::kDict},
@@ -61,6 +61,27 @@ inline constexpr std::array<PickleGlobal, 30> kPickleGlobals{{
     {"builtins", "int", PickleName::kInert},
     {"builtins", "float", PickleName::kInert},
     {"builtins", "list", PickleName::kInert},
+    {"builtins", "str", PickleName::kInert},
+    {"builtins", "bool", PickleName::kInert},
+    {"builtins", "bytes", PickleName::kInert},
+    {"builtins", "tuple", PickleName::kInert},
+    {"builtins", "frozenset", PickleName::kInert},
+    {"builtins", "slice", PickleName::kInert},
+    {"builtins", "range", PickleName::kInert},
+    {"builtins", "xrange", PickleName::kInert},
+    {"pathlib", "Path", PickleName::kInert},
+    {"pathlib", "PosixPath", PickleName::kInert},
+    {"pathlib", "WindowsPath", PickleName::kInert},
+    {"pathlib", "PurePath", PickleName::kInert},
+    {"pathlib", "PurePosixPath", PickleName::kInert},
+    {"pathlib", "PureWindowsPath", PickleName::kInert},
+    {"datetime", "datetime", PickleName::kInert},
+    {"datetime", "date", PickleName::kInert},
+    {"datetime", "time", PickleName::kInert},
+    {"datetime", "timedelta", PickleName::kInert},
+    {"datetime", "timezone", PickleName::kInert},
+    {"collections", "deque", PickleName::kInert},
+    {"decimal", "Decimal", PickleName::kInert},
     {"builtins", "dict", PickleName::kDict},
     {"numpy", "dtype", PickleName::kInert},
     {"numpy", "ndarray", PickleName::kInert},

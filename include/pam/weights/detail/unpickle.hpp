@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-/// A restricted unpickler: reads the pickles that `torch.save` writes (protocol 2) and executes nothing. Opcodes and
-/// names are allow-lists; every read, count and index is bounded. It mirrors what Python's own
-/// torch/_weights_only_unpickler.py accepts; the opcodes are those of Python's Lib/pickletools.py.
+/// A restricted unpickler: reads the pickles that `torch.save` writes (protocols 2 to 5) and executes nothing. Opcodes
+/// and names are allow-lists, the same for every protocol; every read, count and index is bounded. It mirrors what
+/// Python's own torch/_weights_only_unpickler.py accepts, and adds the opcodes that protocols 3 to 5 write in their
+/// place; the opcodes are those of Python's Lib/pickletools.py.
 #pragma once
 
 #include <pam/core/error.hpp>
@@ -64,12 +65,16 @@ class Unpickler : PickleStack {
     switch (opcode) {
       case 0x80: {  // PROTO
         const auto protocol = read<std::uint8_t>();
-        check(protocol == 2,
-              "{}: is written with pickle protocol {}; pam reads protocol 2, torch.save's default: save it again "
-              "without pickle_protocol, or run export_weights.py",
-              file_, protocol);
+        check(
+            protocol >= 2 && protocol <= 5,
+            "{}: is written with pickle protocol {}; pam reads protocols 2 (torch.save's default) to 5: save it again "
+            "without pickle_protocol, or run export_weights.py",
+            file_, protocol);
         return true;
       }
+      case 0x95:  // FRAME: the bytes of the opcodes that follow; only Python's reader needs to know
+        need(read<std::uint64_t>() <= text_.size() - position_, "a frame is cut short");
+        return true;
       case 'N':
         return push_int(0, Kind::kNone);
       case 0x88:
@@ -90,10 +95,33 @@ class Unpickler : PickleStack {
       case 'X':
         return push_string(read<std::uint32_t>());
       case 'U':
+      case 0x8c:  // SHORT_BINUNICODE
         return push_string(read<std::uint8_t>());
+      case 0x8d:  // BINUNICODE8
+        return push_string(read_size());
+      case 'C':
+        return push_bytes(read<std::uint8_t>());
+      case 'B':
+        return push_bytes(read<std::uint32_t>());
+      case 0x8e:  // BINBYTES8
+      case 0x96:  // BYTEARRAY8
+        return push_bytes(read_size());
+      case 0x8f:  // EMPTY_SET
+        return push_int(0, Kind::kOpaque);
       default:
         return false;
     }
+  }
+  /// A length of 8 bytes: more than the pickle holds is an error, so that what fits also fits 32 bits' worth of memory.
+  std::size_t read_size() {
+    const auto length = read<std::uint64_t>();
+    need(length <= text_.size() - position_, "a value is cut short");
+    return static_cast<std::size_t>(length);
+  }
+  /// Bytes (dates, numpy's scalars): weights do not need them.
+  bool push_bytes(std::size_t length) {
+    take(length);
+    return push_int(0, Kind::kOpaque);
   }
 
   bool use_memo(std::uint8_t opcode) {
@@ -106,6 +134,8 @@ class Unpickler : PickleStack {
         return recall(read<std::uint8_t>());
       case 'j':
         return recall(read<std::uint32_t>());
+      case 0x94:  // MEMOIZE
+        return remember_next();
       default:
         return false;
     }
@@ -162,6 +192,13 @@ class Unpickler : PickleStack {
       case 'u':
         extend(pop_mark(), Kind::kDict);
         return true;
+      case 0x90:  // ADDITEMS
+        pop_mark();
+        need(top().kind == Kind::kOpaque, "an item for something that is no set");
+        return true;
+      case 0x91:  // FROZENSET
+        pop_mark();
+        return push_int(0, Kind::kOpaque);
       default:
         return false;
     }
@@ -169,8 +206,15 @@ class Unpickler : PickleStack {
 
   bool call(std::uint8_t opcode) {
     switch (opcode) {
-      case 'c':
-        return push_global();
+      case 'c': {
+        const auto module = line(), name = line();
+        return push_global(module, name);
+      }
+      case 0x93: {  // STACK_GLOBAL
+        const auto name = pop(), module = pop();
+        need(name.kind == Kind::kString && module.kind == Kind::kString, "a name that is no text");
+        return push_global(data_.string(module), data_.string(name));
+      }
       case 'Q':
         return push_storage(pop());
       case 'R': {
@@ -196,8 +240,7 @@ class Unpickler : PickleStack {
     }
   }
 
-  bool push_global() {
-    const auto module = line(), name = line();
+  bool push_global(std::string_view module, std::string_view name) {
     const auto found = find_pickle_global(module, name);
     check(
         found.has_value(),

@@ -107,7 +107,7 @@ inline void merge_moments(const PixelBlocks& blocks, const std::vector<float>& m
       n += extra;
     }
     const auto variance = s < 0 ? 0.f : static_cast<float>(s / n);  // corrected sums may round below zero; NaN passes
-    moments[plane] = {static_cast<float>(m), 1.f / std::sqrt(variance + eps)};
+    moments[plane] = {static_cast<float>(m), rstd_of(variance, eps)};
   }
 }
 

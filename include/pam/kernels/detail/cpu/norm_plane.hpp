@@ -14,6 +14,13 @@ struct Moments {
   float mean, rstd;
 };
 
+/// 1 / sqrt(variance + eps), and NaN where the squares overflowed float32: 0 would make the plane constant, and a net
+/// whose activations are too large would give a mask as if nothing had happened. (By bits: -ffast-math decides
+/// comparisons with infinity beforehand.)
+PAM_INLINE float rstd_of(float variance, float eps) {
+  return bits_of(variance) == 0x7f800000u ? from_bits(0x7fc00000u) : 1.f / std::sqrt(variance + eps);
+}
+
 /// relu(norm(x)) = relu(x * scale + shift).
 struct Affine {
   float scale, shift;
@@ -63,7 +70,7 @@ struct PlaneMoments {
     const double shift = deviations / static_cast<double>(n);
     const double variance = squares / static_cast<double>(n) - shift * shift;
     const auto positive = variance < 0 ? 0.f : static_cast<float>(variance);  // lets NaN through
-    *moments = {static_cast<float>(rough + shift), 1.f / std::sqrt(positive + eps)};
+    *moments = {static_cast<float>(rough + shift), rstd_of(positive, eps)};
   }
 };
 
