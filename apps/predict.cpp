@@ -8,12 +8,14 @@
 #include "engine/prediction_files.hpp"
 #include "engine/preparation.hpp"
 
+#include <pam/datasets/other_files.hpp>
 #include <pam/inference/largest_component.hpp>
 #include <pam/inference/predict_case.hpp>
 #include <pam/train/interrupt.hpp>
 
 #include <fmt/format.h>
 
+#include <filesystem>
 #include <iostream>
 #include <utility>
 
@@ -108,6 +110,10 @@ int predict(Arguments& a) {
   const auto& net = loaded.net;
   const auto options = preparation(a, loaded.preparation.value_or(CaseOptions()));
   const auto cases = find_inputs(a.inputs, a.modalities, net.in_channels());
+  if (a.inputs.size() == 1 && std::filesystem::is_directory(a.inputs.front())) {
+    const auto others = other_files_warning(cases);
+    if (!others.empty()) std::cerr << "warning: " << others << "\n";
+  }
   check_results(cases, a.no_probability ? 0 : net.classes(), a.out, a.overwrite);
   a.how.device = find_device(a.device);
   from_string(a.precision, a.how.precision);

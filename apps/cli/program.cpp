@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "cli/program.hpp"
 
+#include "cli/quiet_decoders.hpp"
+
 #include <pam/core/allocation.hpp>
 #include <pam/core/error.hpp>
 #include <pam/core/nearest.hpp>
@@ -105,6 +107,7 @@ int run_program(CLI::App& app, int argc, char** argv, const std::function<int()>
 }
 
 int guarded(const std::function<int()>& body) {
+  silence_decoders();
   try {
     return body();
   } catch (const Interrupted& error) {

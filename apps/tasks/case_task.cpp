@@ -222,7 +222,7 @@ void add_volume_flags(OptionReader& reader) {
   reader.add<std::int64_t>("--fold", "fold", "which fold is the test set, from 0 on");
   reader.add<std::string>("--slices", "slices", "slices that train: foreground, brain or all; all are scored");
   reader.add_switch("--skip-bad", "skip_bad", "leave out cases that cannot be read, saying which");
-  reader.add_switch("--zero-non-finite", "zero_non_finite", "take NaN and infinity in images as 0");
+  reader.add_switch("--zero-non-finite", "zero_non_finite", "take NaN and infinity in images and labels as 0");
 }
 
 namespace {

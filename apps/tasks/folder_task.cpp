@@ -6,6 +6,7 @@
 
 #include <pam/core/nearest.hpp>
 #include <pam/datasets/find_cases.hpp>
+#include <pam/datasets/other_files.hpp>
 #include <pam/images/hemispheres.hpp>
 
 #include <fmt/format.h>
@@ -187,7 +188,7 @@ void add_folder_flags(OptionReader& reader) {
   reader.add_switch("--strict-labels", "strict_labels",
                     "refuse label values that --label-values does not name, instead of treating them as background");
   reader.add_switch("--skip-bad", "skip_bad", "leave out cases that cannot be read, saying which");
-  reader.add_switch("--zero-non-finite", "zero_non_finite", "take NaN and infinity in images as 0");
+  reader.add_switch("--zero-non-finite", "zero_non_finite", "take NaN and infinity in images and labels as 0");
 }
 
 void check_folder_options(const FolderData& options) {
@@ -219,6 +220,9 @@ void check_folder_options(const FolderData& options) {
 Task folder_task(const FolderData& options, std::int64_t seed) {
   auto cases = found_cases(options);
   auto task = about(options, cases);
+  const bool one_file = std::filesystem::is_regular_file(options.images);
+  const auto others = one_file ? std::string() : other_files_warning(cases);
+  if (!others.empty()) add_warnings(task, {others + "."});
   const bool hemispheres = split_kind(options, cases) == "hemispheres";
   const auto split = make_split(options, cases, seed, task);
   auto how = task_options(options);

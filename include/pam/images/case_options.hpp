@@ -27,7 +27,7 @@ struct CaseOptions {
   std::int64_t pad_label = kIgnoreLabel;  ///< the label of padding
   bool resample = false;  ///< bring modalities of another grid to the grid of the labels (or of the first modality)
   bool ignore_affine = false;    ///< pair files voxel by voxel even if their axes point in different directions
-  bool zero_non_finite = false;  ///< take NaN and infinity in images as 0 instead of refusing the file
+  bool zero_non_finite = false;  ///< take NaN and infinity in images and labels as 0 instead of refusing the file
 };
 
 }  // namespace pam

@@ -10,6 +10,7 @@
 #include <pam/images/hemispheres.hpp>
 #include <pam/images/image.hpp>
 #include <pam/images/image_labels.hpp>
+#include <pam/images/label_volume.hpp>
 #include <pam/images/load_case.hpp>
 #include <pam/images/nifti.hpp>
 #include <pam/images/resample.hpp>
@@ -31,25 +32,35 @@ PAM_FUNC std::string size_text(const LoadedFile& file) {
                         : fmt::format("{} x {} pixels (width, height)", size[2], size[1]);
 }
 
-PAM_FUNC LoadedFile load_volume(const std::filesystem::path& path) {
-  auto image = read_nifti(path);
+PAM_FUNC void check_data_name(const std::filesystem::path& path, const char* pictures) {
+  const auto extension = path.extension();
+  check(extension != ".hdr" && extension != ".img",
+        "{}: is one half of a .hdr/.img pair (NIfTI or Analyze 7.5), which pam does not read; convert it to .nii.gz",
+        path.string());
+  check(is_image_name(path), "{}: is neither NIfTI (.nii, .nii.gz) nor a picture ({})", path.string(), pictures);
+}
+
+PAM_FUNC LoadedFile as_loaded(const std::filesystem::path& path, const NiftiImage& image) {
   LoadedFile loaded{path, {}, image, true};
   loaded.values = image.voxels.dim() == 4 ? image.voxels : image.voxels.unsqueeze(0);
   return loaded;
 }
 
+PAM_FUNC LoadedFile load_volume(const std::filesystem::path& path) { return as_loaded(path, read_nifti(path)); }
+
 PAM_FUNC LoadedFile load_image_file(const std::filesystem::path& path, std::int64_t channels) {
   if (is_nifti_name(path)) return load_volume(path);
-  check(is_image_name(path), "{}: is neither NIfTI (.nii, .nii.gz) nor a picture (.png, .jpg, .tif)", path.string());
+  check_data_name(path, ".png, .jpg, .tif, .bmp, .webp");
   return {path, read_image(path, channels).unsqueeze(1), {}, false};
 }
 
-PAM_FUNC LoadedFile load_label_file(const std::filesystem::path& path) {
+PAM_FUNC LoadedFile load_label_file(const std::filesystem::path& path, bool zero_non_finite,
+                                    std::vector<std::string>& notices) {
   if (!is_nifti_name(path)) {
-    check(is_image_name(path), "{}: is neither NIfTI (.nii, .nii.gz) nor a picture (.png, .tif)", path.string());
+    check_data_name(path, ".png, .tif, .bmp");
     return {path, read_label_image(path).unsqueeze(0).unsqueeze(0), {}, false};
   }
-  auto loaded = load_volume(path);
+  auto loaded = as_loaded(path, read_label_volume(path, zero_non_finite, notices));
   check(loaded.values.size(0) == 1,
         "{}: holds {} label volumes; a label file holds one: save the one that counts alone", path.string(),
         loaded.values.size(0));
@@ -126,7 +137,8 @@ PAM_FUNC Case load_case_files(const CaseFiles& files, const CaseOptions& options
   check(!files.images.empty(), "there are no image files");
   std::vector<LoadedFile> images;
   for (const auto& path : files.images) images.push_back(load_image_file(path, options.channels));
-  const LoadedFile labels = files.labels.empty() ? LoadedFile{} : load_label_file(files.labels);
+  const LoadedFile labels =
+      files.labels.empty() ? LoadedFile{} : load_label_file(files.labels, options.zero_non_finite, result.notices);
   if (options.resample) resample_to_one_grid(images, labels, options, result.notices);
   const bool as_stored = options.ignore_affine;
   for (std::size_t i = 1; i < images.size(); ++i) {

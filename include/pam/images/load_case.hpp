@@ -23,7 +23,10 @@ LoadedFile load_volume(const std::filesystem::path& path);
 
 LoadedFile load_image_file(const std::filesystem::path& path, std::int64_t channels);
 
-LoadedFile load_label_file(const std::filesystem::path& path);
+LoadedFile load_label_file(const std::filesystem::path& path, bool zero_non_finite, std::vector<std::string>& notices);
+
+/// Refuses names that are neither NIfTI nor a picture; `pictures` lists the pictures that are read.
+void check_data_name(const std::filesystem::path& path, const char* pictures);
 
 /// Refuses two files of one case that are not on one grid; warns if only their affines differ. Files whose headers do
 /// not say where they lie are assumed to be on the same grid.
