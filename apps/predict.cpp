@@ -47,7 +47,7 @@ void add_flags(CLI::App& app, Arguments& a) {
   app.add_option("--reversed", a.reversed, "whether the weights learnt reversed labels, if the file does not say")
       ->check(CLI::IsMember({"yes", "no"}));
   app.add_option("--modalities", a.modalities, "for one folder per case: words that name its images, such as t1 flair");
-  app.add_option("--normalise", a.normalise, "auto, zscore, unit or none (default: as the weights were trained)");
+  app.add_option("--normalise", a.normalise, std::string(kNormaliseNames) + " (default: as the weights were trained)");
   app.add_option("--crop", a.crop, "centre crop or pad to HEIGHTxWIDTH; outside is background");
   app.add_option("--resize", a.resize, "resize pictures to HEIGHTxWIDTH; results have the input's size");
   app.add_flag("--resample", a.resample, "bring modalities of another grid to that of the first");
@@ -87,7 +87,7 @@ CasePrediction predict_one(const Predictor& predictor, Case source, const Argume
 
 /// How images are prepared: as the weights say, and over that as the flags say.
 CaseOptions preparation(const Arguments& a, CaseOptions options) {
-  if (!a.normalise.empty()) options.normalise = parse_normalise(a.normalise);
+  if (!a.normalise.empty()) parse_normalise(a.normalise, options);
   if (!a.crop.empty()) options.crop = parse_plane("--crop", a.crop);
   if (!a.resize.empty()) options.resize = parse_plane("--resize", a.resize);
   options.resample = options.resample || a.resample;

@@ -28,7 +28,7 @@ namespace pam::apps {
 namespace {
 
 /// What the library calls by its C++ field, and the flag that sets it.
-constexpr std::array<std::pair<const char*, const char*>, 17> kFlags{
+constexpr std::array<std::pair<const char*, const char*>, 18> kFlags{
     {{"LoadNetworkOptions::net", "--net"},
      {"LoadNetworkOptions::reversed", "--reversed"},
      {"LoadOptions::reversed", "--reversed"},
@@ -36,6 +36,7 @@ constexpr std::array<std::pair<const char*, const char*>, 17> kFlags{
      {"CaseOptions::resample", "--resample"},
      {"CaseOptions::ignore_affine", "--ignore-affine"},
      {"CaseOptions::zero_non_finite", "--zero-non-finite"},
+     {"CaseOptions::normalise", "--normalise"},
      {"CasePart::Whole", "--split cases"},
      {"SliceOptions::slices", "--slices all"},
      {"PredictorOptions::window", "--window"},

@@ -134,8 +134,7 @@ void tell(const Reading& reading, Task& task) {
     names.push_back(each.name);
   }
   if (names.empty()) return;
-  task.caveats.push_back(
-      fmt::format("Left out, because they cannot be read (--skip-bad): {}.", joined(names, ", ")));
+  task.caveats.push_back(fmt::format("Left out, because they cannot be read (--skip-bad): {}.", joined(names, ", ")));
 }
 
 /// The range of the slices that train.
@@ -200,6 +199,7 @@ Task case_task(Task about, const std::vector<CaseFiles>& cases, const Split& spl
       "{}{} to train, {}{} to test; foreground is {}.", counted(slices->cases().size(), how.train_noun), trained,
       validation.empty() ? "" : counted(validation.size(), how.train_noun) + " to choose the epoch, ",
       counted(test.size(), how.test_noun), how.foreground);
+  task.lead += " " + normalise_sentence(how.cases, volumes);
   task.in_channels = slices->channels();
   task.classes = classes == 2 ? 1 : classes;
   task.unit = volumes ? "mm" : "pixels";

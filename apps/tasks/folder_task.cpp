@@ -27,7 +27,7 @@ constexpr const char* kHemisphereCaveat =
 CaseOptions case_options(const FolderData& options) {
   CaseOptions cases;
   cases.labels = LabelMap::parse(options.label_values, options.strict_labels);
-  cases.normalise = parse_normalise(options.normalise);
+  parse_normalise(options.normalise, cases);
   cases.channels = options.channels;
   cases.crop = parse_plane("--crop", options.crop);
   cases.resize = parse_plane("--resize", options.resize);
@@ -178,7 +178,7 @@ void add_folder_flags(OptionReader& reader) {
   reader.add<std::int64_t>("--fold", "fold", "which fold is the test set, from 0 on");
   reader.add<std::string>("--slices", "slices", "slices that train: foreground, brain or all");
   reader.add<std::string>("--score", "score", "slices that are scored: all, or (hemispheres) the trained range");
-  reader.add<std::string>("--normalise", "normalise", "auto, zscore, unit or none");
+  reader.add<std::string>("--normalise", "normalise", kNormaliseNames);
   reader.add<std::int64_t>("--channels", "channels", "of pictures: 1 = grey, 3 = RGB, 0 = as stored");
   reader.add<std::string>("--crop", "crop", "centre crop or pad to HEIGHTxWIDTH");
   reader.add<std::string>("--resize", "resize", "resize pictures to HEIGHTxWIDTH");

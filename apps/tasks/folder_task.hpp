@@ -27,7 +27,7 @@ struct FolderData {
   std::int64_t fold = 0;                 ///< which of them is the test set
   std::string slices = "foreground";     ///< that train: "foreground", "brain", "all"
   std::string score = "all";             ///< slices that are scored: "all", or with hemispheres the "trained" range
-  std::string normalise = "auto";        ///< "auto", "zscore", "unit", "none"
+  std::string normalise = "auto";        ///< see engine/preparation.hpp
   std::int64_t channels = 0;             ///< of pictures: 0 = as stored, 1 = grey, 3 = RGB
   std::string crop;                      ///< "160x160": centre crop or pad, height x width; empty: none
   std::string resize;                    ///< of pictures: "128x256"

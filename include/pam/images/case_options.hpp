@@ -28,6 +28,7 @@ struct CaseOptions {
   bool resample = false;  ///< bring modalities of another grid to the grid of the labels (or of the first modality)
   bool ignore_affine = false;    ///< pair files voxel by voxel even if their axes point in different directions
   bool zero_non_finite = false;  ///< take NaN and infinity in images and labels as 0 instead of refusing the file
+  double window_low = 0, window_high = 1;  ///< of `Normalise::Window`: these intensities become 0 and 1
 };
 
 }  // namespace pam
