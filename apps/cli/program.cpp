@@ -28,7 +28,7 @@ namespace pam::apps {
 namespace {
 
 /// What the library calls by its C++ field, and the flag that sets it.
-constexpr std::array<std::pair<const char*, const char*>, 18> kFlags{
+constexpr std::array<std::pair<const char*, const char*>, 19> kFlags{
     {{"LoadNetworkOptions::net", "--net"},
      {"LoadNetworkOptions::reversed", "--reversed"},
      {"LoadOptions::reversed", "--reversed"},
@@ -37,6 +37,7 @@ constexpr std::array<std::pair<const char*, const char*>, 18> kFlags{
      {"CaseOptions::ignore_affine", "--ignore-affine"},
      {"CaseOptions::zero_non_finite", "--zero-non-finite"},
      {"CaseOptions::normalise", "--normalise"},
+     {"CaseOptions::orient", "--orient"},
      {"CasePart::Whole", "--split cases"},
      {"SliceOptions::slices", "--slices all"},
      {"PredictorOptions::window", "--window"},

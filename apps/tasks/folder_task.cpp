@@ -33,6 +33,9 @@ CaseOptions case_options(const FolderData& options) {
   cases.resize = parse_plane("--resize", options.resize);
   cases.resample = options.resample;
   cases.ignore_affine = options.ignore_affine;
+  check(options.orient.empty() || Reorientation::is_code(options.orient),
+        "--orient {}: must be one letter each of L or R, P or A, I or S, such as RAS", options.orient);
+  cases.orient = options.orient;
   cases.zero_non_finite = options.zero_non_finite;
   return cases;
 }
@@ -185,6 +188,8 @@ void add_folder_flags(OptionReader& reader) {
   reader.add_switch("--resample", "resample", "bring images of another grid to the grid of the labels");
   reader.add_switch("--ignore-affine", "ignore_affine",
                     "pair images and labels voxel by voxel even if their axes point in different directions");
+  reader.add<std::string>("--orient", "orient",
+                          "bring all volumes to this orientation, such as RAS; results have the input's");
   reader.add_switch("--strict-labels", "strict_labels",
                     "refuse label values that --label-values does not name, instead of treating them as background");
   reader.add_switch("--skip-bad", "skip_bad", "leave out cases that cannot be read, saying which");
@@ -213,6 +218,8 @@ void check_folder_options(const FolderData& options) {
       options.split);
   check(options.score == "all" || (options.score == "trained" && options.split == "hemispheres"),
         "--score {}: must be all, or, with --split hemispheres, trained", options.score);
+  check(options.score != "trained" || options.orient.empty(),
+        "--score trained: scores slices of the volumes as they are stored, and goes with no --orient");
   check(options.show_channel >= 0, "show_channel: must not be negative, got {}", options.show_channel);
   check(options.max_cases >= 0, "--max-cases: must not be negative, got {}", options.max_cases);
 }

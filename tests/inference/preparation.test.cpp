@@ -49,6 +49,17 @@ TEST_CASE("every way to normalise survives its JSON, and \"zscore\" stays what i
   CHECK(preparation_from_json(Json::parse(R"({"normalise": "zscore"})"), "net.pt").normalise == Normalise::ZScore);
 }
 
+TEST_CASE("orientations are in the JSON where they are given", "[inference]") {
+  CaseOptions options;
+  CHECK_FALSE(preparation_to_json(options).contains("axes"));
+  options.orient = "RAS";
+  options.axes = "LPS";
+  const auto read = preparation_from_json(preparation_to_json(options), "net.pt");
+  CHECK((read.orient == "RAS" && read.axes == "LPS"));
+  CHECK_THROWS_WITH(preparation_from_json(Json::parse(R"({"orient": "RAT"})"), "net.pt"),
+                    Contains("net.pt: pam.input.orient"));
+}
+
 TEST_CASE("a preparation that pam does not know is refused by file and field", "[inference]") {
   const auto refused = [](const char* json, const std::string& sentence) {
     CHECK_THROWS_WITH(preparation_from_json(Json::parse(json), "net.pt"), Contains("net.pt") && Contains(sentence));

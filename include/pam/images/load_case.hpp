@@ -38,7 +38,11 @@ void check_same_grid(const LoadedFile& first, const LoadedFile& second, const ch
 void resample_to_one_grid(std::vector<LoadedFile>& images, const LoadedFile& labels, const CaseOptions& options,
                           std::vector<std::string>& notices);
 
-void take_hemisphere(Case& result);
+/// Brings the volumes of a case to `CaseOptions::orient`; returns what was done to the first image.
+Reorientation reorient(std::vector<LoadedFile>& images, LoadedFile& labels, const CaseOptions& options);
+
+/// `geometry`: of the reoriented input.
+void take_hemisphere(Case& result, const NiftiGeometry& geometry);
 
 Case load_case_files(const CaseFiles& files, const CaseOptions& options);
 
