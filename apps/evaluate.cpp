@@ -6,12 +6,14 @@
 #include "engine/run_folder.hpp"
 
 #include <pam/core/atomic_file.hpp>
+#include <pam/datasets/other_files.hpp>
 #include <pam/report/network_result.hpp>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include <iostream>
+#include <set>
 
 namespace {
 
@@ -53,7 +55,7 @@ int main(int argc, char** argv) {
   CLI::App app{"Scores predicted masks against true ones: NIfTI (distances in mm) or pictures (pixels).", "evaluate"};
   std::string predictions, truths, json, csv, values, predicted_values;
   std::string convention = to_string(ScoreOptions().nsd_convention);
-  bool predicted_only = false, ignore_affine = false;
+  bool predicted_only = false, ignore_affine = false, zero_non_finite = false;
   ScoreOptions score;
   app.add_option("--pred", predictions, "folder (or file) of predicted masks")->required();
   app.add_option("--truth", truths, "folder (or file) of true masks, paired by name")->required();
@@ -67,6 +69,7 @@ int main(int argc, char** argv) {
   app.add_flag("--predicted-only", predicted_only, "leave out truths without a prediction, such as training cases");
   app.add_flag("--ignore-affine", ignore_affine,
                "score voxel by voxel even if the axes of the masks point in different directions");
+  app.add_flag("--zero-non-finite", zero_non_finite, "take NaN and infinity in masks as background");
   app.add_option("--class", score.class_index, "the class that is scored; all others are background (default 1)");
   app.add_option("--nsd-tolerance", score.nsd_tolerance,
                  "tolerance of the normalised surface Dice, mm or pixels (default 1)");
@@ -80,7 +83,8 @@ int main(int argc, char** argv) {
     for (const auto& [option, file] : {std::pair{"--json", json}, {"--csv", csv}}) {
       if (!file.empty()) check_writable(option, std::filesystem::absolute(file).parent_path());
     }
-    MaskReader prediction_reader(predicted_values.empty() ? values : predicted_values), truth_reader(values);
+    MaskReader prediction_reader(predicted_values.empty() ? values : predicted_values, zero_non_finite),
+        truth_reader(values, zero_non_finite);
     score.classes = std::max(prediction_reader.classes(), truth_reader.classes());
     std::vector<CaseScores> cases;
     NetworkResult result;
@@ -90,6 +94,12 @@ int main(int argc, char** argv) {
       std::cerr << fmt::format("warning: {} truth(s) have no prediction and are left out: {}\n", left_out.size(),
                                joined(left_out, ", "));
     }
+    std::set<std::filesystem::path> folders;
+    for (const auto& place : {predictions, truths}) {
+      if (std::filesystem::is_directory(place)) folders.insert(place);
+    }
+    const auto others = other_files_warning(folders);
+    if (!others.empty()) std::cerr << "warning: " << others << "\n";
     if (predicted_values.empty() && !values.empty()) {
       std::vector<std::filesystem::path> files;
       for (const auto& pair : pairs) files.push_back(pair.prediction);

@@ -8,12 +8,14 @@
 #include "engine/prediction_files.hpp"
 #include "engine/preparation.hpp"
 
+#include <pam/datasets/other_files.hpp>
 #include <pam/inference/largest_component.hpp>
 #include <pam/inference/predict_case.hpp>
 #include <pam/train/interrupt.hpp>
 
 #include <fmt/format.h>
 
+#include <filesystem>
 #include <iostream>
 #include <utility>
 
@@ -48,7 +50,7 @@ void add_flags(CLI::App& app, Arguments& a) {
   app.add_option("--reversed", a.reversed, "whether the weights learnt reversed labels, if the file does not say")
       ->check(CLI::IsMember({"yes", "no"}));
   app.add_option("--modalities", a.modalities, "for one folder per case: words that name its images, such as t1 flair");
-  app.add_option("--normalise", a.normalise, "auto, zscore, unit or none (default: as the weights were trained)");
+  app.add_option("--normalise", a.normalise, std::string(kNormaliseNames) + " (default: as the weights were trained)");
   app.add_option("--crop", a.crop, "centre crop or pad to HEIGHTxWIDTH; outside is background");
   app.add_option("--resize", a.resize, "resize pictures to HEIGHTxWIDTH; results have the input's size");
   app.add_flag("--resample", a.resample, "bring modalities of another grid to that of the first");
@@ -88,7 +90,7 @@ CasePrediction predict_one(const Predictor& predictor, Case source, const Argume
 
 /// How images are prepared: as the weights say, and over that as the flags say.
 CaseOptions preparation(const Arguments& a, CaseOptions options) {
-  if (!a.normalise.empty()) options.normalise = parse_normalise(a.normalise);
+  if (!a.normalise.empty()) parse_normalise(a.normalise, options);
   if (!a.crop.empty()) options.crop = parse_plane("--crop", a.crop);
   if (!a.resize.empty()) options.resize = parse_plane("--resize", a.resize);
   options.resample = options.resample || a.resample;
@@ -111,6 +113,10 @@ int predict(Arguments& a) {
   const auto& net = loaded.net;
   const auto options = preparation(a, loaded.preparation.value_or(CaseOptions()));
   const auto cases = find_inputs(a.inputs, a.modalities, net.in_channels());
+  if (a.inputs.size() == 1 && std::filesystem::is_directory(a.inputs.front())) {
+    const auto others = other_files_warning(cases);
+    if (!others.empty()) std::cerr << "warning: " << others << "\n";
+  }
   check_results(cases, a.no_probability ? 0 : net.classes(), a.out, a.overwrite);
   a.how.device = find_device(a.device);
   from_string(a.precision, a.how.precision);

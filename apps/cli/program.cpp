@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "cli/program.hpp"
 
+#include "cli/quiet_decoders.hpp"
+
 #include <pam/core/allocation.hpp>
 #include <pam/core/error.hpp>
 #include <pam/core/nearest.hpp>
@@ -26,7 +28,7 @@ namespace pam::apps {
 namespace {
 
 /// What the library calls by its C++ field, and the flag that sets it.
-constexpr std::array<std::pair<const char*, const char*>, 20> kFlags{
+constexpr std::array<std::pair<const char*, const char*>, 21> kFlags{
     {{"LoadNetworkOptions::net", "--net"},
      {"LoadNetworkOptions::reversed", "--reversed"},
      {"LoadOptions::reversed", "--reversed"},
@@ -37,6 +39,8 @@ constexpr std::array<std::pair<const char*, const char*>, 20> kFlags{
      {"CaseOptions::resample", "--resample"},
      {"CaseOptions::ignore_affine", "--ignore-affine"},
      {"CaseOptions::zero_non_finite", "--zero-non-finite"},
+     {"CaseOptions::normalise", "--normalise"},
+     {"CaseOptions::orient", "--orient"},
      {"CasePart::Whole", "--split cases"},
      {"SliceOptions::slices", "--slices all"},
      {"PredictorOptions::window", "--window"},
@@ -108,6 +112,7 @@ int run_program(CLI::App& app, int argc, char** argv, const std::function<int()>
 }
 
 int guarded(const std::function<int()>& body) {
+  silence_decoders();
   try {
     return body();
   } catch (const Interrupted& error) {

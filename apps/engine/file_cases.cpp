@@ -35,7 +35,10 @@ Case whole_input(CaseFiles files, CaseOptions options, bool full_size) {
   options.normalise = Normalise::None;
   options.crop = options.at_least = {};
   if (full_size) options.resize = {};
-  return load_case(files, options);
+  auto whole = load_case(files, options);
+  whole.image = whole.reorientation.undo(whole.image);
+  whole.labels = whole.reorientation.undo(whole.labels);
+  return whole;
 }
 
 }  // namespace

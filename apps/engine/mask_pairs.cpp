@@ -4,6 +4,7 @@
 #include <pam/core/error.hpp>
 #include <pam/datasets/data_files.hpp>
 #include <pam/images/image_labels.hpp>
+#include <pam/images/label_volume.hpp>
 #include <pam/images/labels.hpp>
 #include <pam/images/nifti.hpp>
 #include <pam/images/resample.hpp>
@@ -58,9 +59,9 @@ std::string size_text(const torch::Tensor& labels) {
 }
 
 /// Raw values as labels, and for NIfTI the spacing and the grid.
-Mask read_raw(const fs::path& path) {
+Mask read_raw(const fs::path& path, bool zero_non_finite, std::vector<std::string>& warnings) {
   if (!is_nifti_name(path)) return {read_label_image(path), {}, {}};
-  auto image = read_nifti(path);
+  auto image = read_label_volume(path, zero_non_finite, warnings);
   check(image.voxels.dim() == 3, "{}: a mask is one volume, this file holds {}", path.string(),
         shape_string(image.voxels));
   return {image.voxels, {image.spacing.begin(), image.spacing.end()}, image};
@@ -141,7 +142,8 @@ std::int64_t MaskReader::classes() const {
 std::string MaskReader::settle(const std::vector<fs::path>& paths) {
   std::set<std::int64_t> values;
   for (const auto& path : paths) {
-    const auto found = values_in(read_raw(path).labels);
+    std::vector<std::string> repeated;  // of `read`
+    const auto found = values_in(read_raw(path, zero_non_finite_, repeated).labels);
     values.insert(found.begin(), found.end());
   }
   values.erase(0);
@@ -169,8 +171,8 @@ std::string MaskReader::settle(const std::vector<fs::path>& paths) {
   return warning;
 }
 
-Mask MaskReader::read(const fs::path& path) {
-  auto mask = read_raw(path);
+Mask MaskReader::read(const fs::path& path, std::vector<std::string>& warnings) {
+  auto mask = read_raw(path, zero_non_finite_, warnings);
   const auto raw = mask.labels;
   if (!values_.empty()) {
     mask.labels = LabelMap::parse(values_).apply(raw, path.string());
@@ -192,7 +194,7 @@ Mask MaskReader::read(const fs::path& path) {
 
 std::pair<Mask, Mask> read_pair(const MaskPair& pair, MaskReader& predictions, MaskReader& truths, bool ignore_affine,
                                 std::vector<std::string>& warnings) {
-  auto prediction = predictions.read(pair.prediction), truth = truths.read(pair.truth);
+  auto prediction = predictions.read(pair.prediction, warnings), truth = truths.read(pair.truth, warnings);
   check(prediction.labels.sizes() == truth.labels.sizes(),
         "{}: is {}, but its truth {} is {}; both masks must lie on one grid", pair.prediction.string(),
         size_text(prediction.labels), pair.truth.string(), size_text(truth.labels));

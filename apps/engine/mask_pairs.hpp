@@ -37,8 +37,10 @@ struct Mask {
 /// value, whatever it is (1, 255, 4), the same in all files of the side; more than that is refused.
 class MaskReader {
  public:
-  explicit MaskReader(std::string values) : values_(std::move(values)) {}
-  Mask read(const std::filesystem::path& path);
+  /// With `zero_non_finite`, NaN and infinity are background, with a warning; without, they are refused.
+  explicit MaskReader(std::string values, bool zero_non_finite = false)
+      : values_(std::move(values)), zero_non_finite_(zero_non_finite) {}
+  Mask read(const std::filesystem::path& path, std::vector<std::string>& warnings);
   /// For predictions that were given no label map of their own, only the truth's: where none of their values is named
   /// by that map, they are taken as the class numbers that pam's programs write (or as the one value of a binary mask).
   /// Returns a warning of that, or nothing; throws where their values are neither, or both with different meanings.
@@ -48,6 +50,7 @@ class MaskReader {
 
  private:
   std::string values_;
+  bool zero_non_finite_ = false;
   std::set<std::int64_t> foreground_;
 };
 

@@ -13,6 +13,7 @@
 
 #include <algorithm>
 #include <iostream>
+#include <map>
 #include <memory>
 #include <set>
 #include <utility>
@@ -43,6 +44,7 @@ void after_case(std::int64_t done, std::int64_t total, const std::string& /*name
 struct Reading {
   std::vector<std::string> warnings;
   std::vector<SkippedCase> skipped;
+  std::map<std::string, std::vector<std::string>> axes;  ///< orientation ("RAS") → cases; of volumes that say
 };
 
 /// The foreground classes that occur; looks no further once all `classes` - 1 are found.
@@ -79,6 +81,7 @@ std::shared_ptr<const SliceDataset> training_slices(const std::vector<CaseFiles>
   }
   for (const auto& each : slices->cases()) {
     reading.warnings.insert(reading.warnings.end(), each.notices.begin(), each.notices.end());
+    if (!each.axes.empty()) reading.axes[each.axes].push_back(each.name);
     if (each.used > 0) continue;
     reading.warnings.push_back(
         fmt::format("case {}: none of its {} slices is used (--slices), so it does not take part in the training",
@@ -105,6 +108,7 @@ std::vector<CaseFiles> readable_cases(const std::vector<CaseFiles>& cases, std::
       check(each.is_volume == volumes, "case {}: is a {}, the training cases are {}; train and test on one kind",
             each.name, each.is_volume ? "volume" : "picture", volumes ? "volumes" : "pictures");
       reading.warnings.insert(reading.warnings.end(), each.notices.begin(), each.notices.end());
+      if (!each.axes().empty()) reading.axes[each.axes()].push_back(each.name);
       good.push_back(files);
     } catch (const Error& error) {
       if (!how.skip_bad) throw;
@@ -113,6 +117,25 @@ std::vector<CaseFiles> readable_cases(const std::vector<CaseFiles>& cases, std::
     after_case(i + 1, total, files.name);
   }
   return good;
+}
+
+/// A warning, before all others, where the volumes do not lie alike.
+void compare_axes(Reading& reading) {
+  if (reading.axes.size() < 2) return;
+  constexpr std::size_t kNames = 5;  // of one orientation
+  std::vector<std::string> groups;
+  for (const auto& [axes, names] : reading.axes) {
+    const std::vector<std::string> first(names.begin(),
+                                         names.begin() + static_cast<std::ptrdiff_t>(std::min(kNames, names.size())));
+    groups.push_back(fmt::format("{} ({}{})", axes, joined(first, ", "),
+                                 names.size() > kNames ? fmt::format(" and {} more", names.size() - kNames) : ""));
+  }
+  reading.warnings.insert(
+      reading.warnings.begin(),
+      fmt::format(
+          "the voxel axes of the cases run in different directions: {}; slices of different planes, or mirrored "
+          "ones, are mixed: bring all to one orientation (CaseOptions::orient RAS)",
+          joined(groups, ", ")));
 }
 
 /// Reports what was found, on standard error and in the task.
@@ -134,8 +157,7 @@ void tell(const Reading& reading, Task& task) {
     names.push_back(each.name);
   }
   if (names.empty()) return;
-  task.caveats.push_back(
-      fmt::format("Left out, because they cannot be read (--skip-bad): {}.", joined(names, ", ")));
+  task.caveats.push_back(fmt::format("Left out, because they cannot be read (--skip-bad): {}.", joined(names, ", ")));
 }
 
 /// The range of the slices that train.
@@ -183,6 +205,7 @@ Task case_task(Task about, const std::vector<CaseFiles>& cases, const Split& spl
     return readable_cases(select_cases(cases, names), slices->channels(), volumes, how, reading);
   };
   const auto validation = readable(split.validation), test = readable(split.test);
+  compare_axes(reading);
   tell(reading, task);
   check(!test.empty(), "none of the {} test cases can be read; the last: {}", split.test.size(),
         reading.skipped.empty() ? "" : reading.skipped.back().reason);
@@ -200,6 +223,7 @@ Task case_task(Task about, const std::vector<CaseFiles>& cases, const Split& spl
       "{}{} to train, {}{} to test; foreground is {}.", counted(slices->cases().size(), how.train_noun), trained,
       validation.empty() ? "" : counted(validation.size(), how.train_noun) + " to choose the epoch, ",
       counted(test.size(), how.test_noun), how.foreground);
+  task.lead += " " + normalise_sentence(how.cases, volumes);
   task.in_channels = slices->channels();
   task.classes = classes == 2 ? 1 : classes;
   task.unit = volumes ? "mm" : "pixels";
@@ -213,6 +237,7 @@ Task case_task(Task about, const std::vector<CaseFiles>& cases, const Split& spl
   }
   task.test = std::make_shared<FileCases>(test, prepared, how.show_channel, scored, how.full_size);
   task.files = file_fingerprints(files_of(cases, split, reading.skipped));
+  if (prepared.orient.empty() && reading.axes.size() == 1) prepared.axes = reading.axes.begin()->first;
   task.input = preparation_to_json(prepared);
   return task;
 }
@@ -222,7 +247,7 @@ void add_volume_flags(OptionReader& reader) {
   reader.add<std::int64_t>("--fold", "fold", "which fold is the test set, from 0 on");
   reader.add<std::string>("--slices", "slices", "slices that train: foreground, brain or all; all are scored");
   reader.add_switch("--skip-bad", "skip_bad", "leave out cases that cannot be read, saying which");
-  reader.add_switch("--zero-non-finite", "zero_non_finite", "take NaN and infinity in images as 0");
+  reader.add_switch("--zero-non-finite", "zero_non_finite", "take NaN and infinity in images and labels as 0");
 }
 
 namespace {

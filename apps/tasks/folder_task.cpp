@@ -6,6 +6,7 @@
 
 #include <pam/core/nearest.hpp>
 #include <pam/datasets/find_cases.hpp>
+#include <pam/datasets/other_files.hpp>
 #include <pam/images/hemispheres.hpp>
 
 #include <fmt/format.h>
@@ -26,12 +27,15 @@ constexpr const char* kHemisphereCaveat =
 CaseOptions case_options(const FolderData& options) {
   CaseOptions cases;
   cases.labels = LabelMap::parse(options.label_values, options.strict_labels);
-  cases.normalise = parse_normalise(options.normalise);
+  parse_normalise(options.normalise, cases);
   cases.channels = options.channels;
   cases.crop = parse_plane("--crop", options.crop);
   cases.resize = parse_plane("--resize", options.resize);
   cases.resample = options.resample;
   cases.ignore_affine = options.ignore_affine;
+  check(options.orient.empty() || Reorientation::is_code(options.orient),
+        "--orient {}: must be one letter each of L or R, P or A, I or S, such as RAS", options.orient);
+  cases.orient = options.orient;
   cases.zero_non_finite = options.zero_non_finite;
   return cases;
 }
@@ -177,17 +181,19 @@ void add_folder_flags(OptionReader& reader) {
   reader.add<std::int64_t>("--fold", "fold", "which fold is the test set, from 0 on");
   reader.add<std::string>("--slices", "slices", "slices that train: foreground, brain or all");
   reader.add<std::string>("--score", "score", "slices that are scored: all, or (hemispheres) the trained range");
-  reader.add<std::string>("--normalise", "normalise", "auto, zscore, unit or none");
+  reader.add<std::string>("--normalise", "normalise", kNormaliseNames);
   reader.add<std::int64_t>("--channels", "channels", "of pictures: 1 = grey, 3 = RGB, 0 = as stored");
   reader.add<std::string>("--crop", "crop", "centre crop or pad to HEIGHTxWIDTH");
   reader.add<std::string>("--resize", "resize", "resize pictures to HEIGHTxWIDTH");
   reader.add_switch("--resample", "resample", "bring images of another grid to the grid of the labels");
   reader.add_switch("--ignore-affine", "ignore_affine",
                     "pair images and labels voxel by voxel even if their axes point in different directions");
+  reader.add<std::string>("--orient", "orient",
+                          "bring all volumes to this orientation, such as RAS; results have the input's");
   reader.add_switch("--strict-labels", "strict_labels",
                     "refuse label values that --label-values does not name, instead of treating them as background");
   reader.add_switch("--skip-bad", "skip_bad", "leave out cases that cannot be read, saying which");
-  reader.add_switch("--zero-non-finite", "zero_non_finite", "take NaN and infinity in images as 0");
+  reader.add_switch("--zero-non-finite", "zero_non_finite", "take NaN and infinity in images and labels as 0");
 }
 
 void check_folder_options(const FolderData& options) {
@@ -212,6 +218,8 @@ void check_folder_options(const FolderData& options) {
       options.split);
   check(options.score == "all" || (options.score == "trained" && options.split == "hemispheres"),
         "--score {}: must be all, or, with --split hemispheres, trained", options.score);
+  check(options.score != "trained" || options.orient.empty(),
+        "--score trained: scores slices of the volumes as they are stored, and goes with no --orient");
   check(options.show_channel >= 0, "show_channel: must not be negative, got {}", options.show_channel);
   check(options.max_cases >= 0, "--max-cases: must not be negative, got {}", options.max_cases);
 }
@@ -219,6 +227,9 @@ void check_folder_options(const FolderData& options) {
 Task folder_task(const FolderData& options, std::int64_t seed) {
   auto cases = found_cases(options);
   auto task = about(options, cases);
+  const bool one_file = std::filesystem::is_regular_file(options.images);
+  const auto others = one_file ? std::string() : other_files_warning(cases);
+  if (!others.empty()) add_warnings(task, {others + "."});
   const bool hemispheres = split_kind(options, cases) == "hemispheres";
   const auto split = make_split(options, cases, seed, task);
   auto how = task_options(options);

@@ -27,12 +27,13 @@ struct FolderData {
   std::int64_t fold = 0;                 ///< which of them is the test set
   std::string slices = "foreground";     ///< that train: "foreground", "brain", "all"
   std::string score = "all";             ///< slices that are scored: "all", or with hemispheres the "trained" range
-  std::string normalise = "auto";        ///< "auto", "zscore", "unit", "none"
+  std::string normalise = "auto";        ///< see engine/preparation.hpp
   std::int64_t channels = 0;             ///< of pictures: 0 = as stored, 1 = grey, 3 = RGB
   std::string crop;                      ///< "160x160": centre crop or pad, height x width; empty: none
   std::string resize;                    ///< of pictures: "128x256"
   bool resample = false;                 ///< bring images of another grid to that of the labels
   bool ignore_affine = false;            ///< pair image and labels voxel by voxel even if their axes differ
+  std::string orient;                    ///< "RAS": bring all volumes to this orientation; empty: as stored
   bool strict_labels = false;            ///< refuse label values that `label_values` does not name
   bool skip_bad = false;                 ///< leave out cases that cannot be read, saying which
   bool zero_non_finite = false;          ///< take NaN and infinity in images as 0
@@ -61,6 +62,7 @@ struct FolderData {
     field("resize", self.resize);
     field("resample", self.resample);
     field("ignore_affine", self.ignore_affine);
+    field("orient", self.orient);
     field("strict_labels", self.strict_labels);
     field("skip_bad", self.skip_bad);
     field("zero_non_finite", self.zero_non_finite);

@@ -4,6 +4,9 @@
 
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
+#include <cmath>
+
 #include "apps/program_runs.hpp"
 
 namespace apps_evaluate_test {
@@ -113,6 +116,45 @@ TEST_CASE("The scores hold each case's counts, and NSD by the convention that wa
   const auto refused = evaluate(folder, {"--nsd-convention", "surface"});
   CHECK(refused.code == 2);
   CHECK_THAT(refused.err, Contains("--nsd-convention surface: must be border or surface-elements"));
+}
+
+TEST_CASE("Damaged pictures end with pam's sentence alone, not with what their decoder prints", "[apps]") {
+  PAM_SKIP_WITHOUT("evaluate");
+  const TempDir folder;
+  std::filesystem::create_directories(folder / "truth");
+  std::filesystem::create_directories(folder / "pred");
+  for (const char* name : {"truth/a.png", "pred/a.png"}) {
+    write_label_image(folder / name, torch::randint(0, 2, {64, 64}, torch::kLong));
+  }
+  auto bytes = test::text_of(folder / "pred/a.png");
+  bytes[bytes.size() / 2] = static_cast<char>(bytes[bytes.size() / 2] ^ 0x55);  // libpng finds a wrong checksum
+  std::ofstream(folder / "pred/a.png", std::ios::binary) << bytes;
+  const auto ended = evaluate(folder, {});
+  CHECK(ended.code == 2);
+  CHECK(ended.err.rfind("error: ", 0) == 0);
+  CHECK_THAT(ended.err, Contains("a.png: the picture cannot be decoded") && !Contains("libpng"));
+  CHECK(std::count(ended.err.begin(), ended.err.end(), '\n') == 1);
+}
+
+TEST_CASE("NaN in a mask is refused, or background where that is asked for; other files are counted", "[apps]") {
+  PAM_SKIP_WITHOUT("evaluate");
+  const TempDir folder;
+  write_mask(folder / "truth/a.nii.gz", 5, 1);
+  write_mask(folder / "pred/a.nii.gz", 5, 1);
+  auto truth = read_nifti(folder / "truth/a.nii.gz");
+  auto voxels = truth.voxels.to(torch::kFloat);
+  voxels[0][0][0] = NAN;
+  write_nifti(folder / "truth/a.nii.gz", voxels, truth);
+  const auto refused = evaluate(folder, {});
+  CHECK(refused.code == 2);
+  CHECK_THAT(refused.err, Contains("truth/a.nii.gz: 1 of 512 voxels are NaN") && Contains("--zero-non-finite"));
+  test::write_file(folder / "truth/notes.txt");
+  const auto scored = evaluate(folder, {"--zero-non-finite"});
+  INFO(scored.err);
+  REQUIRE(scored.code == 0);
+  CHECK_THAT(scored.err, Contains("1 of 512 voxels are NaN") && Contains("1 file beside the data is not read") &&
+                             Contains("notes.txt"));
+  CHECK(iou(folder) == Approx(1.0));
 }
 
 TEST_CASE("Truths without a prediction are refused by name, or left out by name where that is asked for", "[apps]") {

@@ -126,6 +126,7 @@ voc = [[0, 0, 0], [128, 0, 0], [0, 128, 0], [128, 128, 0]]
 png('voc.png', 4, 1, 8, 3, [[3, 0, 2, 1]], voc)
 png('voc2.png', 4, 1, 2, 3, [[0b11001001]], voc)
 png('vocalpha.png', 4, 1, 8, 3, [[3, 0, 2, 1]], voc, [0, 255])
+png('filled.png', 4, 1, 8, 3, [[3, 0, 2, 1]], voc + [[0, 0, 0]] * 12)
 png('double.png', 2, 1, 8, 3, [[0, 1]], [[9, 9, 9], [9, 9, 9]])
 png('ga.png', 2, 1, 8, 4, [[7, 0, 5, 255]])
 )",
@@ -134,7 +135,7 @@ png('ga.png', 2, 1, 8, 4, [[7, 0, 5, 255]])
   REQUIRE(torch::equal(read_label_image(folder / "one.png"), row({0, 1, 1, 0, 0, 0, 0, 1})));
   REQUIRE(torch::equal(read_label_image(folder / "two.png"), row({0, 1, 2, 3})));
   REQUIRE(torch::equal(read_label_image(folder / "four.png"), row({5, 15})));
-  for (const char* name : {"voc.png", "voc2.png", "vocalpha.png"}) {
+  for (const char* name : {"voc.png", "voc2.png", "vocalpha.png", "filled.png"}) {
     CAPTURE(name);
     REQUIRE(torch::equal(read_label_image(folder / name), row({3, 0, 2, 1})));
   }
@@ -170,6 +171,110 @@ TEST_CASE("label TIFFs give the numbers that are stored, whatever is shown: whit
   REQUIRE(torch::equal(write("inverted_bits.tif", 1, 0, bits), two));
 }
 
+/// What EXIF 2.32 says of Orientation 1 … 8: which corner of the display the first stored row and column lie at.
+torch::Tensor displayed(const torch::Tensor& stored, int orientation) {
+  const auto turned = [&](int quarters) { return torch::rot90(stored, quarters, {1, 2}); };  // to the left
+  switch (orientation) {
+    case 2:
+      return stored.flip({2});
+    case 3:
+      return turned(2);
+    case 4:
+      return stored.flip({1});
+    case 5:
+      return stored.transpose(1, 2);
+    case 6:
+      return turned(-1);
+    case 7:
+      return turned(2).transpose(1, 2);
+    case 8:
+      return turned(1);
+    default:
+      return stored;
+  }
+}
+
+/// An EXIF block with this orientation alone.
+std::string exif_block(int orientation, bool big_endian) {
+  if (!big_endian) {
+    return std::string("II*\0\10\0\0\0\1\0\x12\1\3\0\1\0\0\0", 18) + static_cast<char>(orientation) +
+           std::string(7, '\0');
+  }
+  return std::string("MM\0*\0\0\0\10\0\1\1\x12\0\3\0\0\0\1\0", 19) + static_cast<char>(orientation) +
+         std::string(6, '\0');
+}
+
+TEST_CASE("JPEG, PNG and WebP are turned as their EXIF orientation says, labels as well as images", "[images]") {
+  const TempDir folder;
+  write_image(folder / "a.jpg", torch::randint(0, 256, {3, 8, 24}, torch::kByte));
+  write_image(folder / "a.png", torch::randint(0, 256, {1, 5, 7}, torch::kByte));
+  const auto jpeg = read_image(folder / "a.jpg"), png = read_image(folder / "a.png");
+  const auto jpeg_bytes = slurp(folder / "a.jpg"), png_bytes = slurp(folder / "a.png");
+  for (int orientation = 1; orientation <= 8; ++orientation) {
+    const bool big = orientation % 2 == 0;
+    const auto exif = exif_block(orientation, big);
+    CAPTURE(orientation);
+    const auto segment = std::string("Exif\0\0", 6) + exif;
+    const std::string head{'\xFF', '\xE1', '\0', static_cast<char>(segment.size() + 2)};
+    spill(folder / "b.jpg", jpeg_bytes.substr(0, 2) + head + segment + jpeg_bytes.substr(2));
+    REQUIRE(torch::equal(read_image(folder / "b.jpg"), displayed(jpeg, orientation)));
+    // libpng passes over the wrong checksum of a chunk that it does not need.
+    const auto chunk = std::string("\0\0\0", 3) + static_cast<char>(exif.size()) + "eXIf" + exif + std::string(4, '\0');
+    spill(folder / "b.png", png_bytes.substr(0, 33) + chunk + png_bytes.substr(33));
+    REQUIRE(torch::equal(read_image(folder / "b.png"), displayed(png, orientation)));
+    REQUIRE(torch::equal(read_label_image(folder / "b.png"), displayed(png, orientation)[0].to(torch::kInt)));
+  }
+  std::vector<unsigned char> webp;
+  const cv::Mat grey(6, 4, CV_8UC3, cv::Scalar(3, 40, 200));
+  if (!cv::haveImageWriter("a.webp")) PAM_SKIP("this OpenCV is built without WebP");
+  REQUIRE(cv::imencode(".webp", grey, webp, {cv::IMWRITE_WEBP_QUALITY, 101}));
+  // As WebP's container says: VP8X with the flag of EXIF and the sizes less one, the picture, EXIF.
+  const auto le = [](std::size_t value, int count) {
+    std::string text;
+    for (int i = 0; i < count; ++i) text += static_cast<char>(value >> (8 * i) & 255U);
+    return text;
+  };
+  const auto exif = exif_block(6, false);
+  const auto body = "WEBPVP8X" + le(10, 4) + le(8, 4) + le(3, 3) + le(5, 3) +
+                    std::string(webp.begin() + 12, webp.end()) + "EXIF" + le(exif.size(), 4) + exif;
+  spill(folder / "b.webp", "RIFF" + le(body.size(), 4) + body);
+  REQUIRE(read_image(folder / "b.webp").sizes() == torch::IntArrayRef({3, 4, 6}));
+}
+
+TEST_CASE("BMP and WebP are read as they were written; lossy ones are no labels", "[images]") {
+  const TempDir folder;
+  const auto pixels = torch::randint(0, 256, {3, 5, 7}, torch::kByte);
+  write_image(folder / "a.png", pixels);
+  const auto mat = cv::imread((folder / "a.png").string());
+  REQUIRE(cv::imwrite((folder / "a.bmp").string(), mat));
+  REQUIRE(torch::equal(read_image(folder / "a.bmp"), pixels));
+  const auto whole = slurp(folder / "a.bmp");
+  spill(folder / "cut.bmp", whole.substr(0, whole.size() - 30));
+  REQUIRE_THAT(why_image(folder / "cut.bmp"), Contains("cut.bmp") && Contains("cut short"));
+  // By hand: 2 x 2 pixels of 8 bits; a palette whose colours are not its indices.
+  const auto bmp = [](const std::string& colours, const std::string& rows) {
+    const auto offset = static_cast<char>(54 + colours.size());
+    return "BM" + std::string(8, '\0') + offset + std::string(3, '\0') + std::string("\x28\0\0\0\2\0\0\0\2\0\0\0", 12) +
+           std::string("\1\0\x8\0", 4) + std::string(16, '\0') + static_cast<char>(colours.size() / 4) +
+           std::string(7, '\0') + colours + rows;
+  };
+  const std::string rows("\2\1\0\0\0\1\0\0", 8);  // the lower row first, each filled up to four bytes
+  const auto expected = torch::tensor({{0, 1}, {2, 1}}, torch::kInt);
+  spill(folder / "colours.bmp", bmp(std::string("\0\0\0\0\377\0\0\0\0\377\0\0", 12), rows));
+  REQUIRE(torch::equal(read_label_image(folder / "colours.bmp"), expected));
+  spill(folder / "greys.bmp", bmp(std::string("\0\0\0\0\200\200\200\0\377\377\377\0", 12), rows));
+  REQUIRE(torch::equal(read_label_image(folder / "greys.bmp"), expected));
+  if (!cv::haveImageWriter("a.webp")) PAM_SKIP("this OpenCV is built without WebP");
+  REQUIRE(cv::imwrite((folder / "a.webp").string(), mat, {cv::IMWRITE_WEBP_QUALITY, 101}));  // lossless
+  REQUIRE(torch::equal(read_image(folder / "a.webp"), pixels));
+  REQUIRE(cv::imwrite((folder / "lossy.webp").string(), mat, {cv::IMWRITE_WEBP_QUALITY, 80}));
+  REQUIRE(read_image(folder / "lossy.webp").sizes() == pixels.sizes());
+  REQUIRE_THAT(why_labels(folder / "lossy.webp"), Contains("lossy WebP"));
+  const auto webp = slurp(folder / "a.webp");
+  spill(folder / "cut.webp", webp.substr(0, webp.size() / 2));
+  REQUIRE_THAT(why_image(folder / "cut.webp"), Contains("cut.webp") && Contains("cut short"));
+}
+
 TEST_CASE("colour and JPEG labels are refused with the pixel and a remedy", "[images]") {
   const TempDir folder;
   auto rgb = torch::zeros({3, 4, 5}, torch::kByte);
@@ -180,7 +285,7 @@ TEST_CASE("colour and JPEG labels are refused with the pixel and a remedy", "[im
   write_image(folder / "l.jpg", rgb);
   REQUIRE_THAT(why_labels(folder / "l.jpg"), Contains("l.jpg") && Contains("JPEG") && Contains("PNG"));
   write_image(folder / "f.tif", torch::rand({1, 2, 2}));
-  REQUIRE_THAT(why_labels(folder / "f.tif"), Contains("8- or 16-bit integers"));
+  REQUIRE_THAT(why_labels(folder / "f.tif"), Contains("f.tif") && Contains("floating-point numbers"));
   REQUIRE_THROWS_WITH(write_label_image(folder / "x.png", torch::full({2, 2}, -1)),
                       Contains("-1 … -1") && Contains("map"));
   REQUIRE_THROWS_WITH(write_label_image(folder / "x.jpg", torch::ones({2, 2}, torch::kLong)), Contains("JPEG"));

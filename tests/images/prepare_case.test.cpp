@@ -77,4 +77,20 @@ TEST_CASE("an image in memory stays as it is, and what cannot be prepared is ref
   CHECK_THROWS_WITH(prepare_case(torch::rand({1, 2, 8, 8}), how), Contains("volumes have no fixed range"));
 }
 
+TEST_CASE("the z-score over voxels that are not 0 warns of images whose background is not 0", "[images]") {
+  const auto brain = torch::rand({1, 4, 8, 8}).mul(torch::arange(8).ge(3).to(torch::kFloat));
+  CHECK(prepare_case(brain).notices.empty());
+  const auto ct = torch::randint(-1000, 1500, {1, 4, 8, 8});
+  const auto warned = prepare_case(ct, {}, "ct.nii").notices;
+  REQUIRE(warned.size() == 1);
+  CHECK_THAT(warned.front(),
+             Contains("ct.nii: holds negative values, down to -") && Contains("CaseOptions::normalise"));
+  CHECK_THAT(prepare_case(ct + 5000).notices.at(0), Contains("only 0 of 256 voxels are 0"));
+  CaseOptions chosen;
+  for (const auto kind : {Normalise::ZScoreAll, Normalise::MinMax, Normalise::None}) {
+    chosen.normalise = kind;
+    CHECK(prepare_case(ct, chosen).notices.empty());
+  }
+}
+
 }  // namespace images_prepare_case_test

@@ -31,13 +31,42 @@ TEST_CASE("the preparation of images survives its JSON", "[inference]") {
   CHECK(preparation_to_json(preparation_from_json(Json::object(), "net.pt")) == preparation_to_json({}));
 }
 
+TEST_CASE("every way to normalise survives its JSON, and \"zscore\" stays what it was", "[inference]") {
+  CaseOptions options;
+  options.normalise = Normalise::Window;
+  options.window_low = -100;
+  options.window_high = 400.25;
+  const auto json = preparation_to_json(options);
+  CHECK(json["normalise"] == "window:-100:400.25");
+  const auto read = preparation_from_json(json, "net.pt");
+  CHECK((read.normalise == Normalise::Window && read.window_low == -100 && read.window_high == 400.25));
+  for (const auto kind : {Normalise::Auto, Normalise::ZScore, Normalise::ZScoreAll, Normalise::MinMax, Normalise::Unit,
+                          Normalise::None}) {
+    options.normalise = kind;
+    CHECK(preparation_from_json(preparation_to_json(options), "net.pt").normalise == kind);
+  }
+  // Files of older versions: over the voxels that are not 0.
+  CHECK(preparation_from_json(Json::parse(R"({"normalise": "zscore"})"), "net.pt").normalise == Normalise::ZScore);
+}
+
+TEST_CASE("orientations are in the JSON where they are given", "[inference]") {
+  CaseOptions options;
+  CHECK_FALSE(preparation_to_json(options).contains("axes"));
+  options.orient = "RAS";
+  options.axes = "LPS";
+  const auto read = preparation_from_json(preparation_to_json(options), "net.pt");
+  CHECK((read.orient == "RAS" && read.axes == "LPS"));
+  CHECK_THROWS_WITH(preparation_from_json(Json::parse(R"({"orient": "RAT"})"), "net.pt"),
+                    Contains("net.pt: pam.input.orient"));
+}
+
 TEST_CASE("a preparation that pam does not know is refused by file and field", "[inference]") {
   const auto refused = [](const char* json, const std::string& sentence) {
     CHECK_THROWS_WITH(preparation_from_json(Json::parse(json), "net.pt"), Contains("net.pt") && Contains(sentence));
   };
   refused("[1]", "pam.input must be a JSON object");
   refused(R"({"zoom": 2})", "\"zoom\"");
-  refused(R"({"normalise": "minmax"})", "pam.input.normalise");
+  refused(R"({"normalise": "median"})", "pam.input.normalise");
   refused(R"({"normalise": 3})", "pam.input.normalise");
   refused(R"({"channels": "three"})", "pam.input.channels");
   refused(R"({"resample": 1})", "pam.input.resample");

@@ -33,7 +33,7 @@ inline bool has_data_name(const std::filesystem::directory_entry& entry) {
 [[nodiscard]] inline std::string stem_of(const std::filesystem::path& path) {
   auto name = path.filename().string();
   const auto cut = detail::lower(name);
-  for (const char* extension : {".nii.gz", ".nii", ".png", ".jpg", ".jpeg", ".tif", ".tiff"}) {
+  for (const char* extension : {".nii.gz", ".nii", ".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp"}) {
     const std::string end = extension;
     if (cut.size() > end.size() && cut.compare(cut.size() - end.size(), end.size(), end) == 0) {
       return name.substr(0, name.size() - end.size());
@@ -63,13 +63,20 @@ template <typename Suffixes>
 }
 
 /// The NIfTI files and pictures in `folder`, sorted; hidden and other files are skipped. A link whose file is not there
-/// (not fetched yet by git-annex or DataLad) is refused: if it were skipped, its case would silently be missing.
+/// (not fetched yet by git-annex or DataLad) is refused: if it were skipped, its case would silently be missing. So is
+/// a .hdr/.img pair.
 [[nodiscard]] inline std::vector<std::filesystem::path> data_files(const std::filesystem::path& folder) {
   std::error_code error;
   std::filesystem::directory_iterator entries(folder, error);
   check(!error, "{}: the folder cannot be read: {}; check its path and permissions", folder.string(), error.message());
   std::vector<std::filesystem::path> files;
   for (const auto& entry : entries) {
+    const auto half = detail::lower(entry.path().extension().string());
+    auto other_half = entry.path();
+    other_half.replace_extension(half == ".hdr" ? ".img" : ".hdr");
+    check((half != ".hdr" && half != ".img") || !std::filesystem::exists(other_half),
+          "{}: is one half of a .hdr/.img pair (NIfTI or Analyze 7.5), which pam does not read; convert it to .nii.gz",
+          entry.path().string());
     if (!detail::has_data_name(entry)) continue;
     check(!entry.is_symlink() || entry.exists(),
           "{}: is a link to a file that is not there; fetch the file, or remove the link", entry.path().string());

@@ -79,6 +79,7 @@ inline std::vector<CaseFiles> case_folders(const std::filesystem::path& root, co
   std::vector<std::filesystem::path> folders, without;
   for (const auto& entry : std::filesystem::directory_iterator(root)) {
     if (!entry.is_directory() || entry.path().filename().string().front() == '.') continue;
+    if (entry.path().filename() == "__MACOSX") continue;  // what macOS puts into zip archives
     (data_files(entry.path()).empty() ? without : folders).push_back(entry.path());
   }
   std::sort(folders.begin(), folders.end());

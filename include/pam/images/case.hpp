@@ -7,6 +7,7 @@
 #include <pam/data/plane_size.hpp>
 #include <pam/data/sample.hpp>
 #include <pam/images/nifti_geometry.hpp>
+#include <pam/images/reorientation.hpp>
 
 #include <array>
 #include <cstdint>
@@ -26,13 +27,19 @@ struct Case {
   bool is_volume = true;   ///< NIfTI (distances in mm), or a picture (pixels)
   bool eight_bit = false;  ///< `image` · 255 are whole numbers: a picture of 8 bits, not normalised otherwise
   std::array<std::int64_t, 3> input_size{};    ///< (Z, H, W) of the input files
-  std::array<std::int64_t, 3> resized_size{};  ///< (Z, H, W) after resizing, before cropping
+  std::array<std::int64_t, 3> resized_size{};  ///< (Z, H, W) after resizing and reorienting, before cropping
   std::array<std::int64_t, 3> offset{};        ///< of `image`'s first voxel in the resized input; negative = padding
   /// How many voxels of the resized input were cut off before and after the ones in `image`, per axis. Not always what
   /// `offset` says: what was cut off may have been padded again.
   std::array<std::int64_t, 3> cut_before{}, cut_after{};
+  Reorientation reorientation;       ///< from the input's axes to those of `image` (`CaseOptions::orient`)
   std::vector<std::string> notices;  ///< warnings for the user: resampled files, affines that differ
 
+  /// "RAS", "LPS" …: how the axes of `image` run; empty for pictures, and where the header does not say.
+  [[nodiscard]] std::string axes() const {
+    if (!is_volume || !geometry.is_placed()) return {};
+    return orientation(reorientation.apply(geometry, input_size).affine);
+  }
   [[nodiscard]] std::int64_t slices() const { return image.size(1); }
   /// Of the input's grid, for `score_case`: (z, y, x) in mm of a volume; empty for a picture, whose distances are in
   /// pixels.

@@ -9,6 +9,7 @@
 #include <pam/images/labels.hpp>
 
 #include <cstdint>
+#include <string>
 
 namespace pam {
 
@@ -27,7 +28,13 @@ struct CaseOptions {
   std::int64_t pad_label = kIgnoreLabel;  ///< the label of padding
   bool resample = false;  ///< bring modalities of another grid to the grid of the labels (or of the first modality)
   bool ignore_affine = false;    ///< pair files voxel by voxel even if their axes point in different directions
-  bool zero_non_finite = false;  ///< take NaN and infinity in images as 0 instead of refusing the file
+  bool zero_non_finite = false;  ///< take NaN and infinity in images and labels as 0 instead of refusing the file
+  double window_low = 0, window_high = 1;  ///< of `Normalise::Window`: these intensities become 0 and 1
+  /// "RAS", "LPS" …: volumes are brought to this orientation (predictions return to the input's); empty = as stored.
+  std::string orient = {};
+  /// The orientation that the training's volumes had: others get a warning. Empty = not known. Not looked at with
+  /// `orient`.
+  std::string axes = {};
 };
 
 }  // namespace pam

@@ -49,6 +49,7 @@ PAM_FUNC torch::Tensor to_input_grid(const torch::Tensor& values, const Case& so
     result = detail::window(result.narrow(first + axis, from, to - from), first + axis, -(source.offset[index] + from),
                             source.resized_size[index], fill);
   }
+  if (source.reorientation.changes()) return source.reorientation.undo(result);  // volumes are not resized
   const auto height = source.input_size[1], width = source.input_size[2];
   if (source.resized_size[1] == height && source.resized_size[2] == width) return result.contiguous();
   if (!values.is_floating_point()) return resize_labels(result, height, width);

@@ -15,8 +15,8 @@ namespace pam {
 void crop_case(Case& source, PlaneSize size, std::int64_t pad_label = kIgnoreLabel);
 
 /// Takes something computed on the case's grid, (Z, H, W) or (C, Z, H, W), back to the grid of its input file: undoes
-/// crop and padding (voxels that were cropped away become `fill`), then the resizing (integers: nearest; floats:
-/// bilinear). Example: `write_nifti("out.nii.gz", to_input_grid(prediction, source).to(torch::kByte),
+/// crop and padding (voxels that were cropped away become `fill`), then the reorientation or the resizing (integers:
+/// nearest; floats: bilinear). Example: `write_nifti("out.nii.gz", to_input_grid(prediction, source).to(torch::kByte),
 /// source.geometry)`.
 torch::Tensor to_input_grid(const torch::Tensor& values, const Case& source, double fill = 0);
 

@@ -6,7 +6,9 @@
 #include <pam/core/error.hpp>
 #include <pam/images/detail/case_preparation.hpp>
 #include <pam/images/detail/image_checks.hpp>
+#include <pam/images/detail/tiff_reader.hpp>
 #include <pam/images/image.hpp>
+#include <pam/images/picture_decoding.hpp>
 
 #include <opencv2/core.hpp>
 #include <opencv2/imgcodecs.hpp>
@@ -22,20 +24,28 @@ PAM_FUNC bool is_image_name(const std::filesystem::path& path) {
   std::transform(extension.begin(), extension.end(), extension.begin(),
                  [](unsigned char c) { return std::tolower(c); });
   return extension == ".png" || extension == ".jpg" || extension == ".jpeg" || extension == ".tif" ||
-         extension == ".tiff";
+         extension == ".tiff" || extension == ".bmp" || extension == ".webp";
 }
 
 namespace detail {
 
-PAM_FUNC cv::Mat decode_picture(const PictureBytes& bytes) {
+PAM_FUNC cv::Mat decode_picture(const PictureBytes& bytes, const PictureFacts& facts) {
+  const PictureDecoding decoding;
   cv::Mat decoded;
-  std::string reason = "it is damaged or cut short";
+  std::string reason = facts.format == PictureFormat::WebP
+                           ? "it is damaged, or this OpenCV is built without WebP; convert it to PNG"
+                           : "it is damaged or cut short";
   try {
     decoded = cv::imdecode(bytes.all(), cv::IMREAD_UNCHANGED);
   } catch (const cv::Exception& exception) {
     reason = exception.err;
   }
   check(!decoded.empty(), "{}: the picture cannot be decoded: {}; fetch or write it again", bytes.file(), reason);
+  const auto turned = facts.orientation;
+  if (turned >= 5) cv::transpose(decoded, decoded);
+  const bool across = turned == 2 || turned == 3 || turned == 6 || turned == 7;
+  const bool down = turned == 3 || turned == 4 || turned == 7 || turned == 8;
+  if (across || down) cv::flip(decoded, decoded, across && down ? -1 : across ? 1 : 0);
   return decoded;
 }
 
@@ -52,15 +62,21 @@ PAM_FUNC torch::Tensor to_planes(const std::string& file, const cv::Mat& mat, st
   }
 }
 
+PAM_FUNC torch::Tensor decoded_planes(const PictureBytes& bytes, const PictureFacts& facts) {
+  const auto mat = decode_picture(bytes, facts);
+  return to_planes(bytes.file(), mat, mat.channels() < 3 || facts.png_grey_alpha ? 1 : 3);
+}
+
 }  // namespace detail
+
 PAM_FUNC torch::Tensor read_image(const std::filesystem::path& path, std::int64_t channels) {
   check(channels == 0 || channels == 1 || channels == 3, "read_image: channels must be 0 (as stored), 1 or 3, got {}",
         channels);
   const detail::PictureBytes bytes(path);
   const auto facts = detail::picture_facts(bytes);
-  const auto mat = detail::decode_picture(bytes);
-  const bool is_grey = mat.channels() < 3 || facts.png_grey_alpha;
-  const auto planes = detail::to_planes(bytes.file(), mat, is_grey ? 1 : 3);
+  const auto planes =
+      detail::is_tiff_of_pam(bytes, facts) ? detail::tiff_picture(bytes, facts) : detail::decoded_planes(bytes, facts);
+  const bool is_grey = planes.size(0) == 1;
   if (channels == 3 && is_grey) return planes.expand({3, -1, -1}).contiguous();
   return channels == 1 && !is_grey ? detail::to_grey(planes) : planes;
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// Reads and writes pictures (PNG, JPEG, TIFF; 8 and 16 bit; grey and RGB) as tensors, through OpenCV's imgcodecs.
+/// Reads pictures (PNG, JPEG, TIFF, BMP, WebP; 8 and 16 bit; grey and RGB) as tensors, and writes PNG, JPEG and TIFF,
+/// through OpenCV's imgcodecs.
 /// Tensors are (C, H, W) in RGB order. Label pictures follow other rules: see images/image_labels.hpp.
 #pragma once
 
@@ -18,13 +19,13 @@
 
 namespace pam {
 
-/// True for names that end in .png, .jpg, .jpeg, .tif or .tiff (capitals too).
+/// True for names that end in .png, .jpg, .jpeg, .tif, .tiff, .bmp or .webp (capitals too).
 bool is_image_name(const std::filesystem::path& path);
 
 namespace detail {
 
-/// Decodes to rows of interleaved numbers, colours as OpenCV orders them (BGR, BGRA), nothing rotated or converted.
-cv::Mat decode_picture(const PictureBytes& bytes);
+/// Decodes to rows of interleaved numbers, colours as OpenCV orders them (BGR, BGRA), turned as EXIF says.
+cv::Mat decode_picture(const PictureBytes& bytes, const PictureFacts& facts);
 
 /// Interleaved (H, W, stored) → planes (C, H, W): RGB from BGR(A), or grey; alpha is dropped.
 template <typename Source, typename Target>
@@ -44,12 +45,17 @@ torch::Tensor to_planes(const cv::Mat& mat, std::int64_t channels, torch::Dtype 
 
 torch::Tensor to_planes(const std::string& file, const cv::Mat& mat, std::int64_t channels);
 
+/// A picture decoded by OpenCV, with the channels that it is stored with.
+torch::Tensor decoded_planes(const PictureBytes& bytes, const PictureFacts& facts);
+
 }  // namespace detail
 
 /// Reads a picture as (C, H, W): uint8 for 8 bits, int32 (0 … 65535) for 16 bits, float32 for float TIFFs.
 /// `channels`: 0 = as stored (1 = grey, 3 = RGB), 1 = grey (luma of RGB), 3 = RGB (grey repeated). An alpha channel is
-/// dropped and the colours stay as stored; EXIF rotation is not applied, so that labels keep fitting.
-/// Throws `Error` naming the file: not PNG, JPEG or TIFF, damaged, cut short, several pages, more than 2^28 pixels.
+/// dropped and the colours stay as stored. Where the file has an EXIF (or TIFF) orientation, the picture is turned and
+/// mirrored as it is displayed, for masks are drawn on what is displayed; (H, W) are then those of the display.
+/// Throws `Error` naming the file: not PNG, JPEG, TIFF, BMP or WebP, damaged, cut short, several pages, more than 2^28
+/// pixels.
 torch::Tensor read_image(const std::filesystem::path& path, std::int64_t channels = 0);
 
 /// How `write_image` writes.
@@ -85,10 +91,11 @@ cv::Mat checked_picture(const std::string& file, const torch::Tensor& image, con
 inline void write_image(const std::filesystem::path& path, const torch::Tensor& image,
                         const ImageWriteOptions& options = {}) {
   const auto file = path.string();
-  check(is_image_name(path), "{}: a picture is named .png, .jpg or .tif", file);
   auto extension = path.extension().string();
   std::transform(extension.begin(), extension.end(), extension.begin(),
                  [](unsigned char c) { return std::tolower(c); });
+  check(is_image_name(path) && extension != ".bmp" && extension != ".webp", "{}: a picture is named .png, .jpg or .tif",
+        file);
   const auto mat = detail::checked_picture(file, image, extension);
   std::vector<unsigned char> encoded;
   bool done = false;

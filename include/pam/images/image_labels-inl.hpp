@@ -4,12 +4,15 @@
 
 #include <pam/core/error.hpp>
 #include <pam/images/detail/image_checks.hpp>
+#include <pam/images/detail/tiff_reader.hpp>
 #include <pam/images/image.hpp>
 #include <pam/images/image_labels.hpp>
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <filesystem>
+#include <limits>
 #include <map>
 #include <string>
 
@@ -18,11 +21,18 @@ namespace pam {
 namespace detail {
 
 PAM_FUNC torch::Tensor palette_indices(const PictureBytes& bytes, const PictureFacts& facts, const cv::Mat& mat) {
-  std::map<std::array<unsigned char, 3>, std::int32_t> index_of;
-  std::map<std::array<unsigned char, 3>, bool> is_double;
-  for (std::size_t i = 0; i < facts.palette.size(); ++i) {
-    const bool is_new = index_of.emplace(facts.palette[i], static_cast<std::int32_t>(i)).second;
-    if (!is_new) is_double[facts.palette[i]] = true;
+  auto palette = facts.palette;
+  // Some writers fill the palette up to a power of two with black, which then is the background's colour again.
+  using Colour = std::array<unsigned char, 3>;
+  const auto is_filling = [&] {
+    return palette.back() == Colour{} && std::find(palette.begin(), palette.end() - 1, Colour{}) != palette.end() - 1;
+  };
+  while (is_filling()) palette.pop_back();
+  std::map<Colour, std::int32_t> index_of;
+  std::map<Colour, bool> is_double;
+  for (std::size_t i = 0; i < palette.size(); ++i) {
+    const bool is_new = index_of.emplace(palette[i], static_cast<std::int32_t>(i)).second;
+    if (!is_new) is_double[palette[i]] = true;
   }
   auto labels = torch::empty({mat.rows, mat.cols}, torch::kInt);
   auto* target = labels.data_ptr<std::int32_t>();
@@ -31,7 +41,7 @@ PAM_FUNC torch::Tensor palette_indices(const PictureBytes& bytes, const PictureF
     const auto* line = mat.ptr<std::uint8_t>(row);
     for (int column = 0; column < mat.cols; ++column) {
       const auto* pixel = line + column * stored;
-      const std::array<unsigned char, 3> colour{pixel[2], pixel[1], pixel[0]};
+      const Colour colour{pixel[stored >= 3 ? 2 : 0], pixel[stored >= 3 ? 1 : 0], pixel[0]};
       const auto found = index_of.find(colour);
       check(found != index_of.end() && is_double.count(colour) == 0,
             "{}: pixel (row {}, column {}) has the colour ({}, {}, {}), which is {} entry of the palette; save the "
@@ -58,16 +68,30 @@ PAM_FUNC torch::Tensor equal_channels(const std::string& file, const torch::Tens
   return rgb[0];
 }
 
+PAM_FUNC torch::Tensor tiff_labels(const PictureBytes& bytes, const PictureFacts& facts) {
+  check(facts.tiff.sample_format != 3, "{}: holds floating-point numbers; labels are integers: save them as PNG",
+        bytes.file());
+  const auto numbers = read_tiff_numbers(bytes, facts);
+  const auto labels = numbers.size(0) < 3 ? numbers[0] : equal_channels(bytes.file(), numbers);
+  const auto top = labels.max().item<std::int64_t>();
+  check(top <= std::numeric_limits<std::int32_t>::max(), "{}: holds the label {}, more than pam reads (2^31 - 1)",
+        bytes.file(), top);
+  return labels.to(torch::kInt);
+}
+
 }  // namespace detail
+
 PAM_FUNC torch::Tensor read_label_image(const std::filesystem::path& path) {
   const detail::PictureBytes bytes(path);
   const auto facts = detail::picture_facts(bytes);
-  check(facts.format != detail::PictureFormat::Jpeg,
-        "{}: is a JPEG, which changes label values when it compresses; save labels as PNG", bytes.file());
-  const auto mat = detail::decode_picture(bytes);
-  check(mat.depth() == CV_8U || mat.depth() == CV_16U, "{}: labels must be 8- or 16-bit integers; save them as PNG",
-        bytes.file());
-  if (!facts.palette.empty() && mat.channels() >= 3) return detail::palette_indices(bytes, facts, mat);
+  check(!facts.lossy, "{}: is a {}, which changes label values when it compresses; save labels as PNG", bytes.file(),
+        facts.format == detail::PictureFormat::Jpeg ? "JPEG" : "lossy WebP");
+  if (detail::is_tiff_of_pam(bytes, facts)) return detail::tiff_labels(bytes, facts);
+  const auto mat = detail::decode_picture(bytes, facts);
+  check(mat.depth() == CV_8U || mat.depth() == CV_16U,
+        "{}: holds floating-point numbers; labels are integers: save them as PNG", bytes.file());
+  if (!facts.palette.empty() && (mat.channels() >= 3 || facts.format == detail::PictureFormat::Bmp))
+    return detail::palette_indices(bytes, facts, mat);
   const bool is_grey = mat.channels() < 3 || facts.png_grey_alpha;
   const auto planes = detail::to_planes(bytes.file(), mat, is_grey ? 1 : 3);
   auto labels = (is_grey ? planes[0] : detail::equal_channels(bytes.file(), planes)).to(torch::kInt);

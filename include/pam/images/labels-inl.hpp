@@ -216,6 +216,10 @@ template <typename Raw>
 std::int64_t LabelMap::integer(Raw value, const std::string& where) {
   if constexpr (std::is_floating_point_v<Raw>) {
     const double exact = static_cast<double>(value), nearest = std::nearbyint(exact);
+    check(std::isfinite(exact),
+          "{}: the label {} is not an integer; repair the file, or have NaN and infinity taken as background by "
+          "CaseOptions::zero_non_finite",
+          where, exact);
     check(std::abs(exact - nearest) <= 1e-4 && std::abs(nearest) < 1e15,
           "{}: the label {} is not an integer; is this an image, or were the labels resampled with interpolation?",
           where, exact);

@@ -10,6 +10,7 @@
 #include <pam/images/hemispheres.hpp>
 #include <pam/images/image.hpp>
 #include <pam/images/image_labels.hpp>
+#include <pam/images/label_volume.hpp>
 #include <pam/images/load_case.hpp>
 #include <pam/images/nifti.hpp>
 #include <pam/images/resample.hpp>
@@ -31,25 +32,35 @@ PAM_FUNC std::string size_text(const LoadedFile& file) {
                         : fmt::format("{} x {} pixels (width, height)", size[2], size[1]);
 }
 
-PAM_FUNC LoadedFile load_volume(const std::filesystem::path& path) {
-  auto image = read_nifti(path);
+PAM_FUNC void check_data_name(const std::filesystem::path& path, const char* pictures) {
+  const auto extension = path.extension();
+  check(extension != ".hdr" && extension != ".img",
+        "{}: is one half of a .hdr/.img pair (NIfTI or Analyze 7.5), which pam does not read; convert it to .nii.gz",
+        path.string());
+  check(is_image_name(path), "{}: is neither NIfTI (.nii, .nii.gz) nor a picture ({})", path.string(), pictures);
+}
+
+PAM_FUNC LoadedFile as_loaded(const std::filesystem::path& path, const NiftiImage& image) {
   LoadedFile loaded{path, {}, image, true};
   loaded.values = image.voxels.dim() == 4 ? image.voxels : image.voxels.unsqueeze(0);
   return loaded;
 }
 
+PAM_FUNC LoadedFile load_volume(const std::filesystem::path& path) { return as_loaded(path, read_nifti(path)); }
+
 PAM_FUNC LoadedFile load_image_file(const std::filesystem::path& path, std::int64_t channels) {
   if (is_nifti_name(path)) return load_volume(path);
-  check(is_image_name(path), "{}: is neither NIfTI (.nii, .nii.gz) nor a picture (.png, .jpg, .tif)", path.string());
+  check_data_name(path, ".png, .jpg, .tif, .bmp, .webp");
   return {path, read_image(path, channels).unsqueeze(1), {}, false};
 }
 
-PAM_FUNC LoadedFile load_label_file(const std::filesystem::path& path) {
+PAM_FUNC LoadedFile load_label_file(const std::filesystem::path& path, bool zero_non_finite,
+                                    std::vector<std::string>& notices) {
   if (!is_nifti_name(path)) {
-    check(is_image_name(path), "{}: is neither NIfTI (.nii, .nii.gz) nor a picture (.png, .tif)", path.string());
+    check_data_name(path, ".png, .tif, .bmp");
     return {path, read_label_image(path).unsqueeze(0).unsqueeze(0), {}, false};
   }
-  auto loaded = load_volume(path);
+  auto loaded = as_loaded(path, read_label_volume(path, zero_non_finite, notices));
   check(loaded.values.size(0) == 1,
         "{}: holds {} label volumes; a label file holds one: save the one that counts alone", path.string(),
         loaded.values.size(0));
@@ -106,9 +117,30 @@ PAM_FUNC void resample_to_one_grid(std::vector<LoadedFile>& images, const Loaded
   }
 }
 
-PAM_FUNC void take_hemisphere(Case& result) {
+PAM_FUNC Reorientation reorient(std::vector<LoadedFile>& images, LoadedFile& labels, const CaseOptions& options) {
+  const auto& first = images.front();
+  if (options.orient.empty() || !first.is_volume) return {};
+  check(first.geometry.is_placed(),
+        "{}: its header has neither sform nor qform, so nothing says how its axes run, and it cannot be brought to {} "
+        "(CaseOptions::orient); set one of them",
+        first.path.string(), options.orient);
+  const Reorientation of_first(orientation(first.geometry.affine), options.orient);
+  const auto turn = [&](LoadedFile& file) {
+    if (!file.values.defined() || !file.is_volume) return;
+    const bool by_itself = file.geometry.is_placed() && !options.ignore_affine;
+    const auto how = by_itself ? Reorientation(orientation(file.geometry.affine), options.orient) : of_first;
+    if (!how.changes()) return;
+    if (file.geometry.is_placed()) file.geometry = how.apply(file.geometry, file.size());
+    file.values = how.apply(file.values);
+  };
+  for (auto& image : images) turn(image);
+  turn(labels);
+  return of_first;
+}
+
+PAM_FUNC void take_hemisphere(Case& result, const NiftiGeometry& geometry) {
   const auto range =
-      hemisphere_range(result.geometry, result.input_size, result.files.part, result.files.images.front().string());
+      hemisphere_range(geometry, result.resized_size, result.files.part, result.files.images.front().string());
   result.image = result.image.narrow(1 + range.dimension, range.start, range.length).contiguous();
   if (result.labels.defined()) {
     result.labels = result.labels.narrow(range.dimension, range.start, range.length).contiguous();
@@ -119,6 +151,16 @@ PAM_FUNC void take_hemisphere(Case& result) {
   result.cut_after[index] = result.resized_size[index] - range.start - range.length;
 }
 
+/// A warning where the axes of a case are not those of the training.
+PAM_FUNC void warn_of_axes(Case& result, const CaseOptions& options) {
+  const auto axes = result.axes();
+  if (axes.empty() || options.axes.empty() || axes == options.axes || !options.orient.empty()) return;
+  result.notices.push_back(fmt::format(
+      "{}: its voxel axes run {}, those of the training ran {}: its slices are other planes, or mirrored; train with "
+      "CaseOptions::orient, which brings all volumes to one orientation",
+      result.files.images.front().string(), axes, options.axes));
+}
+
 PAM_FUNC Case load_case_files(const CaseFiles& files, const CaseOptions& options) {
   Case result;
   result.name = files.name;
@@ -126,8 +168,13 @@ PAM_FUNC Case load_case_files(const CaseFiles& files, const CaseOptions& options
   check(!files.images.empty(), "there are no image files");
   std::vector<LoadedFile> images;
   for (const auto& path : files.images) images.push_back(load_image_file(path, options.channels));
-  const LoadedFile labels = files.labels.empty() ? LoadedFile{} : load_label_file(files.labels);
+  auto labels =
+      files.labels.empty() ? LoadedFile{} : load_label_file(files.labels, options.zero_non_finite, result.notices);
   if (options.resample) resample_to_one_grid(images, labels, options, result.notices);
+  result.is_volume = images[0].is_volume;
+  result.geometry = images[0].geometry;
+  result.input_size = images[0].size();
+  result.reorientation = reorient(images, labels, options);
   const bool as_stored = options.ignore_affine;
   for (std::size_t i = 1; i < images.size(); ++i) {
     check_same_grid(images[0], images[i], "image", as_stored, result.notices);
@@ -136,12 +183,11 @@ PAM_FUNC Case load_case_files(const CaseFiles& files, const CaseOptions& options
     check_same_grid(images[0], labels, "label", as_stored, result.notices);
     result.labels = options.labels.apply(labels.values[0], labels.path.string(), torch::kShort);
   }
-  result.is_volume = images[0].is_volume;
-  result.geometry = images[0].geometry;
+  warn_of_axes(result, options);
   if (const auto doubt = spacing_doubt(result.geometry); result.is_volume && !doubt.empty()) {
     result.notices.push_back(images[0].path.string() + ": " + doubt);
   }
-  result.input_size = result.resized_size = images[0].size();
+  result.resized_size = images[0].size();
   check(!result.is_volume || !options.resize.given(), "{}: volumes are cropped or padded, not resized",
         files.images[0].string());
   if (options.resize.given()) {
@@ -153,7 +199,7 @@ PAM_FUNC Case load_case_files(const CaseFiles& files, const CaseOptions& options
   result.image = stack_images(images, options, result);
   if (files.part != CasePart::Whole) {
     check(result.is_volume, "{}: is a picture; only volumes have hemispheres", files.images[0].string());
-    take_hemisphere(result);
+    take_hemisphere(result, images[0].geometry);
   }
   normalise_and_crop(result, options);
   return result;

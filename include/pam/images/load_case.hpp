@@ -23,7 +23,10 @@ LoadedFile load_volume(const std::filesystem::path& path);
 
 LoadedFile load_image_file(const std::filesystem::path& path, std::int64_t channels);
 
-LoadedFile load_label_file(const std::filesystem::path& path);
+LoadedFile load_label_file(const std::filesystem::path& path, bool zero_non_finite, std::vector<std::string>& notices);
+
+/// Refuses names that are neither NIfTI nor a picture; `pictures` lists the pictures that are read.
+void check_data_name(const std::filesystem::path& path, const char* pictures);
 
 /// Refuses two files of one case that are not on one grid; warns if only their affines differ. Files whose headers do
 /// not say where they lie are assumed to be on the same grid.
@@ -35,7 +38,11 @@ void check_same_grid(const LoadedFile& first, const LoadedFile& second, const ch
 void resample_to_one_grid(std::vector<LoadedFile>& images, const LoadedFile& labels, const CaseOptions& options,
                           std::vector<std::string>& notices);
 
-void take_hemisphere(Case& result);
+/// Brings the volumes of a case to `CaseOptions::orient`; returns what was done to the first image.
+Reorientation reorient(std::vector<LoadedFile>& images, LoadedFile& labels, const CaseOptions& options);
+
+/// `geometry`: of the reoriented input.
+void take_hemisphere(Case& result, const NiftiGeometry& geometry);
 
 Case load_case_files(const CaseFiles& files, const CaseOptions& options);
 

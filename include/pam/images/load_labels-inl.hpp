@@ -4,12 +4,16 @@
 #include <pam/images/load_case.hpp>
 #include <pam/images/load_labels.hpp>
 
+#include <string>
+#include <vector>
+
 namespace pam {
 
-PAM_FUNC torch::Tensor load_labels(const CaseFiles& files, const LabelMap& map) {
+PAM_FUNC torch::Tensor load_labels(const CaseFiles& files, const LabelMap& map, bool zero_non_finite) {
   check(!files.labels.empty(), "case {}: has no label file", files.name);
   try {
-    const auto file = detail::load_label_file(files.labels);
+    std::vector<std::string> notices;  // of rounding and of zeros: `load_case` passes them on
+    const auto file = detail::load_label_file(files.labels, zero_non_finite, notices);
     return map.apply(file.values[0], files.labels.string(), torch::kShort).to(torch::kLong);
   } catch (const Error& error) {
     fail("case {}: {}", files.name, error.what());

@@ -10,8 +10,9 @@ namespace pam {
 
 /// The label file of `files` with its values mapped by `map`, on the file's own grid, whatever crop or size a net sees:
 /// (D, H, W) int64 on the CPU, values as in `Sample::labels`; a picture has D = 1. Throws `Error`, naming the file:
-/// no label file, one that cannot be read, values that `map` refuses.
-[[nodiscard]] torch::Tensor load_labels(const CaseFiles& files, const LabelMap& map);
+/// no label file, one that cannot be read, values that `map` refuses,
+/// NaN and infinity unless `zero_non_finite` makes them background.
+[[nodiscard]] torch::Tensor load_labels(const CaseFiles& files, const LabelMap& map, bool zero_non_finite = false);
 
 }  // namespace pam
 

@@ -12,6 +12,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstring>
 #include <filesystem>
 #include <string>
@@ -59,8 +60,11 @@ PAM_FUNC NiftiImage read_nifti(const std::filesystem::path& path) {
     nifti_swap_Nbytes(static_cast<std::size_t>(layout.bytes() / layout.swap_size), static_cast<int>(layout.swap_size),
                       block.bytes());
   }
-  const auto flat = detail::scaled(detail::to_tensor(std::move(block), layout.voxels(), header.datatype),
-                                   header.scl_slope, header.scl_inter);
+  const auto stored = detail::to_tensor(std::move(block), layout.voxels(), header.datatype);
+  const auto flat = detail::scaled(stored, header.scl_slope, header.scl_inter);
+  if (!stored.is_floating_point() && flat.is_floating_point()) {
+    image.slope = std::abs(static_cast<double>(header.scl_slope));
+  }
   const auto& n = layout.size;
   image.voxels = n[3] > 1 ? flat.view({n[3], n[2], n[1], n[0]}) : flat.view({n[2], n[1], n[0]});
   return image;

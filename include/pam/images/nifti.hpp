@@ -22,6 +22,8 @@ namespace pam {
 /// A volume and the grid it lies on.
 struct NiftiImage : NiftiGeometry {
   torch::Tensor voxels;  ///< (Z, Y, X), or (T, Z, Y, X) where the fourth axis is longer than 1
+  /// Between neighbouring values of integers that the header scales (|scl_slope|); 0 where they are not scaled.
+  double slope = 0;
 };
 
 /// How `write_nifti` writes.
@@ -49,8 +51,9 @@ NiftiGeometry read_nifti_geometry(const std::filesystem::path& path, std::array<
 /// Reads a volume. The tensor has the file's type (uint16 → int32, uint32 and uint64 → int64, float128 → float64);
 /// where the header scales the voxels (scl_slope), it is float32, or float64 for types of more than 24 bits.
 /// Either byte order; axes of length 1 beyond the third are dropped; NaN and infinities are kept.
-/// The affine is the sform, else the qform, else the spacing alone; lengths are in mm whatever the file's unit.
-/// Throws `Error` naming the file: not NIfTI-1, a damaged header, voxels missing, a gzip stream cut short or damaged.
+/// The affine is the sform (unless that is all zeros and there is a qform), else the qform, else the spacing alone;
+/// lengths are in mm whatever the file's unit. Throws `Error` naming the file: not NIfTI-1, a damaged header, voxels
+/// missing, a gzip stream cut short or damaged.
 NiftiImage read_nifti(const std::filesystem::path& path);
 
 namespace detail {

@@ -51,6 +51,7 @@ struct CaseSummary {
   PlaneSize plane;  ///< of its samples
   std::vector<std::string> notices;
   bool is_volume = true;
+  std::string axes;  ///< `Case::axes`
 };
 
 /// A case that was left out, and why.
@@ -147,8 +148,8 @@ class SliceDataset final : public Dataset {
   }
 
   void add(const Case& source, const SliceOptions& options) {
-    CaseSummary summary{source.name,    source.slices(), 0, source.image.size(0), source.plane(),
-                        source.notices, source.is_volume};
+    CaseSummary summary{source.name,      source.slices(), 0, source.image.size(0), source.plane(), source.notices,
+                        source.is_volume, source.axes()};
     for (std::int64_t z = 0; z < source.slices(); ++z) {
       if (!detail::wants_slice(source, z, options.slices)) continue;
       store_.add(source.image.select(1, z), source.labels.defined() ? source.labels[z] : torch::Tensor(),

@@ -65,10 +65,42 @@ PAM_FUNC torch::Tensor stack_images(std::vector<LoadedFile>& files, const CaseOp
   return image;
 }
 
+PAM_FUNC void doubt_background(Case& result) {
+  const auto per_channel = result.image.numel() / std::max<std::int64_t>(result.image.size(0), 1);
+  for (std::int64_t channel = 0; channel < result.image.size(0) && per_channel > 0; ++channel) {
+    const float* values = result.image.data_ptr<float>() + channel * per_channel;
+    const auto zeros = std::count(values, values + per_channel, 0.0F);
+    const auto lowest = *std::min_element(values, values + per_channel);
+    // An image of one value has nothing to normalise; a background takes more than a thousandth of an image.
+    if (lowest >= 0 && (zeros * 1000 > per_channel || lowest == *std::max_element(values, values + per_channel))) {
+      continue;
+    }
+    const auto& files = result.files.images;
+    const auto file = files.empty()
+                          ? result.name
+                          : files[files.size() > 1 ? static_cast<std::size_t>(channel) % files.size() : 0].string();
+    result.notices.push_back(
+        formatted("{}: {}, so 0 is no background here, but this z-score leaves voxels of exactly 0 as they are; choose "
+                  "CaseOptions::normalise: a z-score over all voxels, or for CT a window",
+                  file,
+                  lowest < 0 ? formatted("holds negative values, down to {:.6g}", lowest)
+                             : formatted("only {} of {} voxels are 0", zeros, per_channel)));
+    return;
+  }
+}
+
+PAM_FUNC void normalise_intensities(Case& result, const CaseOptions& options) {
+  if (options.normalise == Normalise::ZScore || (options.normalise == Normalise::Auto && result.is_volume)) {
+    if (result.is_volume) doubt_background(result);
+    zscore_nonzero(result.image);
+  }
+  if (options.normalise == Normalise::ZScoreAll) zscore_all(result.image);
+  if (options.normalise == Normalise::MinMax) scale_minmax(result.image);
+  if (options.normalise == Normalise::Window) scale_window(result.image, options.window_low, options.window_high);
+}
+
 PAM_FUNC void normalise_and_crop(Case& result, const CaseOptions& options) {
-  const bool wants_zscore =
-      options.normalise == Normalise::ZScore || (options.normalise == Normalise::Auto && result.is_volume);
-  if (wants_zscore) zscore_nonzero(result.image);
+  normalise_intensities(result, options);
   crop_case(result, options.crop, options.pad_label);
   if (options.at_least.given()) {
     const auto plane = result.plane();

@@ -30,6 +30,12 @@ void handle_non_finite(LoadedFile& file, bool to_zero, std::vector<std::string>&
 /// The modalities as one (C, Z, H, W) float32 image on the first file's grid, resized; sets `Case::eight_bit`.
 torch::Tensor stack_images(std::vector<LoadedFile>& files, const CaseOptions& options, Case& result);
 
+/// A warning where `zscore_nonzero`, made for images whose background is 0, meets one that has no such background.
+void doubt_background(Case& result);
+
+/// `CaseOptions::normalise`, except for Unit, which `stack_images` does.
+void normalise_intensities(Case& result, const CaseOptions& options);
+
 /// After `stack_images` and what was cut to a hemisphere: z-score, crop, pad.
 void normalise_and_crop(Case& result, const CaseOptions& options);
 

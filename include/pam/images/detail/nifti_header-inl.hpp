@@ -149,8 +149,13 @@ PAM_FUNC NiftiGeometry geometry_of(const std::string& file, const nifti_1_header
         "{}: the qform (quatern_*, qoffset_*) holds numbers that are not finite; the header is damaged: fetch or write "
         "the file again",
         file);
+  const auto is_zero = [](float value) { return value == 0; };
   NiftiGeometry geometry;
-  const auto& chosen = handle->sform_code > 0 ? handle->sto_xyz : handle->qto_xyz;
+  // Some tools leave an sform of zeros beside a good qform; ITK reads such a file by the qform, and so does pam.
+  const bool is_empty =
+      std::all_of(&x[0], &x[3], is_zero) && std::all_of(&y[0], &y[3], is_zero) && std::all_of(&z[0], &z[3], is_zero);
+  const int sform_code = is_empty && header.qform_code > 0 ? 0 : handle->sform_code;
+  const auto& chosen = sform_code > 0 ? handle->sto_xyz : handle->qto_xyz;
   for (std::size_t row = 0; row < 3; ++row) {
     for (std::size_t column = 0; column < 4; ++column) geometry.affine[row][column] = chosen.m[row][column];
   }
@@ -162,9 +167,9 @@ PAM_FUNC NiftiGeometry geometry_of(const std::string& file, const nifti_1_header
     static_cast<void>(inverse_affine(geometry.affine));
   } catch (const Error&) {
     fail("{}: the {} is degenerate (its axes span no volume); correct it, or set its code to 0", file,
-         handle->sform_code > 0 ? "sform (srow_x, srow_y, srow_z)" : "qform");
+         sform_code > 0 ? "sform (srow_x, srow_y, srow_z)" : "qform");
   }
-  geometry.sform_code = handle->sform_code;
+  geometry.sform_code = sform_code;
   geometry.qform_code = handle->qform_code;
   for (std::size_t column = 0; column < 4; ++column) {
     geometry.sform[column] = header.srow_x[column];
