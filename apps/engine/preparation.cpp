@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: MIT
+#include "engine/preparation.hpp"
+
+#include <fmt/format.h>
+
+namespace pam::apps {
+
+void parse_normalise(const std::string& name, CaseOptions& options) {
+  if (window_from_string(name, options.window_low, options.window_high)) {
+    options.normalise = Normalise::Window;
+    return;
+  }
+  // The programs' words for the two z-scores; the library's names are those in weights files.
+  const auto stored = name == "zscore" ? std::string("zscore-all") : name == "zscore-nonzero" ? "zscore" : name;
+  const bool known = name != "zscore-all" && name != "window" && from_string(stored, options.normalise);
+  check(known, "--normalise {}: must be {}", name, kNormaliseNames);
+}
+
+std::string normalise_sentence(const CaseOptions& options, bool volumes) {
+  auto normalise = options.normalise;
+  if (normalise == Normalise::Auto) normalise = volumes ? Normalise::ZScore : Normalise::Unit;
+  switch (normalise) {
+    case Normalise::ZScore: return "Intensities: z-score over the voxels that are not 0 (--normalise zscore-nonzero).";
+    case Normalise::ZScoreAll: return "Intensities: z-score over all voxels (--normalise zscore).";
+    case Normalise::Window:
+      return fmt::format("Intensities: {} to {} becomes 0 to 1, and what lies outside is cut off (--normalise window).",
+                         options.window_low, options.window_high);
+    case Normalise::MinMax: return "Intensities: the smallest to the largest value becomes 0 to 1 (--normalise minmax).";
+    case Normalise::Unit: return "Intensities: divided by the largest value that the file's type can hold (--normalise unit).";
+    default: return "Intensities: as stored (--normalise none).";
+  }
+}
+
+PlaneSize parse_plane(const std::string& flag, const std::string& text) {
+  PlaneSize size;
+  check(from_string(text, size), "{} {}: must be HEIGHTxWIDTH in pixels, such as 160x160", flag, text);
+  return size;
+}
+
+}  // namespace pam::apps

@@ -107,7 +107,7 @@ bool refused_or_right(const std::string& zoo_name, const std::string& name, doub
   torch::NoGradGuard no_grad;
   net->to(torch::kDouble);
   const auto exact = net.probabilities(planes.to(torch::kDouble)).to(torch::kFloat);
-  const auto difference = (found - exact).abs().mean().item<double>();
+  const auto difference = (found - exact).abs().mean().template item<double>();
   CAPTURE(difference);
   // float32 through some 20 norms: 1e-5 is usual. A mean, because a huge factor makes a step of each sigmoid: single
   // pixels at its foot may fall to either side. A plane that overflowed to a constant differs everywhere.
