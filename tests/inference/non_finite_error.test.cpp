@@ -90,7 +90,7 @@ TEST_CASE("weights that are finite in the file and too large for the net's type 
 template <typename Block>
 bool refused_or_right(const std::string& zoo_name, const std::string& name, double factor) {
   CAPTURE(zoo_name, name, factor);
-  const auto net = small_net<Block>(zoo_name);
+  const Network net = small_net<Block>(zoo_name);
   {
     torch::NoGradGuard no_grad;
     parameter(net, name).mul_(factor);
@@ -106,7 +106,7 @@ bool refused_or_right(const std::string& zoo_name, const std::string& name, doub
   }
   torch::NoGradGuard no_grad;
   net->to(torch::kDouble);
-  const auto exact = net.probabilities(planes.to(torch::kDouble)).to(torch::kFloat);
+  const torch::Tensor exact = net.probabilities(planes.to(torch::kDouble)).to(torch::kFloat);
   const auto difference = (found - exact).abs().mean().item<double>();
   CAPTURE(difference);
   // float32 through some 20 norms: 1e-5 is usual. A mean, because a huge factor makes a step of each sigmoid: single
