@@ -90,7 +90,7 @@ TEST_CASE("weights that are finite in the file and too large for the net's type 
 template <typename Block>
 bool refused_or_right(const std::string& zoo_name, const std::string& name, double factor) {
   CAPTURE(zoo_name, name, factor);
-  const auto net = small_net<Block>(zoo_name);
+  const Network net = small_net<Block>(zoo_name);
   {
     torch::NoGradGuard no_grad;
     parameter(net, name).mul_(factor);
@@ -106,8 +106,8 @@ bool refused_or_right(const std::string& zoo_name, const std::string& name, doub
   }
   torch::NoGradGuard no_grad;
   net->to(torch::kDouble);
-  const auto exact = net.probabilities(planes.to(torch::kDouble)).to(torch::kFloat);
-  const auto difference = (found - exact).abs().mean().template item<double>();
+  const torch::Tensor exact = net.probabilities(planes.to(torch::kDouble)).to(torch::kFloat);
+  const auto difference = (found - exact).abs().mean().item<double>();
   CAPTURE(difference);
   // float32 through some 20 norms: 1e-5 is usual. A mean, because a huge factor makes a step of each sigmoid: single
   // pixels at its foot may fall to either side. A plane that overflowed to a constant differs everywhere.
@@ -152,7 +152,7 @@ TORCH_MODULE(Marked);
 TEST_CASE("the error names the slice, in windows, batches and mirror images too", "[inference]") {
   const Marked net;
   for (const double mark : {100., 200., 300.}) {
-    auto planes = torch::zeros({7, 1, 40, 30});
+    auto planes = torch::full({7, 1, 40, 30}, -5.);  // clearly background
     planes[5][0][39][29] = mark;
     for (const std::int64_t window : {0, 16}) {
       for (const bool flip : {false, true}) {
@@ -184,9 +184,8 @@ TEST_CASE("of a case from a file the error names case and slice", "[inference]")
   CaseOptions plain;
   plain.normalise = Normalise::None;
   const Predictor predictor(Marked(), plain);
-  const auto text = message_of<NonFiniteError>([&] {
-    static_cast<void>(predict_case(predictor, {"scan", {folder / "scan.nii"}, {}}));
-  });
+  const CaseFiles files{"scan", {folder / "scan.nii"}, {}};
+  const auto text = message_of<NonFiniteError>([&] { static_cast<void>(predict_case(predictor, files)); });
   CHECK_THAT(text, Contains("case scan: slice 2 (of 4, counted from 0): 1 of 400"));
   try {
     static_cast<void>(predictor.probabilities_of_planes(scan.unsqueeze(1).narrow(0, 1, 2)));
