@@ -123,8 +123,10 @@ int main(int argc, char** argv) {
   CLI11_PARSE(app, argc, argv);
   try {
     return train(s);
+  } catch (const c10::Error& error) {
+    std::cerr << error.what_without_backtrace() << "\n";
   } catch (const std::exception& error) {
     std::cerr << error.what() << "\n";
-    return 2;
   }
+  return 2;
 }
