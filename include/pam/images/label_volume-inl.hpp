@@ -17,7 +17,7 @@ void settle_labels(torch::Tensor& voxels, double slope, bool zero_non_finite, co
   voxels = voxels.contiguous();
   auto* data = voxels.data_ptr<Number>();
   std::int64_t non_finite = 0, first_bad = -1;
-  double farthest = 0, example = 0;
+  double farthest = 0, example = 0, largest = 0;
   for (std::int64_t i = 0; i < voxels.numel(); ++i) {
     const auto value = static_cast<double>(data[i]);
     if (!std::isfinite(value)) {
@@ -26,6 +26,7 @@ void settle_labels(torch::Tensor& voxels, double slope, bool zero_non_finite, co
       continue;
     }
     const double distance = std::abs(value - std::nearbyint(value));
+    largest = std::max(largest, std::abs(value));
     if (distance > farthest) farthest = distance, example = value;
   }
   check(non_finite == 0 || zero_non_finite,
@@ -37,8 +38,8 @@ void settle_labels(torch::Tensor& voxels, double slope, bool zero_non_finite, co
         formatted("{}: {} of {} voxels are NaN or infinite; taken as background", file, non_finite, voxels.numel()));
   }
   // `LabelMap` takes what is closer to an integer than this.
-  constexpr double kExact = 1e-4;
-  if (farthest <= kExact || slope == 0 || farthest >= std::min(0.5, slope / 2)) return;
+  constexpr double kExact = 1e-4, kFloatRounding = 1.2e-7;
+  if (farthest <= kExact || slope == 0 || farthest >= std::min(0.5, slope / 2 + largest * kFloatRounding)) return;
   for (std::int64_t i = 0; i < voxels.numel(); ++i) data[i] = std::nearbyint(data[i]);
   notices.push_back(formatted(
       "{}: its header scales the labels by {:.6g} (scl_slope), which gives numbers such as {:.6g}; they are rounded to "

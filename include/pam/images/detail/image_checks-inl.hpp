@@ -126,7 +126,9 @@ PAM_FUNC PictureFacts bmp_facts(const PictureBytes& bytes) {
         "{}: is a BMP with compression {} (run lengths, or a JPEG or PNG inside), which pam does not read; convert it "
         "to PNG",
         bytes.file(), compression);
-  check(static_cast<double>(facts.width) * static_cast<double>(facts.height) * facts.bits / 8 <=
+  // Rows are filled up to four bytes.
+  const auto row = static_cast<double>((facts.width * facts.bits + 31) / 32 * 4);
+  check(row * static_cast<double>(facts.height) + static_cast<double>(bytes.number(10, 4, false)) <=
             static_cast<double>(bytes.size()),
         "{}: the BMP promises {} x {} pixels, more than its {} bytes hold; it is cut short or damaged", bytes.file(),
         facts.width, facts.height, bytes.size());
