@@ -2,7 +2,7 @@
 /// `Reorientation`: exchanges and mirrors the axes of a volume, so that they run as those of other volumes do.
 #pragma once
 
-#include <pam/core/config.hpp>
+#include <pam/core/error.hpp>
 #include <pam/images/nifti_geometry.hpp>
 
 #include <array>
