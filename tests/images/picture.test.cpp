@@ -8,6 +8,9 @@
 #include <fstream>
 #include <iterator>
 
+#include <opencv2/imgcodecs.hpp>
+#include <opencv2/imgproc.hpp>
+
 namespace images_picture_test {
 using namespace pam;
 
