@@ -24,7 +24,7 @@ TEST_CASE("a Network is a reference to the net it wraps", "[nets]") {
   REQUIRE(!net->is_training());
   REQUIRE(network.as<Plain>().ptr() == net.ptr());
   REQUIRE_THROWS_WITH((network.as<UNet<ConvBlock, ConvBlock, ConvBlock, ConcatSkip, ConvNormAct>>()),
-                      Catch::Contains("'mine' is not of the type"));
+                      Catch::Contains("'mine' is not of the requested type"));
 }
 
 TEST_CASE("a Network describes its net", "[nets]") {
