@@ -429,7 +429,7 @@ TEST_CASE("a NaN loss stops with the batch's cases, and the last good checkpoint
     auto optimizer = make_adamw(net);
     CHECK_THAT(error_of([&] { fit(net, loader, fake_loss, optimizer, options); }),
                Contains("nan") && Contains("epoch 2, batch 3, step 7") && Contains("case4 slice 0, case5 slice 1") &&
-                   Contains("last.safetensors") && Contains("epoch 1, step 4") && Contains("learning rate"));
+                   Contains("last.safetensors") && Contains("epoch 1, step 4") && Contains("learning_rate"));
     // The checkpoint is the end of epoch 1, and a healthy loader continues from it.
     auto healthy = fake_net(2);
     FakeLoader sound(4);
