@@ -9,6 +9,7 @@
 #include <pam/nets/receptive_field.hpp>
 
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
 #include <functional>
 #include <utility>
@@ -111,8 +112,9 @@ std::vector<BlockFields> measure_blocks_of(const Network& net, const std::string
 }
 
 MeasuredField measure_network(const std::string& name, const FieldOptions& options) {
-  return measure_network(make_network(name, options.in_channels, 1, options.width, {}, options.seed), "random",
-                         options);
+  const auto net =
+      make_network(name, options.in_channels, 1, options.width, nlohmann::json::object(), options.seed);
+  return measure_network(net, "random", options);
 }
 
 MeasuredField measure_network(const Network& net, const std::string& file, const FieldOptions& options) {

@@ -366,7 +366,7 @@ std::string colours_in_words(const torch::Tensor& p, const torch::Tensor& t) {
     if (found == 0 && truth > 0) ++missed;
     if (found > 0 && found != truth) ++invented;
   }
-  return fmt::format("{} pixels right (yellow), {} missed (blue), {} invented (red)", right, missed, invented);
+  return fmt::format("{} pixels correct (yellow), {} missed (blue), {} false (red)", right, missed, invented);
 }
 
 TEST_CASE("The words under an overlay of several classes count its colours", "[apps]") {

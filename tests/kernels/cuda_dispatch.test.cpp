@@ -3,6 +3,7 @@
 // with component cuda; the kernels themselves are tested without it in cuda_sources.test.cpp.
 #ifdef PAM_WITH_CUDA
 #include <pam/core/seed.hpp>
+#include <pam/kernels/instance_norm.hpp>
 #include <pam/kernels/dice.hpp>
 #include <pam/kernels/dilated_branch.hpp>
 #include <pam/kernels/upsample.hpp>
