@@ -128,10 +128,10 @@ PAM_FUNC std::vector<unsigned char> tiff_block(const PictureBytes& bytes, const 
     result = unpack_bits(data, length, expected);
   } else {
     result.resize(expected);
-    auto unpacked = static_cast<uLongf>(expected);
+    uLongf unpacked = expected;
     const auto status = uncompress(result.data(), &unpacked, data, static_cast<uLong>(length));
     if (status != Z_OK) unpacked = 0;
-    result.resize(static_cast<std::size_t>(unpacked));
+    result.resize(unpacked);
   }
   check(result.size() >= expected, "{}: a part of the TIFF cannot be unpacked; it is damaged", bytes.file());
   return result;
