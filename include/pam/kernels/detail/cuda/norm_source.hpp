@@ -14,7 +14,7 @@ struct Constants {
 
 __device__ inline Constants constants_of(float mean, float variance, float weight, float bias, float eps) {
   // Squares that overflowed give NaN, not 0, which would make the plane constant: as on the CPU.
-  const float rstd = variance > 3.4e38f ? __int_as_float(0x7fc00000) : rsqrtf(variance + eps), scale = weight * rstd;
+  const float rstd = variance > 3.4e38f ? __uint_as_float(0x7fc00000u) : rsqrtf(variance + eps), scale = weight * rstd;
   return {scale, bias - mean * scale, mean, rstd};
 }
 
