@@ -6,6 +6,8 @@
 #include <pam/images/image.hpp>
 #include <pam/images/nifti.hpp>
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <cctype>

@@ -3,6 +3,7 @@
 /// random generators, learning rates.
 #pragma once
 
+#include <pam/core/atomic_file.hpp>
 #include <pam/core/error.hpp>
 #include <pam/core/options_json.hpp>
 #include <pam/core/seed.hpp>
