@@ -96,12 +96,16 @@ class ReverseFalseNegativeAttention(nn.Module):
         if not o["branch"]:
             return
         self.from_input = o["input"] == "input"
+        self.steps = {2: 0, 4: 1}.get(ratio, 2) if o["prune_convolutions"] else 2  # convolutions after E
+        if o["residual"] and (ratio > 2 or self.steps < 2):
+            raise ValueError("residual needs D2 and D3 to keep the size (ratio 1, or 2 with prune_convolutions=false)")
         self.last_stride = 2 if ratio == 8 else 1
         self.expand = ConvNormAct(cin if self.from_input else cout, m, 1,
                                   (stride if self.from_input else 1) * (2 if ratio >= 2 else 1),
                                   norm_act=o["expand_norm"])
-        self.down2 = ConvNormAct(m, m, stride=2 if ratio >= 4 else 1, depthwise=o["depthwise"])
-        if not o["share_weights"]:
+        if self.steps > 0:
+            self.down2 = ConvNormAct(m, m, stride=2 if ratio >= 4 else 1, depthwise=o["depthwise"])
+        if self.steps > 1 and not o["share_weights"]:
             self.down3 = ConvNormAct(m, m, stride=self.last_stride, depthwise=o["depthwise"])
         self.project = nn.Conv2d(m, cout, 1, bias=False)
         if self.from_input:
@@ -112,9 +116,12 @@ class ReverseFalseNegativeAttention(nn.Module):
         if not self.o["branch"]:
             return f
         a = self.expand(x if self.from_input else f)
-        a = a + self.down2(a) if self.o["residual"] else self.down2(a)
-        b = self.down2(a, self.last_stride) if self.o["share_weights"] else self.down3(a)
-        a = upsample(a + b if self.o["residual"] else b, f)
+        if self.steps > 0:
+            a = a + self.down2(a) if self.o["residual"] else self.down2(a)
+        if self.steps > 1:
+            b = self.down2(a, self.last_stride) if self.o["share_weights"] else self.down3(a)
+            a = a + b if self.o["residual"] else b
+        a = upsample(a, f)
         y = f * torch.sigmoid(self.project(a) + (self.shortcut(x) if self.from_input else f))
         return y + f if self.o["identity"] else y
 
@@ -295,8 +302,8 @@ class UNet(nn.Module):
 # ------------------------------------------------------------------------------------------------ names and options
 
 FPA = dict(branch=True, depthwise=True, dilation=9, expansion=4, identity=True, share_weights=True)
-RFNA = dict(branch=True, depthwise=True, expand_norm=True, expansion=8, identity=True, input="features", ratio=8,
-            residual=False, share_weights=True)
+RFNA = dict(branch=True, depthwise=True, expand_norm=True, expansion=8, identity=True, input="features",
+            prune_convolutions=True, ratio=8, residual=False, share_weights=True)
 SCSE = dict(bias=False, fusion="sum", reduction=8, residual=False)
 CBAM_PAPER = dict(bias=False, kernel_size=3, max_first=False, reduction=16, residual=True, spatial_norm=False)
 CONTEXT = dict(bias=False, fusion="multiply", kaiming_init=False, norm="layer", reduction=8, residual=True,
@@ -394,6 +401,17 @@ def build(options):
     return UNet(types, merged(base, options, options["name"]))
 
 
+def stored_options(metadata):
+    """The options in a file's metadata. Before there was prune_convolutions, ratios 2 and 4 kept every convolution."""
+    def keep(json_):
+        if isinstance(json_, dict) and json_.get("ratio") in (2, 4):
+            json_.setdefault("prune_convolutions", False)
+        for item in json_.values() if isinstance(json_, dict) else json_ if isinstance(json_, list) else ():
+            keep(item)
+        return json_
+    return keep(json.loads(metadata["pam.net"]))
+
+
 def parameter_count(net):
     return sum(p.numel() for p in net.parameters())
 
@@ -487,7 +505,7 @@ def load(path, options=None, reversed_=None):
     if options is None:
         if "pam.net" not in metadata:
             raise ValueError("%s: does not say which net it is of; give its options, as {\"name\": \"fpa\", …}" % path)
-        options = json.loads(metadata["pam.net"])
+        options = stored_options(metadata)
     if "pam.reversed" in metadata:
         said = metadata["pam.reversed"] == "true"
         if reversed_ is not None and reversed_ != said:
@@ -552,7 +570,7 @@ def check(path, bound=1e-5):
     """One line about a golden file; True where output and gradients agree within `bound` of the largest entries.
     Where a ReLU's input is zero but for rounding, gradients may differ by percents: C++'s golden_check explains these."""
     tensors, metadata = read_safetensors(path)
-    net = build(json.loads(metadata["pam.net"])).train()
+    net = build(stored_options(metadata)).train()
     net.load_state_dict({k[6:]: v for k, v in tensors.items() if k.startswith("param.")})
     x = tensors["input.0"].requires_grad_()
     y = net(x)

@@ -59,7 +59,7 @@ struct NoBranch {
 struct ReadsInput {
   template <typename Options>
   static void set(Options& o) {
-    o.input(BranchInput::Input).ratio(2).share_weights(false);
+    o.input(BranchInput::Input).ratio(2).prune_convolutions(false).share_weights(false);
   }
 };
 struct Ratio4 {

@@ -23,7 +23,7 @@ void json(const Bytes& bytes) {
 std::vector<std::string> json_seeds() {
   std::vector<std::string> texts;
   for (const auto* name : {"unet", "d9unet", "aunet", "cscunet", "cbamunet", "gcnunet", "fpa", "fpa_section43", "rfna",
-                           "fpa_d12_full_e1", "rfna_r2_dw_e8"}) {
+                           "fpa_d12_full_e1", "rfna_r2_dw_e8", "rfna_r4_full_e1"}) {
     const nlohmann::json spec{{"name", name}, {"in_channels", 1}, {"width", 2}, {"depth", 2}};
     texts.push_back(spec.dump());
     texts.push_back(network_from_json(spec).options().dump());

@@ -70,6 +70,33 @@ TEST_CASE("a saved network comes back as it was, with the preparation of its ima
   }
 }
 
+TEST_CASE("weights of RFNA with ratio 2 or 4 from before prune_convolutions load with every convolution",
+          "[inference]") {
+  const TempDir folder;
+  const auto path = folder / "old.safetensors";
+  const auto x = torch::randn({1, 2, 72, 65});
+  torch::NoGradGuard no_grad;
+  for (const char* name : {"rfna_r2_full_e1", "rfna_r4_dw_e2", "rfna_r8_dw_e1"}) {
+    CAPTURE(name);
+    NetworkSpec spec{name, 2, 1, 4};
+    for (const bool prune : {true, false}) {
+      spec.options = {{"stages", {{"prune_convolutions", prune}}}, {"bridge", {{"prune_convolutions", prune}}}};
+      auto net = build_network(spec);
+      net->eval();
+      save_network(net, path);  // says what it has
+      CHECK(torch::equal(load_network(path).net(x), net(x)));
+      if (prune) continue;
+      auto old = net.options();
+      for (auto* part : {&old["stages"][0], &old["bridge"]}) part->erase("prune_convolutions");
+      save_weights(*net, path, {{"pam.net", old.dump()}, {"pam.reversed", "true"}});
+      const auto loaded = load_network(path).net;
+      CHECK(torch::equal(loaded(x), net(x)));
+      const bool kept = loaded.options()["bridge"]["prune_convolutions"] == false;
+      CHECK(kept == (std::string(name) != "rfna_r8_dw_e1"));
+    }
+  }
+}
+
 TEST_CASE("what a file does not say is asked, and what contradicts it is refused", "[inference]") {
   const TempDir folder;
   auto rfna = small_net<ReverseFalseNegativeAttention>(true);

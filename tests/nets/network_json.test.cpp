@@ -63,6 +63,15 @@ TEST_CASE("numbers out of range are refused wherever they stand", "[nets]") {
                       Catch::Contains("f.skips[0].gate.theta_stride: must be 1 to 64, got 65"));
 }
 
+TEST_CASE("a stored net that does not say whether RFNA prunes is from before the option, so it keeps", "[nets]") {
+  auto json = Json::parse(R"({"stages": [{"ratio": 2}, {"ratio": 4, "prune_convolutions": true}, {"ratio": 8}],
+                              "bridge": {"ratio": 4}, "decoders": [{}], "depth": 3})");
+  pam::detail::keep_convolutions(json);
+  REQUIRE(json == Json::parse(R"({"stages": [{"ratio": 2, "prune_convolutions": false},
+                                             {"ratio": 4, "prune_convolutions": true}, {"ratio": 8}],
+                                  "bridge": {"ratio": 4, "prune_convolutions": false}, "decoders": [{}], "depth": 3})"));
+}
+
 TEST_CASE("every whole number of a net's options has a bound", "[nets]") {
   // What a hostile file could set without one. The net fills in the others (kFilledIn).
   const auto unbounded = [](const auto& options) {

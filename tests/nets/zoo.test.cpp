@@ -30,14 +30,16 @@ TEST_CASE("parameter counts at 4 channels are the paper's table 5, to the unit",
   }
 }
 
-/// Figure 7's blocks counted by hand: the plain U-Net plus, per stage and bridge, the branch.
-std::int64_t figure7_parameters(bool fpa, bool depthwise, std::int64_t e) {
+/// Figure 7's blocks counted by hand: the plain U-Net plus, per stage and bridge, the branch. RFNA's with ratio 8 has
+/// D2 twice with the same weights, with ratio 4 once (no D3), with ratio 2 neither: E and P alone (section 4.3).
+std::int64_t figure7_parameters(bool fpa, bool depthwise, std::int64_t e, std::int64_t ratio = 8) {
   std::int64_t sum = 196520;  // the plain net at width 8 (asserted below), 4 channels
   for (const auto& [in, out] :
        std::vector<std::pair<std::int64_t, std::int64_t>>{{8, 16}, {16, 32}, {32, 64}, {64, 64}}) {
     const auto m = e * out;
-    sum += (fpa ? in : out) * m + (depthwise ? 9 * m : 9 * m * m) + 2 * m + m * out;  // E, D, its norm, P
-    if (!fpa) sum += 2 * m;                                                           // E's norm
+    sum += (fpa ? in : out) * m + m * out;                                 // E, P
+    if (fpa || ratio > 2) sum += (depthwise ? 9 * m : 9 * m * m) + 2 * m;  // D and its norm
+    if (!fpa) sum += 2 * m;                                                // E's norm
   }
   return sum;
 }
@@ -52,8 +54,9 @@ TEST_CASE("every name of figure 7 is there, with the parameters that its axes sa
         REQUIRE(parameters(fpa) == figure7_parameters(true, depthwise, e));
         REQUIRE(fpa.options()["stages"][0]["dilation"] == 6 + 3 * axis);
         const auto rfna = build_network({fmt::format("rfna_r{}_{}", 2 << axis, kind), 4, 1, 8});
-        REQUIRE(parameters(rfna) == figure7_parameters(false, depthwise, e));
+        REQUIRE(parameters(rfna) == figure7_parameters(false, depthwise, e, 2 << axis));
         REQUIRE(rfna.options()["bridge"]["ratio"] == (2 << axis));
+        REQUIRE(rfna.options()["bridge"]["prune_convolutions"] == true);
         REQUIRE(rfna.reversed());
       }
     }
@@ -189,6 +192,9 @@ Json unusual_nets() {
     {"name": "fpa", "stages": {"share_weights": false, "depthwise": false, "expansion": 3, "dilation": 1024}},
     {"name": "rfna", "stages": {"ratio": 1, "input": "input", "expand_norm": false, "residual": true,
                                 "share_weights": false, "depthwise": false}, "bridge": {"branch": false}},
+    {"name": "rfna_r2_full_e8", "stages": {"expand_norm": false}, "bridge": {"expand_norm": false}},
+    {"name": "rfna", "stages": {"ratio": 4, "share_weights": false, "depthwise": false}, "bridge": {"ratio": 2}},
+    {"name": "rfna", "stages": {"ratio": 2, "prune_convolutions": false, "share_weights": false, "residual": true}},
     {"name": "d9unet", "depth": 5, "width": 1, "classes": 300}
   ])");
   for (auto& item : list) {

@@ -212,8 +212,9 @@ inline const std::map<std::string, std::function<GoldenModule(const GoldenFile&)
 
 /// A net from the options that pam or python/pam_torch.py wrote beside its weights.
 inline GoldenModule golden_net_from_options(const GoldenFile& file) {
-  const auto json = nlohmann::json::parse(file.text("pam.net"), nullptr, /*allow_exceptions=*/false);
+  auto json = nlohmann::json::parse(file.text("pam.net"), nullptr, /*allow_exceptions=*/false);
   check(!json.is_discarded(), "{}: the metadata's pam.net is not JSON", file.name);
+  pam::detail::keep_convolutions(json);  // kept files are older than prune_convolutions
   const auto net = network_from_json(json, file.name + ": pam.net");
   return {net.ptr(), [net](const std::vector<torch::Tensor>& inputs) { return net(inputs.at(0)); }};
 }

@@ -42,6 +42,9 @@ Json variants() {
     {"name": "rfna", "reversed": false, "classes": 3, "stages": {"identity": false}},
     {"name": "rfna", "stages": {"ratio": 1, "input": "input", "expand_norm": false, "residual": true,
                                 "share_weights": false, "expansion": 4}},
+    {"name": "rfna", "stages": {"ratio": 4, "share_weights": false}, "bridge": {"ratio": 2, "expand_norm": false}},
+    {"name": "rfna_r4_full_e2", "stages": {"prune_convolutions": false, "share_weights": false}},
+    {"name": "rfna", "stages": {"ratio": 2, "prune_convolutions": false, "residual": true, "share_weights": false}},
     {"name": "unet", "depth": 4, "classes": 4},
     {"name": "d9unet", "depth": 1}
   ])");

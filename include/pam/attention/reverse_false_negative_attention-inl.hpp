@@ -12,6 +12,7 @@ PAM_FUNC void ReverseFalseNegativeAttentionImpl::reset() {
   const auto parts = ReverseFalseNegativeBranchOptions(o.in_channels(), o.out_channels())
                          .stride(o.stride())
                          .ratio(o.ratio())
+                         .prune_convolutions(o.prune_convolutions())
                          .expansion(o.expansion())
                          .depthwise(o.depthwise())
                          .share_weights(o.share_weights())

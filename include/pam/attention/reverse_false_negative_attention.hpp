@@ -33,14 +33,16 @@ struct ReverseFalseNegativeAttentionOptions {
   TORCH_ARG(std::int64_t, out_channels) = 0;
   /// Stride of the main branch's first convolution. Default: 1.
   TORCH_ARG(std::int64_t, stride) = 1;
-  /// How much smaller the branch becomes: 8, 4, 2 or 1. The first log2(ratio) of E, D2, D3 halve, the others keep the
-  /// size, so every ratio has the same parameters. Default: 8.
+  /// How much smaller the branch becomes: 8, 4, 2 or 1. The first log2(ratio) of E, D2, D3 halve. Default: 8.
   TORCH_ARG(std::int64_t, ratio) = 8;
+  /// The paper's way to ratios 4 and 2 (section 4.3): ratio 4 has no D3, ratio 2 neither D2 nor D3. false: they stay,
+  /// with stride 1. Without effect for ratio 8, where all halve, and for 1, which the paper does not have.
+  TORCH_ARG(bool, prune_convolutions) = true;
   /// The branch has expansion * out_channels channels. Default: 8.
   TORCH_ARG(std::int64_t, expansion) = 8;
   /// D2 and D3 are depth-wise; false: full convolutions.
   TORCH_ARG(bool, depthwise) = true;
-  /// D2 and D3 are one module (convolution and norm).
+  /// D2 and D3 are one module (convolution and norm). Without effect where D3 is pruned.
   TORCH_ARG(bool, share_weights) = true;
   /// Y = F * A + F; false: Y = F * A.
   TORCH_ARG(bool, identity) = true;
@@ -50,14 +52,14 @@ struct ReverseFalseNegativeAttentionOptions {
   TORCH_ARG(BranchInput, input) = BranchInput::Features;
   /// E is followed by norm and ReLU.
   TORCH_ARG(bool, expand_norm) = true;
-  /// D2 and D3 add their input: a + D(a). Needs ratio 1 or 2.
+  /// D2 and D3 add their input: a + D(a). Needs ratio 1, or 2 without pruning.
   TORCH_ARG(bool, residual) = false;
 
  public:  // TORCH_ARG ends in private:
   /// Table 5's 5.63 M parameters: expansion 8, D2 and D3 share their weights. The default.
   ReverseFalseNegativeAttentionOptions& table5() {
-    return ratio(8).expansion(8).depthwise(true).share_weights(true).identity(true).input(BranchInput::Features)
-        .expand_norm(true).residual(false);
+    return ratio(8).prune_convolutions(true).expansion(8).depthwise(true).share_weights(true).identity(true)
+        .input(BranchInput::Features).expand_norm(true).residual(false);
   }
   /// Section 3.3: expansion 4, D2 and D3 have weights of their own.
   ReverseFalseNegativeAttentionOptions& section33() { return table5().expansion(4).share_weights(false); }
@@ -72,6 +74,7 @@ struct ReverseFalseNegativeAttentionOptions {
     field("out_channels", self.out_channels_);
     field("stride", self.stride_);
     field("ratio", self.ratio_);
+    field("prune_convolutions", self.prune_convolutions_);
     field("expansion", self.expansion_);
     field("depthwise", self.depthwise_);
     field("share_weights", self.share_weights_);
@@ -104,8 +107,8 @@ class ReverseFalseNegativeAttentionImpl final : public torch::nn::Cloneable<Reve
 
   /// The smallest input side: the branch's smallest map must have more than one pixel a side.
   [[nodiscard]] std::int64_t min_size() const {
-    const auto shrink = options.branch() ? options.ratio() : 1;
-    return shrink * options.stride() + 1;
+    const bool normalised = options.branch() && (options.expand_norm() || !branch->down2.is_empty());
+    return (normalised ? options.ratio() : 1) * options.stride() + 1;
   }
 
   void pretty_print(std::ostream& stream) const override;

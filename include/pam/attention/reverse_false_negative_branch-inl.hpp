@@ -12,8 +12,10 @@ PAM_FUNC void ReverseFalseNegativeBranchImpl::check_options(const Options& optio
   const auto r = options.ratio();
   check(r == 1 || r == 2 || r == 4 || r == 8, "ReverseFalseNegativeBranch: ratio must be 1, 2, 4 or 8, got {}", r);
   check(options.expansion() > 0, "ReverseFalseNegativeBranch: expansion must be positive, got {}", options.expansion());
-  check(!options.residual() || r <= 2,
-        "ReverseFalseNegativeBranch: residual needs D2 and D3 to keep the size (ratio 1 or 2), got ratio={}", r);
+  check(!options.residual() || (r <= 2 && steps(options) == 2),
+        "ReverseFalseNegativeBranch: residual needs D2 and D3 to keep the size (ratio 1, or 2 with "
+        "prune_convolutions=false), got ratio={}, prune_convolutions={}",
+        r, options.prune_convolutions());
 }
 
 PAM_FUNC void ReverseFalseNegativeBranchImpl::reset() {
@@ -26,9 +28,11 @@ PAM_FUNC void ReverseFalseNegativeBranchImpl::reset() {
   expand = this->register_module(
       "expand",
       ConvNormAct(ConvNormActOptions(channels, width).kernel_size(1).stride(stride).norm_act(options.expand_norm())));
-  down2 = this->register_module("down2", ConvNormAct(ConvNormActOptions(step).stride(r >= 4 ? 2 : 1)));
-  down3 = nullptr, shortcut = nullptr;
-  if (!options.share_weights()) {
+  down2 = nullptr, down3 = nullptr, shortcut = nullptr;
+  if (steps() > 0) {
+    down2 = this->register_module("down2", ConvNormAct(ConvNormActOptions(step).stride(r >= 4 ? 2 : 1)));
+  }
+  if (steps() > 1 && !options.share_weights()) {
     down3 = this->register_module("down3", ConvNormAct(ConvNormActOptions(step).stride(last_stride())));
   }
   project = this->register_module(
@@ -49,7 +53,9 @@ PAM_FUNC torch::Tensor ReverseFalseNegativeBranchImpl::forward(const torch::Tens
 
 PAM_FUNC torch::Tensor ReverseFalseNegativeBranchImpl::pooled(const torch::Tensor& x) {
   auto y = expand(x);
+  if (steps() == 0) return y;
   y = options.residual() ? y + down2(y) : down2(y);
+  if (steps() == 1) return y;
   const auto z = options.share_weights() ? down2->forward_with_stride(y, last_stride()) : down3(y);
   return options.residual() ? y + z : z;
 }

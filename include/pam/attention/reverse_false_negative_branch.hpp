@@ -47,20 +47,22 @@ struct ReverseFalseNegativeBranchOptions {
   TORCH_ARG(std::int64_t, out_channels) = 0;
   /// How much smaller F is than X; without effect where the branch reads F. Default: 1.
   TORCH_ARG(std::int64_t, stride) = 1;
-  /// How much smaller the branch becomes: 8, 4, 2 or 1. The first log2(ratio) of E, D2, D3 halve, the others keep the
-  /// size, so every ratio has the same parameters. Default: 8.
+  /// How much smaller the branch becomes: 8, 4, 2 or 1. The first log2(ratio) of E, D2, D3 halve. Default: 8.
   TORCH_ARG(std::int64_t, ratio) = 8;
+  /// The paper's way to ratios 4 and 2 (section 4.3): ratio 4 has no D3, ratio 2 neither D2 nor D3. false: they stay,
+  /// with stride 1. Without effect for ratio 8, where all halve, and for 1, which the paper does not have.
+  TORCH_ARG(bool, prune_convolutions) = true;
   /// The branch has expansion * out_channels channels. Default: 8.
   TORCH_ARG(std::int64_t, expansion) = 8;
   /// D2 and D3 are depth-wise; false: full convolutions.
   TORCH_ARG(bool, depthwise) = true;
-  /// D2 and D3 are one module (convolution and norm).
+  /// D2 and D3 are one module (convolution and norm). Without effect where D3 is pruned.
   TORCH_ARG(bool, share_weights) = true;
   /// What the branch reads. Default: F.
   TORCH_ARG(BranchInput, input) = BranchInput::Features;
   /// E is followed by norm and ReLU.
   TORCH_ARG(bool, expand_norm) = true;
-  /// D2 and D3 add their input: a + D(a). Needs ratio 1 or 2.
+  /// D2 and D3 add their input: a + D(a). Needs ratio 1, or 2 without pruning.
   TORCH_ARG(bool, residual) = false;
 
  public:  // TORCH_ARG ends in private:
@@ -70,6 +72,7 @@ struct ReverseFalseNegativeBranchOptions {
     field("out_channels", self.out_channels_);
     field("stride", self.stride_);
     field("ratio", self.ratio_);
+    field("prune_convolutions", self.prune_convolutions_);
     field("expansion", self.expansion_);
     field("depthwise", self.depthwise_);
     field("share_weights", self.share_weights_);
@@ -100,7 +103,7 @@ class ReverseFalseNegativeBranchImpl final : public torch::nn::Cloneable<Reverse
   /// P(D3(D2(E(x)))), before it is upsampled and added: (N, out_channels, h, w).
   torch::Tensor logits(const torch::Tensor& x) { return project(pooled(x)); }
 
-  /// D3(D2(E(x))): (N, expansion * out_channels, h, w).
+  /// D3(D2(E(x))), without those that are pruned: (N, expansion * out_channels, h, w).
   torch::Tensor pooled(const torch::Tensor& x);
 
   /// What is added to the upsampled logits: F itself, or the projection of X.
@@ -112,18 +115,26 @@ class ReverseFalseNegativeBranchImpl final : public torch::nn::Cloneable<Reverse
   /// Whether the branch reads F; false: X.
   [[nodiscard]] bool reads_features() const { return options.input() == BranchInput::Features; }
 
-  /// The smallest side of what the branch reads: its smallest map must have more than one pixel per side.
+  /// How many convolutions follow E: 2 (D2, D3), 1 (D2) or 0.
+  [[nodiscard]] std::int64_t steps() const { return steps(options); }
+
+  /// The smallest side of what the branch reads: its smallest normalised map must have more than one pixel per side.
   [[nodiscard]] std::int64_t min_size() const {
+    if (steps() == 0 && !options.expand_norm()) return 1;  // nothing is normalised
     return options.ratio() * (reads_features() ? 1 : options.stride()) + 1;
   }
 
   void pretty_print(std::ostream& stream) const override;
 
   ReverseFalseNegativeBranchOptions options;
-  ConvNormAct expand{nullptr}, down2{nullptr}, down3{nullptr};  ///< E, D2, D3; D3 only without shared weights
+  ConvNormAct expand{nullptr}, down2{nullptr}, down3{nullptr};  ///< E, D2, D3 (with weights of its own)
   torch::nn::Conv2d project{nullptr}, shortcut{nullptr};        ///< P; `shortcut` only where the branch reads X
 
  private:
+  static std::int64_t steps(const Options& options) {
+    if (!options.prune_convolutions()) return 2;
+    return options.ratio() == 2 ? 0 : options.ratio() == 4 ? 1 : 2;
+  }
   /// The stride of D3.
   [[nodiscard]] std::int64_t last_stride() const { return options.ratio() == 8 ? 2 : 1; }
 };

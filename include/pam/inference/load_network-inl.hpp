@@ -56,6 +56,8 @@ PAM_FUNC nlohmann::json net_of_file(const WeightsFile& weights, const std::strin
                                     const LoadNetworkOptions& options) {
   auto json = noted_json(weights, "pam.net", file);
   if (json.is_null()) return described_net(weights, file, options);
+  check_nesting(json, file);
+  keep_convolutions(json);
   const auto noted = json.is_object() ? json.value("name", nlohmann::json()) : nlohmann::json();
   check(options.net.empty() || noted == options.net,
         "{}: holds weights of the network {}, not {}; leave out LoadNetworkOptions::net to follow the file", file,

@@ -23,6 +23,16 @@ PAM_FUNC void erase_filled_in(nlohmann::json& json) {
   }
 }
 
+PAM_FUNC void keep_convolutions(nlohmann::json& json) {
+  if (json.is_object() && !json.contains("prune_convolutions")) {
+    const auto ratio = number_or(json, "ratio", 8);
+    if (ratio == 2 || ratio == 4) json["prune_convolutions"] = false;
+  }
+  for (auto& item : json) {
+    if (item.is_structured()) keep_convolutions(item);
+  }
+}
+
 PAM_FUNC void check_nesting(const nlohmann::json& json, const std::string& where, int depth) {
   check(depth <= kDeepestOptions, "{}: nested deeper than {} levels, which no network's options are", where,
         kDeepestOptions);
@@ -94,8 +104,12 @@ PAM_FUNC double estimate_block(const nlohmann::json& json, double in, double out
     const auto depthwise = json.find("depthwise");
     const bool full = depthwise != json.end() && *depthwise == false;
     const auto share = json.find("share_weights");
-    const bool twice = share != json.end() && *share == false;
-    sum += m * std::max(in, out) + (twice ? 2 : 1) * (full ? 9 * m * m : 9 * m) + 6 * m + m * out + in * out;
+    double steps = share != json.end() && *share == false ? 2 : 1;  // convolutions with weights of their own
+    if (const auto prune = json.find("prune_convolutions"); prune != json.end() && *prune == true) {
+      const auto ratio = number_or(json, "ratio", 8);
+      if (ratio == 2 || ratio == 4) steps = ratio == 2 ? 0 : 1;
+    }
+    sum += m * std::max(in, out) + steps * (full ? 9 * m * m : 9 * m) + 6 * m + m * out + in * out;
   }
   if (const auto attention = json.find("attention"); attention != json.end()) {
     const auto inner = std::max(1.0, std::floor(out / number_or(*attention, "reduction", 1)));

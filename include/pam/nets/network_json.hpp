@@ -26,6 +26,10 @@ inline constexpr std::array<const char*, 7> kFilledIn{"in_channels",   "out_chan
 /// Removes `kFilledIn` from `json` and everything in it.
 void erase_filled_in(nlohmann::json& json);
 
+/// Sets prune_convolutions to false in every part of a stored net that has ratio 2 or 4 and does not say: files from
+/// before that option hold RFNA blocks with all convolutions. `json` must not be nested deeply (`check_nesting`).
+void keep_convolutions(nlohmann::json& json);
+
 /// The options of a net without what it fills in itself: its own in_channels stays, that of its parts goes.
 template <typename Options>
 nlohmann::json net_options_to_json(const Options& options) {
