@@ -3,6 +3,7 @@
 /// stopped at any moment and resumed; finished trainings are not repeated.
 ///   compare --task brats --data MICCAI_BraTS_2018_Data_Training --out runs/brats
 ///   compare --task folder --data mine --set label_values=1 --set folds=3 --nets unet fpa --out runs/mine
+///   compare --task brats --data MICCAI_BraTS_2018_Data_Training --ablation fpa --out runs/figure7-fpa
 ///   compare --out runs/mine --resume
 #include "cli/program.hpp"
 #include "comparison/comparison_run.hpp"

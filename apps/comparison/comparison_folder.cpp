@@ -18,7 +18,7 @@ void check_comparison_folder(const CompareSetup& setup) {
                     setup.experiment.resume,
                     setup.experiment.overwrite,
                     /*allow_changes=*/false,
-                    {"test_folds", "repeats", "baseline", "paper", "paper_figures"}});
+                    {"ablation", "test_folds", "repeats", "baseline", "paper", "paper_figures"}});
 }
 
 }  // namespace pam::apps

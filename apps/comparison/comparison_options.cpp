@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "comparison/comparison_options.hpp"
 
+#include "comparison/ablation.hpp"
 #include "comparison/comparison.hpp"
 #include "comparison/paper_figures.hpp"
 #include "engine/networks.hpp"
@@ -53,6 +54,22 @@ void merge_known(nlohmann::json& config, const Given& given) {
 std::string text_of(const nlohmann::json& json, const char* key) {
   const auto found = json.find(key);
   return found != json.end() && found->is_string() ? found->get<std::string>() : std::string();
+}
+
+/// The networks of the ablation that `config` asks for. Throws `Error` where there is no such, and where `given` names
+/// other networks.
+void set_ablation(nlohmann::json& config, const std::vector<Given>& given) {
+  const auto ablation = text_of(config, "ablation");
+  if (ablation.empty()) return;
+  const nlohmann::json nets = ablation_nets(ablation);
+  check(!nets.empty(), "--ablation {}: must be fpa or rfna", ablation);
+  for (const auto& each : given) {
+    const auto named = each.options.find("nets");
+    check(named == each.options.end() || *named == nets,
+          "{}: names networks, but --ablation {} runs exactly the {} of figure 7; leave out one of the two", each.where,
+          ablation, nets.size());
+  }
+  config["nets"] = nets;
 }
 
 std::int64_t fold_count(const nlohmann::json& recipe_options) {
@@ -122,6 +139,7 @@ CompareReader::CompareReader(CLI::App& app) : app_(&app) {
         given_.push_back({"--nets", {{"nets", nets}}, false});
       },
       "networks by name (the ten of the paper's table 5); see --list-nets");
+  add("--ablation", "ablation", "fpa or rfna: exactly the fifteen networks of it in the paper's figure 7");
   add("--folds", "test_folds", "all, or numbers from 0 such as 0,2");
   add("--repeats", "repeats", "trainings of each network on each fold, with seeds seed, seed + 1, ... (3)");
   add("--baseline", "baseline", "network that the tests are against, or best: the best of all but fpa and rfna");
@@ -204,6 +222,7 @@ CompareSetup CompareReader::read() const {
   config["nets"] = kPaperNets;
   merge(config, options_to_json(CompareOptions()));
   for (const auto& each : all) merge_known(config, each);
+  set_ablation(config, all);
   auto own = nlohmann::json::object();
   for (const auto& key : keys_of(options_to_json(CompareOptions()))) {
     own[key] = config[key];

@@ -20,6 +20,7 @@ namespace pam::apps {
 
 struct CompareOptions {
   std::string task;                ///< "cityscapes", "brats", "isles" or "folder"
+  std::string ablation;            ///< "fpa" or "rfna": exactly figure 7's networks of it (ablation.hpp); empty: none
   std::string test_folds = "all";  ///< "all", or numbers from 0 such as "0,2"
   std::int64_t repeats = 3;        ///< with seeds seed, seed + 1, …; the paper's number
   std::string baseline = "best";   ///< what the paired tests are against: a network's name, or the best baseline
@@ -29,6 +30,7 @@ struct CompareOptions {
   template <typename Self, typename Visitor>
   static void visit(Self& self, Visitor&& field) {
     field("task", self.task);
+    field("ablation", self.ablation);
     field("test_folds", self.test_folds);
     field("repeats", self.repeats);
     field("baseline", self.baseline);

@@ -200,6 +200,7 @@ TEST_CASE("compare's bad input ends with code 2, one sentence, and nothing writt
   refuses({"--task", "foldr"}, {"\"foldr\"", "folder"});
   refuses({"--net", "wunt"}, {"no network \"wunt\"", "wunet"});
   refuses({"--baseline", "wunet"}, {"--baseline wunet", "unet, fpa", "best"});
+  refuses({"--ablation", "fpa"}, {"--nets", "--ablation fpa", "leave out one"});
   refuses({"--folds", "2"}, {"--folds 2", "no fold 2", "0 to 1"});
   refuses({"--folds", "0,0"}, {"twice"});
   refuses({"--folds", "first"}, {"--folds first", "all"});
@@ -215,6 +216,14 @@ TEST_CASE("compare's bad input ends with code 2, one sentence, and nothing writt
   REQUIRE_THAT(blocked.err, Contains("--out") && Contains("is a file, not a folder"));
   const auto untold = run({"--out", (folder / "run").string()});
   REQUIRE_THAT(untold.err, Contains("--task") && Contains("brats"));
+
+  const auto ablation = run({"--task", "brats", "--ablation", "rfna", "--print-config"});
+  REQUIRE(ablation.code == 0);
+  const auto nets = nlohmann::json::parse(ablation.out)["nets"];
+  REQUIRE((nets.size() == 15 && nets.front() == "rfna_r2_dw_e2" && nets.back() == "rfna_r8_full_e2"));
+  const auto wrong = run({"--task", "brats", "--ablation", "gcnunet", "--print-config"});
+  REQUIRE(wrong.code == 2);
+  REQUIRE_THAT(wrong.err, Contains("--ablation gcnunet: must be fpa or rfna"));
 
   const auto printed = run(arguments_for(folder, {"--lr", "0.01", "--print-config"}));
   REQUIRE(printed.code == 0);

@@ -2,6 +2,7 @@
 /// compare's aggregation, statistics and tables on scores that are made up, with known means, deviations and p-values.
 #include "comparison/comparison.hpp"
 
+#include "comparison/ablation.hpp"
 #include "comparison/comparison_chart.hpp"
 #include "comparison/comparison_json.hpp"
 #include "comparison/comparison_statistics.hpp"
@@ -11,6 +12,8 @@
 #include "support/catch.hpp"
 #include "support/files.hpp"
 #include "support/python.hpp"
+
+#include <pam/nets/zoo.hpp>
 
 #include <nlohmann/json.hpp>
 
@@ -224,14 +227,54 @@ TEST_CASE("Names of figure 7 are taken apart, and their bars stand by dilation, 
   const auto nets = summarise_nets(
       compared({{"unet", {0.5}}, {"fpa_d9_dw_e4", {0.6}}, {"fpa_d6_dw_e1", {0.7}}, {"fpa_d9_full_e4", {0.8}}}, 2));
   const auto charts = ablation_charts(nets, "mm");
-  REQUIRE(charts.size() == 2);  // IoU and distance, of fpa alone
-  REQUIRE(charts[0].x_names == std::vector<std::string>{"d6 e1", "d9 e4"});
+  REQUIRE(charts.size() == 4);  // of fpa alone: depth-wise and full, each by dilation and by expansion
+  REQUIRE(charts[0].title == "fpa, depth-wise convolutions, by dilation");
+  REQUIRE(charts[0].x_names == std::vector<std::string>{"6", "9"});
   REQUIRE(charts[0].series.size() == 2);
-  REQUIRE(charts[0].series[0].y == std::vector<double>{70, 60});
-  REQUIRE(std::isnan(charts[0].series[1].y[0]));
-  REQUIRE(charts[0].series[1].y[1] == Approx(80));
+  REQUIRE(charts[0].series[0].name == "expansion 1");
+  REQUIRE(charts[0].series[0].y[0] == Approx(70));
+  REQUIRE(std::isnan(charts[0].series[0].y[1]));  // there is no fpa_d9_dw_e1
+  REQUIRE(charts[0].series[1].y[1] == Approx(60));
+  REQUIRE(charts[1].x_names == std::vector<std::string>{"1", "4"});
+  REQUIRE(charts[1].series[1].name == "dilation 9");
+  REQUIRE(charts[1].series[1].y[1] == Approx(60));
+  REQUIRE(charts[3].title == "fpa, full convolutions, by expansion");
+  REQUIRE(charts[3].series[0].y[0] == Approx(80));
   const auto plain = ablation_charts(summarise_nets(compared({{"unet", {0.5}}, {"fpa", {0.6}}})), "mm");
   REQUIRE(plain[0].x_names == std::vector<std::string>{"unet", "fpa"});
+}
+
+TEST_CASE("An ablation is figure 7's fifteen networks, all in the zoo, and gives four panels", "[apps]") {
+  // The axes as the paper's figure prints them (../shared/paper/tables.json, figure7).
+  REQUIRE(ablation_nets("fpa") == std::vector<std::string>{"fpa_d6_dw_e2", "fpa_d9_dw_e2", "fpa_d12_dw_e2",
+                                                           "fpa_d6_dw_e4", "fpa_d9_dw_e4", "fpa_d12_dw_e4",
+                                                           "fpa_d6_dw_e8", "fpa_d9_dw_e8", "fpa_d12_dw_e8",
+                                                           "fpa_d6_full_e1", "fpa_d9_full_e1", "fpa_d12_full_e1",
+                                                           "fpa_d6_full_e2", "fpa_d9_full_e2", "fpa_d12_full_e2"});
+  REQUIRE(ablation_nets("unet").empty());
+  const auto known = network_names();
+  for (const char* family : {"fpa", "rfna"}) {
+    std::vector<std::pair<std::string, std::vector<std::optional<double>>>> scores;
+    for (const auto& net : ablation_nets(family)) {
+      REQUIRE(std::count(known.begin(), known.end(), net) == 1);
+      scores.push_back({net, {0.01 * static_cast<double>(scores.size() + 1)}});
+    }
+    REQUIRE(scores.size() == 15);
+    const auto charts = ablation_charts(summarise_nets(compared(scores)), "mm");
+    REQUIRE(charts.size() == 4);
+    std::size_t bars = 0;
+    for (const auto& chart : charts) {
+      for (const auto& series : chart.series) {
+        bars += static_cast<std::size_t>(
+            std::count_if(series.y.begin(), series.y.end(), [](double y) { return std::isfinite(y); }));
+      }
+    }
+    REQUIRE(bars == 30);  // every network by both axes
+    REQUIRE(charts[0].series.size() == 3);
+    REQUIRE(charts[2].series.size() == 2);
+    REQUIRE(charts[0].series[1].y[2] == Approx(6));  // the sixth of the list: the largest value at expansion 4
+    REQUIRE(charts[3].series[2].y[1] == Approx(15));
+  }
 }
 
 TEST_CASE("The paper's scores come from a file whose mistakes are named; its parameters are table 5's", "[apps]") {

@@ -89,7 +89,8 @@ PAM_LAZY void add_paper_nets(std::vector<ZooEntry>& zoo) {
       "rfna_section33", [](auto& o) { place_block(o, Rfna().section33()); }));
 }
 
-/// The ablations of figure 7: dilation or pooling ratio, depth-wise or full convolutions, expansion; stages and bridge.
+/// The ablations of figure 7: dilation or pooling ratio, depth-wise (expansion 2, 4, 8) or full convolutions (1, 2), in
+/// stages and bridge; and the expansions that the figure has of the other kind alone.
 PAM_LAZY void add_figure7_nets(std::vector<ZooEntry>& zoo) {
   for (const bool depthwise : {true, false}) {
     const auto* kind = depthwise ? "dw" : "full";
