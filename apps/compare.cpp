@@ -9,6 +9,7 @@
 #include "comparison/comparison_run.hpp"
 #include "engine/networks.hpp"
 #include "engine/run.hpp"
+#include "tasks/paper_settings.hpp"
 
 #include <iostream>
 
@@ -20,11 +21,14 @@ int main(int argc, char** argv) {
   const CompareReader reader(app);
   bool list_nets = false;
   app.add_flag("--list-nets", list_nets, "print the names of all networks and exit");
+  std::string settings;
+  add_settings_flag(app, settings);
   return run_program(app, argc, argv, [&] {
     if (list_nets) {
       print_network_names();
       return kDone;
     }
+    if (printed_settings(settings)) return kDone;
     const auto setup = reader.read();
     if (reader.print_config()) {
       std::cout << setup.config().dump(2) << "\n";

@@ -155,7 +155,8 @@ CompareReader::CompareReader(CLI::App& app) : app_(&app) {
     add(flag, key, help);
   }
   add("--device", "device", "auto, cpu, cuda or cuda:N");
-  add("--paper-figures", "paper_figures", "JSON file with the paper's scores, for --paper");
+  add("--paper-figures", "paper_figures",
+      "JSON file with scores of other publications, in the form of --paper's columns");
   for (const auto& [flag, key, help] :
        {std::array{"--paper", "paper", "the paper's own figures as columns"},
         {"--resume", "resume", "continue the comparison in --out; finished trainings are not repeated"},

@@ -25,7 +25,7 @@ struct CompareOptions {
   std::int64_t repeats = 3;        ///< with seeds seed, seed + 1, …; the paper's number
   std::string baseline = "best";   ///< what the paired tests are against: a network's name, or the best baseline
   bool paper = false;              ///< the paper's own figures beside the measured ones
-  std::string paper_figures;       ///< file with the paper's scores (paper_figures.hpp); empty: parameters alone
+  std::string paper_figures;       ///< file with scores (paper_figures.hpp) in place of the paper's; empty: none
 
   template <typename Self, typename Visitor>
   static void visit(Self& self, Visitor&& field) {

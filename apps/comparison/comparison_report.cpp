@@ -45,7 +45,10 @@ struct Results {
 PaperColumns paper_columns(const CompareOptions& options) {
   PaperColumns paper;
   paper.wanted = options.paper || !options.paper_figures.empty();
-  if (!options.paper_figures.empty()) paper.figures = read_paper_figures(options.paper_figures, options.task);
+  paper.distance = paper_distance(options.task);
+  if (options.paper) paper.figures = printed_figures(options.task);
+  if (options.paper_figures.empty()) return paper;
+  for (auto& [net, scores] : read_paper_figures(options.paper_figures, options.task)) paper.figures[net] = scores;
   return paper;
 }
 
@@ -65,10 +68,7 @@ Results results_of(const CompareSetup& setup, const Comparison& comparison, cons
   auto scores = score_table(comparison, results.nets, results.paper,
                             fmt::format("{} (in place of the paper's tables 3 to 6)", title_of(facts)));
   explain_scores(scores);
-  if (results.paper.wanted && results.paper.figures.empty()) {
-    scores.note(
-        "The paper's scores are not part of pam: --paper-figures FILE, filled from a copy of the paper, adds them.");
-  }
+  explain_paper(scores, results.paper, setup.options.task, comparison.nets);
   if (results.baseline.empty()) {
     scores.note("No paired tests: none of the networks is a baseline with a score; --baseline NAME names one.");
   }

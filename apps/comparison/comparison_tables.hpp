@@ -24,7 +24,8 @@ struct Setting {
 /// What is printed beside the measured columns if the paper's figures are wanted.
 struct PaperColumns {
   bool wanted = false;
-  PaperFigures figures;  ///< empty: parameters alone
+  PaperFigures figures;         ///< empty: parameters alone
+  std::string distance = "HD";  ///< what the paper calls its distance
 };
 
 namespace detail {
@@ -64,6 +65,8 @@ inline std::vector<Cell> paper_cells(const std::vector<NetSummary>& nets, const 
     any = any || figure != nullptr;
     if (figure == nullptr) {
       cells.emplace_back(std::nullopt);
+    } else if (figure->below) {
+      cells.emplace_back(fmt::format("< {}", figure->mean));
     } else {
       cells.push_back(figure->std ? Cell(figure->mean, *figure->std) : Cell(figure->mean));
     }
@@ -141,7 +144,8 @@ inline std::string p_text(const std::optional<double>& p) { return p ? fmt::form
     for (const auto& net : nets) cells.back().push_back(detail::summary_cell(net.of(score.key), score.factor));
     auto printed = detail::paper_cells(nets, paper, score.paper);
     if (printed.empty()) continue;
-    columns.emplace_back(fmt::format("paper: {}", score.distance ? "HD" : score.heading), score.digits);
+    columns.emplace_back(fmt::format("paper: {}", score.distance ? paper.distance.c_str() : score.heading),
+                         score.digits);
     cells.push_back(std::move(printed));
   }
   const auto counts = [&](const char* heading, std::vector<std::string> ScoreSummary::*list) {
@@ -158,6 +162,32 @@ inline std::string p_text(const std::optional<double>& p) { return p ? fmt::form
     table.note(fmt::format("{}: failed in fold {}, repeat {}: {}", cell.net, cell.fold, cell.repeat, cell.reason));
   }
   return table;
+}
+
+/// Says under the score table what the paper's columns are, and which of its rows cannot be of the foreground.
+inline void explain_paper(Table& table, const PaperColumns& paper, const std::string& task,
+                          const std::vector<std::string>& compared) {
+  if (!paper.wanted) return;
+  const auto printed = paper_table(task);
+  if (paper.figures.empty()) {
+    table.note(fmt::format("The paper has no scores for the task {}; --paper-figures FILE gives others.", task));
+    return;
+  }
+  if (!printed.empty()) {
+    table.note(
+        fmt::format("paper: {} of Xu et al., BMVC 2020, as printed; the paper does not say of what its IoU is, "
+                    "nor in which unit its distances are.",
+                    printed));
+  }
+  const auto nets = impossible_pairs(paper.figures, compared);
+  if (nets.empty()) return;
+  const auto& first = paper.figures.at(nets.front());
+  const double iou = first.at("iou").mean, fn = first.at("fn").mean;
+  table.note(fmt::format(
+      "The paper's IoU and FN cannot both be of the foreground, whose IoU is at most 100 % - FN: {} has "
+      "IoU {:.2f} % beside FN {:.2f} %, which allows {:.2f} %. So it is with {}. A mean IoU over foreground "
+      "and background can have these values: compare the paper's IoU with mIoU.",
+      nets.front(), iou, fn, 100 - fn, joined(nets, ", ")));
 }
 
 /// Explains the columns under the first score table.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// The paper's figures (Xu et al., BMVC 2020), to be printed beside measured ones. The parameters of table 5 are here;
-/// the scores of tables 3 to 6 are read from a file, which users fill from their copy of the paper.
+/// The paper's figures (Xu et al., BMVC 2020), to be printed beside measured ones: scores and parameters of tables 3 to
+/// 6, and a file's in their place.
 #pragma once
 
 #include <pam/core/error.hpp>
@@ -17,6 +17,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace pam::apps {
@@ -24,18 +25,90 @@ namespace pam::apps {
 /// A printed score; no deviation where the table has none.
 struct PaperFigure {
   double mean = 0;
-  std::optional<double> std;
+  std::optional<double> std = std::nullopt;
+  bool below = false;  ///< printed as "< mean"
 };
 
 /// [net][score], of one task.
 using PaperFigures = std::map<std::string, std::map<std::string, PaperFigure>>;
 
-/// Parameters of `net` in millions, as table 5 prints them; none for networks that are not in it.
+/// The table of the paper that has the scores of `task`, in words; empty where none has.
+[[nodiscard]] inline std::string paper_table(const std::string& task) {
+  if (task == "cityscapes") return "table 3";
+  if (task == "isles") return "table 4";
+  return task == "brats" ? "tables 5 and 6" : "";
+}
+
+/// What the paper calls its distance in the table of `task`. (Table 6, whose nets are also in "brats", prints HD.)
+[[nodiscard]] inline std::string paper_distance(const std::string& task) { return task == "brats" ? "HD95" : "HD"; }
+
+/// The scores of tables 3 (cityscapes), 4 (isles), 5 and 6 (brats), as printed: per cent, and distances whose unit the
+/// paper does not give. Empty for other tasks. fpa and rfna also stand under the zoo's other names of the same nets.
+[[nodiscard]] inline PaperFigures printed_figures(const std::string& task) {
+  struct Row {
+    const char *task, *net;
+    PaperFigure iou, hd;
+    std::optional<PaperFigure> fn;
+  };
+  static const std::vector<Row> rows{
+      {"cityscapes", "aunet", {54.17, 0.15}, {64.69, 0.67}, {}},
+      {"cityscapes", "cscunet", {54.45, 0.31}, {60.15, 1.96}, {}},
+      {"cityscapes", "rfna", {55.62, 0.45}, {65.18, 3.36}, {}},
+      {"cityscapes", "fpa", {59.39, 0.65}, {49.10, 2.51}, {}},
+      {"isles", "unet", {52.41, 0.78}, {25.49, 1.38}, {}},
+      {"isles", "aunet", {52.35, 0.63}, {23.66, 0.87}, {}},
+      {"isles", "cscunet", {52.70, 0.69}, {27.28, 0.72}, {}},
+      {"isles", "rfna", {52.99, 1.63}, {18.10, 4.75}, {}},
+      {"isles", "fpa", {54.61, 0.54}, {19.44, 1.41}, {}},
+      {"brats", "aunet", {66.48, 1.04}, {15.51, 0.82}, PaperFigure{58.42, 2.58}},
+      {"brats", "cscunet", {66.75, 1.00}, {15.50, 1.79}, PaperFigure{58.11, 3.28}},
+      {"brats", "gcnunet", {66.57, 1.20}, {15.11, 1.05}, PaperFigure{58.16, 2.19}},
+      {"brats", "cbamunet", {66.52, 1.50}, {15.19, 1.59}, PaperFigure{58.68, 3.11}},
+      {"brats", "rfna", {71.15, 1.78}, {21.76, 1.08}, PaperFigure{50.15, 2.94}},
+      {"brats", "fpa", {70.10, 2.06}, {10.86, 1.66}, PaperFigure{49.39, 4.56}},
+      {"brats", "unet", {66.67, 1.15}, {14.77, 1.61}, PaperFigure{57.83, 2.25}},  // table 6 from here on
+      {"brats", "wunet", {66.89, 1.07}, {15.40, 0.87}, PaperFigure{57.66, 3.20}},
+      {"brats", "d6unet", {66.42, 1.14}, {15.174, 1.92}, PaperFigure{58.52, 2.68}},
+      {"brats", "d9unet", {66.63, 1.41}, {15.61, 1.08}, PaperFigure{58.07, 3.79}},
+  };
+  static const std::vector<std::pair<const char*, std::vector<const char*>>> same{
+      {"fpa", {"fpa_table5", "fpa_d9_dw_e4"}}, {"rfna", {"rfna_table5", "rfna_r8_dw_e8"}}};
+  PaperFigures figures;
+  for (const auto& row : rows) {
+    if (row.task != task) continue;
+    auto& scores = figures[row.net];
+    scores = {{"iou", row.iou}, {"hd", row.hd}};
+    if (row.fn) scores.insert({{"fn", *row.fn}, {"fp", {0.01, std::nullopt, true}}});
+  }
+  for (const auto& [net, names] : same) {
+    if (figures.count(net) == 0) continue;
+    for (const auto* name : names) figures[name] = figures[net];
+  }
+  return figures;
+}
+
+/// Those of `nets` whose IoU and FN in `figures` cannot both be of the foreground: TP / (TP + FN + FP) is at most
+/// TP / (TP + FN), so the foreground's IoU is at most 100 % - FN.
+[[nodiscard]] inline std::vector<std::string> impossible_pairs(const PaperFigures& figures,
+                                                               const std::vector<std::string>& nets) {
+  std::vector<std::string> impossible;
+  for (const auto& net : nets) {
+    const auto found = figures.find(net);
+    if (found == figures.end()) continue;
+    const auto& scores = found->second;
+    const auto iou = scores.find("iou"), fn = scores.find("fn");
+    if (iou != scores.end() && fn != scores.end() && iou->second.mean > 100 - fn->second.mean)
+      impossible.push_back(net);
+  }
+  return impossible;
+}
+
+/// Parameters of `net` in millions, as tables 5 and 6 print them; none for networks that are in neither.
 [[nodiscard]] inline std::optional<double> paper_parameters(const std::string& net) {
-  static const std::map<std::string, double> millions{{"unet", 3.13},      {"d6unet", 3.13},  {"d9unet", 3.13},
-                                                      {"wunet", 12.51},    {"aunet", 3.16},   {"cscunet", 3.14},
-                                                      {"cbamunet", 3.14},  {"gcnunet", 3.15}, {"fpa", 4.2},
-                                                      {"fpa_table5", 4.2}, {"rfna", 5.63},    {"rfna_table5", 5.63}};
+  static const std::map<std::string, double> millions{
+      {"unet", 3.13},        {"d6unet", 3.13},   {"d9unet", 3.13},      {"wunet", 12.51},       {"aunet", 3.16},
+      {"cscunet", 3.14},     {"cbamunet", 3.14}, {"gcnunet", 3.15},     {"fpa", 4.2},           {"fpa_table5", 4.2},
+      {"fpa_d9_dw_e4", 4.2}, {"rfna", 5.63},     {"rfna_table5", 5.63}, {"rfna_r8_dw_e8", 5.63}};
   const auto found = millions.find(net);
   return found == millions.end() ? std::nullopt : std::optional<double>(found->second);
 }

@@ -1,10 +1,16 @@
 // SPDX-License-Identifier: MIT
-/// Epochs, batch and learning rate of the paper's three trainings, in one place.
+/// How the paper trains on its three data sets, in one place: table 2, and the protocol of the data.
 #pragma once
 
 #include "engine/experiment_options.hpp"
 
+#include <pam/report/table.hpp>
+
+#include <CLI/CLI.hpp>
+
 #include <cstdint>
+#include <string>
+#include <vector>
 
 namespace pam::apps {
 
@@ -32,5 +38,15 @@ inline void apply(const PaperSettings& settings, ExperimentOptions& options) {
   options.flip = true;
   options.width = 0;
 }
+
+/// Table 2 and the paper's data protocol, each beside the defaults here.
+std::vector<Table> paper_settings_tables();
+
+/// Adds `--print-settings` to `app`; its value goes to `which`.
+void add_settings_flag(CLI::App& app, std::string& which);
+
+/// True if `--print-settings paper` was given: the tables have then been printed, and the program should exit. Throws
+/// `Error` for other words.
+bool printed_settings(const std::string& which);
 
 }  // namespace pam::apps

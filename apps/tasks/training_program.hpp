@@ -8,6 +8,7 @@
 #include "engine/experiment_options.hpp"
 #include "engine/networks.hpp"
 #include "engine/run.hpp"
+#include "tasks/paper_settings.hpp"
 #include "tasks/recipe.hpp"
 #include "tasks/task.hpp"
 
@@ -54,11 +55,14 @@ int run_training(const TrainingProgram<Data>& program, CLI::App& app, int argc, 
   add_experiment_flags(reader);
   bool list_nets = false;
   app.add_flag("--list-nets", list_nets, "print the names of all networks and exit");
+  std::string settings;
+  add_settings_flag(app, settings);
   return run_program(app, argc, argv, [&] {
     if (list_nets) {
       print_network_names();
       return kDone;
     }
+    if (printed_settings(settings)) return kDone;
     TrainingOptions<Data> options = base();
     options.task = program.name;
     reader.read(options);

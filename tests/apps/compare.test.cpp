@@ -217,8 +217,14 @@ TEST_CASE("compare's bad input ends with code 2, one sentence, and nothing writt
   const auto untold = run({"--out", (folder / "run").string()});
   REQUIRE_THAT(untold.err, Contains("--task") && Contains("brats"));
 
+  const auto settings = run({"--print-settings", "paper"});
+  REQUIRE(settings.code == 0);
+  REQUIRE_THAT(settings.out, Contains("table 2") && Contains("0.0002") && Contains("5-fold cross-validation"));
+  REQUIRE_THAT(run({"--print-settings", "mine"}).err, Contains("--print-settings mine: must be paper"));
+
   const auto ablation = run({"--task", "brats", "--ablation", "rfna", "--print-config"});
   REQUIRE(ablation.code == 0);
+  REQUIRE(nlohmann::json::parse(ablation.out)["repeats"] == 3);  // the paper: at least three
   const auto nets = nlohmann::json::parse(ablation.out)["nets"];
   REQUIRE((nets.size() == 15 && nets.front() == "rfna_r2_dw_e2" && nets.back() == "rfna_r8_full_e2"));
   const auto wrong = run({"--task", "brats", "--ablation", "gcnunet", "--print-config"});

@@ -8,6 +8,7 @@
 #include "comparison/comparison_statistics.hpp"
 #include "comparison/comparison_tables.hpp"
 #include "comparison/paper_figures.hpp"
+#include "tasks/paper_settings.hpp"
 
 #include "support/catch.hpp"
 #include "support/files.hpp"
@@ -17,7 +18,10 @@
 
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
+#include <cctype>
 #include <fstream>
+#include <map>
 
 namespace apps_comparison_test {
 using namespace pam;
@@ -274,6 +278,82 @@ TEST_CASE("An ablation is figure 7's fifteen networks, all in the zoo, and gives
     REQUIRE(charts[2].series.size() == 2);
     REQUIRE(charts[0].series[1].y[2] == Approx(6));  // the sixth of the list: the largest value at expansion 4
     REQUIRE(charts[3].series[2].y[1] == Approx(15));
+  }
+}
+
+TEST_CASE("The paper's figures are those of its tables 3 to 6", "[apps]") {
+  // ../shared/paper/tables.json holds the tables as printed, taken down apart from the program's own.
+  if (test::shared_dir().empty()) PAM_SKIP("there is no ../shared");
+  const auto file = test::shared_dir() / "paper" / "tables.json";
+  if (!std::filesystem::exists(file)) PAM_SKIP("there is no ../shared/paper/tables.json");
+  const auto tables = nlohmann::json::parse(std::ifstream(file));
+  const auto zoo_name = [](std::string name) {
+    std::transform(name.begin(), name.end(), name.begin(), [](char c) { return static_cast<char>(std::tolower(c)); });
+    return name;
+  };
+  std::map<std::string, std::size_t> rows;
+  for (const auto& [table, task] :
+       {std::pair{"table3", "cityscapes"}, {"table4", "isles"}, {"table5", "brats"}, {"table6", "brats"}}) {
+    const auto figures = printed_figures(task);
+    for (const auto& row : tables.at(table).at("rows")) {
+      const auto net = zoo_name(row[0].get<std::string>());
+      CAPTURE(table, net);
+      ++rows[task];
+      const auto& scores = figures.at(net);
+      REQUIRE(scores.at("iou").mean == row[1].get<double>());
+      REQUIRE(scores.at("iou").std == row[2].get<double>());
+      REQUIRE(scores.at("hd").mean == row[3].get<double>());
+      REQUIRE(scores.at("hd").std == row[4].get<double>());
+      REQUIRE(scores.count("fn") == (row.size() > 5 ? 1 : 0));
+      if (row.size() <= 5) continue;
+      REQUIRE(scores.at("fn").mean == row[5].get<double>());
+      REQUIRE(scores.at("fn").std == row[6].get<double>());
+      REQUIRE(scores.at("fp").below);
+      REQUIRE(paper_parameters(net) == row[7].get<double>());
+    }
+  }
+  REQUIRE((rows["cityscapes"] == 4 && rows["isles"] == 5 && rows["brats"] == 10));
+}
+
+TEST_CASE("The paper's columns stand beside ours, and rows that cannot be of the foreground are named", "[apps]") {
+  const auto comparison = compared({{"unet", {0.5}}, {"fpa", {0.6}}, {"fpa_section43", {0.7}}});
+  const PaperColumns paper{true, printed_figures("brats"), paper_distance("brats")};
+  auto table = score_table(comparison, summarise_nets(comparison), paper, "Scores");
+  explain_paper(table, paper, "brats", comparison.nets);
+  std::map<std::string, std::vector<std::string>> columns;
+  for (std::size_t c = 0; c < table.columns().size(); ++c) {
+    for (std::size_t r = 0; r < 3; ++r) columns[table.columns()[c].name].push_back(table.formatted(r, c));
+  }
+  REQUIRE(columns["paper: IoU %"] == std::vector<std::string>{"66.7 ± 1.1", "70.1 ± 2.1", "–"});
+  REQUIRE(columns["paper: FP %"] == std::vector<std::string>{"< 0.01", "< 0.01", "–"});
+  REQUIRE(columns["paper: HD95"][1] == "10.9 ± 1.7");
+  REQUIRE(columns["paper: FN %"][1] == "49.4 ± 4.6");
+  const auto text = table.text();
+  // 100 - 57.83 = 42.17
+  REQUIRE_THAT(text, Contains("unet has IoU 66.67 % beside FN 57.83 %") && Contains("42.17 %") &&
+                         Contains("So it is with unet, fpa.") && Contains("tables 5 and 6"));
+  REQUIRE(impossible_pairs({{"a", {{"iou", {40}}, {"fn", {60}}}}}, {"a", "b"}).empty());  // 40 is allowed
+  REQUIRE(printed_figures("folder").empty());
+  explain_paper(table, {true, {}}, "folder", comparison.nets);
+  REQUIRE_THAT(table.text(), Contains("no scores for the task folder"));
+}
+
+TEST_CASE("Table 2 and the data protocol are printed beside the defaults that follow them", "[apps]") {
+  const auto tables = paper_settings_tables();
+  REQUIRE(tables.size() == 2);
+  // Table 2 as printed: epochs, batch, learning rate; then the defaults here, which must be the same.
+  const std::vector<std::vector<std::string>> rows{{"cityscapes", "100", "8", "0.0002", "100, 8, 0.0002"},
+                                                   {"brats", "80", "50", "0.0001", "80, 50, 0.0001"},
+                                                   {"isles", "60", "80", "0.001", "60, 80, 0.001"}};
+  for (std::size_t r = 0; r < rows.size(); ++r) {
+    for (std::size_t c = 0; c < rows[r].size(); ++c) REQUIRE(tables[0].formatted(r, c) == rows[r][c]);
+  }
+  const auto text = tables[0].text() + tables[1].text();
+  for (const char* word :
+       {"AdamW", "loss = dice", "flip = true", "crop = 160x160", "crop = 224x224", "resize = 128x256", "folds = 5",
+        "test_share = 0.2", "validation_share = 0.1", "label_values = 4"}) {
+    INFO(word);
+    REQUIRE_THAT(text, Contains(word));
   }
 }
 
