@@ -103,7 +103,9 @@ class ReverseFalseNegativeAttention(nn.Module):
         self.expand = ConvNormAct(cin if self.from_input else cout, m, 1,
                                   (stride if self.from_input else 1) * (2 if ratio >= 2 else 1),
                                   norm_act=o["expand_norm"])
-        if self.steps > 0:
+        if self.steps == 1:  # a name of its own: shared weights of D3(D2(.)) have the same shapes
+            self.down = ConvNormAct(m, m, stride=2, depthwise=o["depthwise"])
+        if self.steps == 2:
             self.down2 = ConvNormAct(m, m, stride=2 if ratio >= 4 else 1, depthwise=o["depthwise"])
         if self.steps > 1 and not o["share_weights"]:
             self.down3 = ConvNormAct(m, m, stride=self.last_stride, depthwise=o["depthwise"])
@@ -116,9 +118,10 @@ class ReverseFalseNegativeAttention(nn.Module):
         if not self.o["branch"]:
             return f
         a = self.expand(x if self.from_input else f)
-        if self.steps > 0:
+        if self.steps == 1:
+            a = self.down(a)
+        if self.steps == 2:
             a = a + self.down2(a) if self.o["residual"] else self.down2(a)
-        if self.steps > 1:
             b = self.down2(a, self.last_stride) if self.o["share_weights"] else self.down3(a)
             a = a + b if self.o["residual"] else b
         a = upsample(a, f)

@@ -47,8 +47,11 @@ PaperColumns paper_columns(const CompareOptions& options) {
   paper.wanted = options.paper || !options.paper_figures.empty();
   paper.distance = paper_distance(options.task);
   if (options.paper) paper.figures = printed_figures(options.task);
+  if (!paper.figures.empty()) paper.source = paper_source(options.task);
   if (options.paper_figures.empty()) return paper;
   for (auto& [net, scores] : read_paper_figures(options.paper_figures, options.task)) paper.figures[net] = scores;
+  paper.source += fmt::format("{}Columns \"paper\" of the networks that are in {}: from there.",
+                              paper.source.empty() ? "" : " ", options.paper_figures);
   return paper;
 }
 

@@ -102,9 +102,21 @@ class ComparisonRun {
   /// Everything that can be refused has been refused: this is the first thing that is written.
   void begin(const Task& task) {
     check_trainable(task, setup_.experiment);
+    if (setup_.experiment.resume && !setup_.experiment.overwrite) check_trained(task);
     std::filesystem::create_directories(out_);
     if (setup_.experiment.overwrite) forget_run(out_);
     write_atomically(config_path(out_), setup_.config().dump(2) + "\n");
+  }
+
+  /// Throws `Error` where one of the comparison's trainings cannot be continued.
+  void check_trained(const Task& task) const {
+    for (const auto fold : setup_.folds) {
+      for (std::int64_t repeat = 0; repeat < comparison_.repeats; ++repeat) {
+        for (const auto& net : comparison_.nets) {
+          check_same_convolutions(task, setup_.experiment, net, cell_folder(out_, fold, repeat, net));
+        }
+      }
+    }
   }
 
   /// False where Ctrl-C stopped it.

@@ -26,6 +26,7 @@ struct PaperColumns {
   bool wanted = false;
   PaperFigures figures;         ///< empty: parameters alone
   std::string distance = "HD";  ///< what the paper calls its distance
+  std::string source;           ///< where `figures` are from, as a sentence for the notes
 };
 
 namespace detail {
@@ -144,8 +145,7 @@ inline std::string p_text(const std::optional<double>& p) { return p ? fmt::form
     for (const auto& net : nets) cells.back().push_back(detail::summary_cell(net.of(score.key), score.factor));
     auto printed = detail::paper_cells(nets, paper, score.paper);
     if (printed.empty()) continue;
-    columns.emplace_back(fmt::format("paper: {}", score.distance ? paper.distance.c_str() : score.heading),
-                         score.digits);
+    columns.emplace_back(fmt::format("paper: {}", score.distance ? paper.distance.c_str() : score.heading), 2);
     cells.push_back(std::move(printed));
   }
   const auto counts = [&](const char* heading, std::vector<std::string> ScoreSummary::*list) {
@@ -168,26 +168,20 @@ inline std::string p_text(const std::optional<double>& p) { return p ? fmt::form
 inline void explain_paper(Table& table, const PaperColumns& paper, const std::string& task,
                           const std::vector<std::string>& compared) {
   if (!paper.wanted) return;
-  const auto printed = paper_table(task);
   if (paper.figures.empty()) {
     table.note(fmt::format("The paper has no scores for the task {}; --paper-figures FILE gives others.", task));
     return;
   }
-  if (!printed.empty()) {
-    table.note(
-        fmt::format("paper: {} of Xu et al., BMVC 2020, as printed; the paper does not say of what its IoU is, "
-                    "nor in which unit its distances are.",
-                    printed));
-  }
+  if (!paper.source.empty()) table.note(paper.source);
   const auto nets = impossible_pairs(paper.figures, compared);
   if (nets.empty()) return;
   const auto& first = paper.figures.at(nets.front());
   const double iou = first.at("iou").mean, fn = first.at("fn").mean;
   table.note(fmt::format(
-      "The paper's IoU and FN cannot both be of the foreground, whose IoU is at most 100 % - FN: {} has "
-      "IoU {:.2f} % beside FN {:.2f} %, which allows {:.2f} %. So it is with {}. A mean IoU over foreground "
-      "and background can have these values: compare the paper's IoU with mIoU.",
-      nets.front(), iou, fn, 100 - fn, joined(nets, ", ")));
+      "The paper's IoU and FN cannot both be of the foreground, whose IoU is at most 100 % - FN: with its FN of {1:.2f} "
+      "%, {0} can have an IoU of {2:.2f} % at most, but {3:.2f} % is printed. Rows of this kind: {4}. A mean IoU over "
+      "foreground and background can have these values: compare the paper's IoU with mIoU.",
+      nets.front(), fn, 100 - fn, iou, joined(nets, ", ")));
 }
 
 /// Explains the columns under the first score table.

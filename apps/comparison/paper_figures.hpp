@@ -32,11 +32,13 @@ struct PaperFigure {
 /// [net][score], of one task.
 using PaperFigures = std::map<std::string, std::map<std::string, PaperFigure>>;
 
-/// The table of the paper that has the scores of `task`, in words; empty where none has.
-[[nodiscard]] inline std::string paper_table(const std::string& task) {
-  if (task == "cityscapes") return "table 3";
-  if (task == "isles") return "table 4";
-  return task == "brats" ? "tables 5 and 6" : "";
+/// Where `printed_figures` are from, as a sentence; for tasks that have some.
+[[nodiscard]] inline std::string paper_source(const std::string& task) {
+  const auto* table = task == "cityscapes" ? "table 3" : task == "isles" ? "table 4" : "tables 5 and 6";
+  return fmt::format(
+      "Columns \"paper\": {} of Xu et al., BMVC 2020, as printed{}. The paper does not say of what its IoU is, nor in "
+      "which unit its distances are.",
+      table, task == "brats" ? " (table 6, with unet, wunet, d6unet and d9unet, calls its distance HD)" : "");
 }
 
 /// What the paper calls its distance in the table of `task`. (Table 6, whose nets are also in "brats", prints HD.)

@@ -14,12 +14,15 @@
 #include <pam/inference/non_finite_error.hpp>
 #include <pam/inference/predictor.hpp>
 #include <pam/metrics/score_classes.hpp>
+#include <pam/nets/network_json.hpp>
+#include <pam/nets/zoo.hpp>
 #include <pam/train/checkpoint.hpp>
 #include <pam/train/fit.hpp>
 #include <pam/train/interrupt.hpp>
 #include <pam/train/log.hpp>
 #include <pam/train/progress.hpp>
 #include <pam/train/tensorboard.hpp>
+#include <pam/weights/safetensors.hpp>
 #include <pam/weights/weights.hpp>
 
 #include <fmt/format.h>
@@ -368,7 +371,45 @@ class TrainingRun {
   std::int64_t best_epoch_ = 0;  ///< 0: none, or not trained in this session
 };
 
+/// The network that was trained in `folder`, by its weights or, where they are gone, by the record of the finished run,
+/// and the file that says so; null where none of them does.
+std::pair<nlohmann::json, std::filesystem::path> trained_network(const std::filesystem::path& folder) {
+  const auto last = CheckpointPaths(folder).last, record = folder / "run.json";
+  const auto parsed = [](auto&& text) { return nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false); };
+  if (std::filesystem::exists(last)) {
+    try {
+      const auto metadata = read_safetensors(last).metadata;
+      if (const auto net = metadata.find("pam.net"); net != metadata.end()) return {parsed(net->second), last};
+    } catch (const Error&) {
+      // damaged: written again from the training state
+    }
+  }
+  if (!std::filesystem::exists(record)) return {};
+  const auto json = parsed(std::ifstream(record));
+  return {json.is_object() ? json.value("network", nlohmann::json()) : nlohmann::json(), record};
+}
+
 }  // namespace
+
+void check_same_convolutions(const Task& task, const ExperimentOptions& options, const std::string& net,
+                             const std::filesystem::path& folder) {
+  auto [before, file] = trained_network(folder);
+  if (!before.is_object() || before.value("name", nlohmann::json()) != net) return;
+  pam::detail::check_nesting(before, file.string());
+  const auto noted = before;
+  pam::detail::keep_convolutions(before);
+  if (before == noted) return;  // it says itself what it has, or has no such block
+  const auto now =
+      make_network(net, task.in_channels, task.classes, options.width, options.net_options, options.seed).options();
+  for (const auto& change : nlohmann::json::diff(before, now)) {
+    const auto path = change["path"].get<std::string>();
+    check(path.find("/prune_convolutions") == std::string::npos,
+          "--resume: {} is of an older pam, whose {} had convolutions that are left out now (RFNA with ratio 2 or 4, "
+          "option prune_convolutions); it would be continued as another network: continue it with that pam, or start "
+          "again with --overwrite or another --out",
+          file.string(), net);
+  }
+}
 
 std::vector<EpochPoint> read_epochs(const std::filesystem::path& folder) {
   std::vector<EpochPoint> epochs;

@@ -6,8 +6,11 @@
 #include "support/catch.hpp"
 #include "support/files.hpp"
 
+#include <pam/weights/safetensors.hpp>
+
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
 #include <csignal>
 #include <fstream>
 
@@ -147,6 +150,28 @@ TEST_CASE("A cell that fails is named, the others continue, and --resume tries i
   REQUIRE_THAT(outcome.out, Contains("[1/4] fold 0, repeat 0: unet: 49,336") && Contains("fpa: done already"));
   json = nlohmann::json::parse(std::ifstream(folder / "run" / "comparison.json"));
   REQUIRE((json["failed"].empty() && json["baseline"] == "unet"));
+}
+
+TEST_CASE("A comparison whose trainings are from before prune_convolutions is not continued", "[apps]") {
+  PAM_SKIP_WITHOUT("compare");
+  TempDir folder;
+  write_folder_phantom(folder / "data", /*pictures=*/false, {2, {40, 40}, 4, 3});
+  auto arguments = arguments_for(folder, {"--repeats", "1"});
+  *std::find(arguments.begin(), arguments.end(), "fpa") = "rfna_r4_dw_e1";
+  const auto first = run(arguments);
+  INFO(first.err);
+  REQUIRE(first.code == 0);
+  const auto path = folder / "run" / "fold_1" / "repeat_0" / "rfna_r4_dw_e1" / "last.safetensors";
+  auto file = read_safetensors(path);
+  auto net = nlohmann::json::parse(file.metadata["pam.net"]);
+  net["bridge"].erase("prune_convolutions");
+  file.metadata["pam.net"] = net.dump();
+  write_safetensors(path, file.tensors, file.metadata);
+  const auto again = run({"--out", (folder / "run").string(), "--resume"});
+  INFO(again.err);
+  REQUIRE(again.code == 2);
+  REQUIRE_THAT(again.err, Contains(path.string()) && Contains("prune_convolutions"));
+  REQUIRE(again.out.find("[1/4]") == std::string::npos);  // before anything is trained or read
 }
 
 TEST_CASE("Ctrl-C leaves a comparison that can be resumed", "[apps]") {

@@ -114,9 +114,9 @@ TEST_CASE("The score table has per cent, deviations, counts, and the paper's col
   std::map<std::string, std::string> row;
   for (std::size_t c = 0; c < table.columns().size(); ++c) row[table.columns()[c].name] = table.formatted(0, c);
   REQUIRE(row["IoU %"] == "50.0 ± 14.1");
-  REQUIRE(row["paper: IoU %"] == "61.5 ± 1.2");
+  REQUIRE(row["paper: IoU %"] == "61.50 ± 1.25");
   REQUIRE(row["HD95 pen. mm"] == "20.5 ± 21.9");  // of 5 and 36
-  REQUIRE(row["paper: HD"] == "12.0");
+  REQUIRE(row["paper: HD"] == "12.00");
   REQUIRE(row.count("paper: FN %") == 0);  // nothing is printed of it here, so no column
   REQUIRE(row["mIoU %"] == "–");
   REQUIRE(row["missed"] == "1");
@@ -317,21 +317,21 @@ TEST_CASE("The paper's figures are those of its tables 3 to 6", "[apps]") {
 
 TEST_CASE("The paper's columns stand beside ours, and rows that cannot be of the foreground are named", "[apps]") {
   const auto comparison = compared({{"unet", {0.5}}, {"fpa", {0.6}}, {"fpa_section43", {0.7}}});
-  const PaperColumns paper{true, printed_figures("brats"), paper_distance("brats")};
+  const PaperColumns paper{true, printed_figures("brats"), paper_distance("brats"), paper_source("brats")};
   auto table = score_table(comparison, summarise_nets(comparison), paper, "Scores");
   explain_paper(table, paper, "brats", comparison.nets);
   std::map<std::string, std::vector<std::string>> columns;
   for (std::size_t c = 0; c < table.columns().size(); ++c) {
     for (std::size_t r = 0; r < 3; ++r) columns[table.columns()[c].name].push_back(table.formatted(r, c));
   }
-  REQUIRE(columns["paper: IoU %"] == std::vector<std::string>{"66.7 ± 1.1", "70.1 ± 2.1", "–"});
+  REQUIRE(columns["paper: IoU %"] == std::vector<std::string>{"66.67 ± 1.15", "70.10 ± 2.06", "–"});
   REQUIRE(columns["paper: FP %"] == std::vector<std::string>{"< 0.01", "< 0.01", "–"});
-  REQUIRE(columns["paper: HD95"][1] == "10.9 ± 1.7");
-  REQUIRE(columns["paper: FN %"][1] == "49.4 ± 4.6");
+  REQUIRE(columns["paper: HD95"][1] == "10.86 ± 1.66");
+  REQUIRE(columns["paper: FN %"][1] == "49.39 ± 4.56");
   const auto text = table.text();
   // 100 - 57.83 = 42.17
-  REQUIRE_THAT(text, Contains("unet has IoU 66.67 % beside FN 57.83 %") && Contains("42.17 %") &&
-                         Contains("So it is with unet, fpa.") && Contains("tables 5 and 6"));
+  REQUIRE_THAT(text, Contains("with its FN of 57.83 %, unet can have an IoU of 42.17 % at most, but 66.67 %") &&
+                         Contains("Rows of this kind: unet, fpa.") && Contains("tables 5 and 6"));
   REQUIRE(impossible_pairs({{"a", {{"iou", {40}}, {"fn", {60}}}}}, {"a", "b"}).empty());  // 40 is allowed
   REQUIRE(printed_figures("folder").empty());
   explain_paper(table, {true, {}}, "folder", comparison.nets);

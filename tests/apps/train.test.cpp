@@ -2,6 +2,7 @@
 /// train as its users meet it: a process with arguments, files, an exit code and a sentence.
 /// Skipped by name where the program was not built beside the tests.
 #include <pam/images/nifti.hpp>
+#include <pam/weights/safetensors.hpp>
 
 #include "apps/program_runs.hpp"
 
@@ -355,6 +356,54 @@ TEST_CASE("A checkpoint of another width or depth, a lost one and a broken confi
   INFO(lost.err);
   REQUIRE(lost.code == 0);
   REQUIRE_THAT(lost.err, Catch::Contains("best.safetensors") && Catch::Contains("those of the last epoch are scored"));
+}
+
+/// `net` as pams before prune_convolutions described it.
+nlohmann::json without_pruning(nlohmann::json net) {
+  for (auto& stage : net["stages"]) stage.erase("prune_convolutions");
+  net["bridge"].erase("prune_convolutions");
+  return net;
+}
+
+TEST_CASE("A run from before prune_convolutions is never continued as the network that prunes", "[apps]") {
+  SKIP_WITHOUT_PROGRAM();
+  for (const char* net : {"rfna_r4_dw_e1", "rfna_r2_full_e1"}) {
+    TempDir folder;
+    make_folder(folder, 3, /*pictures=*/true);
+    REQUIRE(run(arguments_for(folder, {"--nets", "unet", net, "--epochs", "1"})).code == 0);
+    const auto cell = folder / "run" / net;
+    const auto resumed = [&] { return run({"--out", (folder / "run").string(), "--resume"}); };
+    REQUIRE_THAT(resumed().out, Catch::Contains(std::string(net) + ": done already"));
+    for (const char* name : {"last.safetensors", "last.state.safetensors"}) {
+      auto file = read_safetensors(cell / name);
+      file.metadata["pam.net"] = without_pruning(nlohmann::json::parse(file.metadata["pam.net"])).dump();
+      write_safetensors(cell / name, file.tensors, file.metadata);
+    }
+    auto record = nlohmann::json::parse(std::ifstream(cell / "run.json"));
+    record["network"] = without_pruning(record["network"]);
+    std::ofstream(cell / "run.json") << record.dump();
+    const auto refused = [&](const char* file) {
+      const auto outcome = resumed();
+      INFO(outcome.err);
+      REQUIRE(outcome.code == 2);
+      REQUIRE_THAT(outcome.err, Catch::Contains((cell / file).string()) && Catch::Contains(net) &&
+                                    Catch::Contains("prune_convolutions") && Catch::Contains("--overwrite"));
+    };
+    refused("last.safetensors");  // scored: its scores are of the other network
+    const auto kept = test::text_of(cell / "last.state.safetensors");
+    std::filesystem::rename(cell / "scores.json", cell / "scores.old");
+    refused("last.safetensors");  // to be continued
+    REQUIRE(test::text_of(cell / "last.state.safetensors") == kept);
+    std::filesystem::rename(cell / "scores.old", cell / "scores.json");
+    std::filesystem::remove(cell / "last.safetensors");
+    refused("run.json");  // weights deleted to save space
+    const auto plain = run({"--out", (folder / "run").string(), "--resume", "--nets", "unet"});
+    INFO(plain.err);
+    REQUIRE(plain.code == 0);
+    const auto again = run({"--out", (folder / "run").string(), "--resume", "--overwrite"});
+    INFO(again.err);
+    REQUIRE(again.code == 0);
+  }
 }
 
 /// How many pixels an overlay has of each colour, by the words of include/pam/report/overlay.hpp.

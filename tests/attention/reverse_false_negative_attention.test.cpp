@@ -3,6 +3,8 @@
 
 #include "support/tensor_matchers.hpp"
 
+#include <algorithm>
+
 namespace attention_reverse_false_negative_attention_test {
 
 using namespace pam;
@@ -91,6 +93,17 @@ TEST_CASE("RFNA's ratios 4 and 2 prune: E and D2 remain, or E alone (section 4.3
   REQUIRE(bare->branch->min_size() == 1);
   REQUIRE_NOTHROW(bare(torch::randn({1, 3, 3, 3})));
   REQUIRE(Block(Options(3, 4).stride(2).ratio(2))->min_size() == 5);
+  // With shared weights D3(D2(.)) has the parameters of D2 alone; by name they must not be mistaken for each other.
+  const auto names = [](bool prune, bool shared) {
+    return Block(Options(3, 4).ratio(4).prune_convolutions(prune).share_weights(shared))->named_parameters().keys();
+  };
+  const auto has = [](const std::vector<std::string>& keys, const char* name) {
+    return std::count(keys.begin(), keys.end(), name) == 1;
+  };
+  for (const bool shared : {true, false}) {
+    REQUIRE((has(names(true, shared), "down.conv.weight") && !has(names(true, shared), "down2.conv.weight")));
+    REQUIRE((has(names(false, shared), "down2.conv.weight") && !has(names(false, shared), "down.conv.weight")));
+  }
   // Ratios 8 and 1 have nothing to prune.
   for (const std::int64_t ratio : {1, 8}) REQUIRE(Block(Options(3, 4).ratio(ratio))->branch->steps() == 2);
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include <pam/attention/gather_excite.hpp>
 #include <pam/inference/load_network.hpp>
+#include <pam/train/checkpoint.hpp>
+#include <pam/weights/state_dict.hpp>
 
 #include "support/bytes.hpp"
 #include "support/catch.hpp"
@@ -70,6 +72,18 @@ TEST_CASE("a saved network comes back as it was, with the preparation of its ima
   }
 }
 
+/// The net `name` with every convolution (`prune` = false) or as the zoo has it.
+Network ablation_net(const std::string& name, bool prune) {
+  torch::manual_seed(5);
+  NetworkSpec spec{name, 2, 1, 4};
+  spec.options = {{"stages", {{"prune_convolutions", prune}}}, {"bridge", {{"prune_convolutions", prune}}}};
+  auto net = build_network(spec);
+  net->eval();
+  return net;
+}
+
+constexpr const char* kSmallRatios[] = {"rfna_r2_full_e1", "rfna_r2_dw_e1", "rfna_r4_dw_e2", "rfna_r4_full_e1"};
+
 TEST_CASE("weights of RFNA with ratio 2 or 4 from before prune_convolutions load with every convolution",
           "[inference]") {
   const TempDir folder;
@@ -78,21 +92,47 @@ TEST_CASE("weights of RFNA with ratio 2 or 4 from before prune_convolutions load
   torch::NoGradGuard no_grad;
   for (const char* name : {"rfna_r2_full_e1", "rfna_r4_dw_e2", "rfna_r8_dw_e1"}) {
     CAPTURE(name);
-    NetworkSpec spec{name, 2, 1, 4};
     for (const bool prune : {true, false}) {
-      spec.options = {{"stages", {{"prune_convolutions", prune}}}, {"bridge", {{"prune_convolutions", prune}}}};
-      auto net = build_network(spec);
-      net->eval();
+      auto net = ablation_net(name, prune);
       save_network(net, path);  // says what it has
       CHECK(torch::equal(load_network(path).net(x), net(x)));
       if (prune) continue;
       auto old = net.options();
-      for (auto* part : {&old["stages"][0], &old["bridge"]}) part->erase("prune_convolutions");
+      for (auto& stage : old["stages"]) stage.erase("prune_convolutions");
+      old["bridge"].erase("prune_convolutions");
       save_weights(*net, path, {{"pam.net", old.dump()}, {"pam.reversed", "true"}});
       const auto loaded = load_network(path).net;
       CHECK(torch::equal(loaded(x), net(x)));
       const bool kept = loaded.options()["bridge"]["prune_convolutions"] == false;
       CHECK(kept == (std::string(name) != "rfna_r8_dw_e1"));
+    }
+  }
+}
+
+TEST_CASE("weights of RFNA with ratio 2 or 4 that do not say what they are load as what their names show",
+          "[inference]") {
+  const TempDir folder;
+  const auto path = folder / "raw.safetensors";
+  const auto x = torch::randn({1, 2, 72, 65});
+  torch::NoGradGuard no_grad;
+  for (const char* name : kSmallRatios) {
+    CAPTURE(name);
+    for (const bool prune : {true, false}) {
+      auto net = ablation_net(name, prune);
+      save_weights(*net, path, {{"pam.reversed", "true"}});
+      LoadNetworkOptions how;
+      how.net = name;
+      const auto loaded = load_network(path, how);
+      CHECK(torch::equal(loaded.net(x), net(x)));
+      CHECK(loaded.net.options()["bridge"]["prune_convolutions"] == prune);
+      // Neither the caller's word nor a net that is there already turns one into the other.
+      how.options["stages"]["prune_convolutions"] = !prune;
+      how.options["bridge"]["prune_convolutions"] = !prune;
+      CHECK_THROWS_WITH(load_network(path, how), Contains("does not fit") && Contains("stage1.down"));
+      auto other = ablation_net(name, !prune);
+      CHECK_THROWS_WITH(load_weights(other, path), Contains("does not fit") && Contains("stage1.down"));
+      CHECK_THROWS_WITH(check_same_weights(state_dict(*net.ptr()), state_dict(*other.ptr()), "the checkpoint"),
+                        Contains("stage1.down") && Contains("resume with the net"));
     }
   }
 }

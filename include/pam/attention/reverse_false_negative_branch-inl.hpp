@@ -30,7 +30,9 @@ PAM_FUNC void ReverseFalseNegativeBranchImpl::reset() {
       ConvNormAct(ConvNormActOptions(channels, width).kernel_size(1).stride(stride).norm_act(options.expand_norm())));
   down2 = nullptr, down3 = nullptr, shortcut = nullptr;
   if (steps() > 0) {
-    down2 = this->register_module("down2", ConvNormAct(ConvNormActOptions(step).stride(r >= 4 ? 2 : 1)));
+    // A name of its own where it is alone: with shared weights, parameters of D3(D2(.)) have the same shapes.
+    down2 = this->register_module(steps() == 1 ? "down" : "down2",
+                                  ConvNormAct(ConvNormActOptions(step).stride(r >= 4 ? 2 : 1)));
   }
   if (steps() > 1 && !options.share_weights()) {
     down3 = this->register_module("down3", ConvNormAct(ConvNormActOptions(step).stride(last_stride())));

@@ -120,12 +120,33 @@ PAM_LAZY_FUNC nlohmann::json named_options(nlohmann::json options, std::type_ind
   return options;
 }
 
+/// `net` as weights without "pam.net" have it: an RFNA block with ratio 2 or 4 has a D2 if it keeps all convolutions, as
+/// it did before prune_convolutions; if it prunes, it has nothing of that name.
+PAM_LAZY_FUNC void keep_named_convolutions(nlohmann::json& net, const WeightsFile& weights, const std::string& file,
+                                           const LoadNetworkOptions& options) {
+  const auto has_d2 = [&](const std::string& part) {
+    return tensor_ending(weights.tensors, (part.empty() ? "" : part + ".") + "down2.conv.weight").defined();
+  };
+  if (weights.metadata.count("pam.net") > 0 || !has_d2("")) return;
+  if (options.options.dump().find("\"prune_convolutions\"") != std::string::npos) return;  // the caller decides
+  auto full = network_from_json(net, file, options.limits).options();
+  const auto named = full;
+  const auto keep = [&](nlohmann::json& part, const std::string& name) {
+    const auto ratio = part.value("ratio", nlohmann::json());
+    if ((ratio == 2 || ratio == 4) && has_d2(name)) part["prune_convolutions"] = false;
+  };
+  for (std::size_t i = 0; i < full["stages"].size(); ++i) keep(full["stages"][i], formatted("stage{}", i + 1));
+  keep(full["bridge"], "bridge");
+  if (full != named) net = std::move(full);
+}
+
 }  // namespace detail
 
 PAM_LAZY_FUNC LoadedNetwork load_network(const std::filesystem::path& path, const LoadNetworkOptions& options) {
   const auto file = path.string();
   const auto weights = read_weights(path, options.section);
   auto json = detail::net_of_file(weights, file, options);
+  detail::keep_named_convolutions(json, weights, file, options);
   detail::set_reversed(json, weights, file, options);
   LoadedNetwork loaded{network_from_json(json, file, options.limits), std::nullopt, {}};
   check(!loaded.net.reversed() || options.reversed || detail::noted_reversed(file, weights.metadata),

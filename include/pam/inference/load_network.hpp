@@ -46,7 +46,8 @@ struct LoadedNetwork {
 };
 
 /// Builds the net that `path` (.safetensors, .pt or .pth) names and loads its weights. For files without "pam.net",
-/// `options` name the net; its channels, classes and width are then derived from the first and the last layer.
+/// `options` name the net; its channels, classes and width are then derived from the first and the last layer, and from
+/// the names whether RFNA blocks with ratio 2 or 4 keep D2 and D3 (`prune_convolutions`).
 /// Throws `Error` where net or reversal are unknown, `options` contradict the file, or weights are NaN or infinite, and
 /// as `load_weights` does.
 PAM_LAZY [[nodiscard]] LoadedNetwork load_network(const std::filesystem::path& path,
