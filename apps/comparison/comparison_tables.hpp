@@ -178,7 +178,8 @@ inline void explain_paper(Table& table, const PaperColumns& paper, const std::st
   const auto& first = paper.figures.at(nets.front());
   const double iou = first.at("iou").mean, fn = first.at("fn").mean;
   table.note(fmt::format(
-      "The paper's IoU and FN cannot both be of the foreground, whose IoU is at most 100 % - FN: with its FN of {1:.2f} "
+      "The paper's IoU and FN cannot both be of the foreground, whose IoU is at most 100 % - FN: with its FN of "
+      "{1:.2f} "
       "%, {0} can have an IoU of {2:.2f} % at most, but {3:.2f} % is printed. Rows of this kind: {4}. A mean IoU over "
       "foreground and background can have these values: compare the paper's IoU with mIoU.",
       nets.front(), fn, 100 - fn, iou, joined(nets, ", ")));

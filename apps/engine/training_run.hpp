@@ -46,8 +46,8 @@ struct RunResult {
 /// stopping without validation, a warm-up longer than the run. Writes nothing.
 void check_trainable(const Task& task, const ExperimentOptions& options);
 
-/// Throws `Error` if `folder` holds a training of `net` in which RFNA blocks had other convolutions than the options ask
-/// for now: one from before prune_convolutions, when ratios 2 and 4 kept all of them. Writes nothing.
+/// Throws `Error` if `folder` holds a training of `net` in which RFNA blocks had other convolutions than the options
+/// ask for now: one from before prune_convolutions, when ratios 2 and 4 kept all of them. Writes nothing.
 void check_same_convolutions(const Task& task, const ExperimentOptions& options, const std::string& net,
                              const std::filesystem::path& folder);
 
