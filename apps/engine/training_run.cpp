@@ -14,8 +14,6 @@
 #include <pam/inference/non_finite_error.hpp>
 #include <pam/inference/predictor.hpp>
 #include <pam/metrics/score_classes.hpp>
-#include <pam/nets/network_json.hpp>
-#include <pam/nets/zoo.hpp>
 #include <pam/train/checkpoint.hpp>
 #include <pam/train/fit.hpp>
 #include <pam/train/interrupt.hpp>
@@ -27,6 +25,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <fstream>
 #include <iostream>
 #include <limits>
@@ -389,26 +388,35 @@ std::pair<nlohmann::json, std::filesystem::path> trained_network(const std::file
   return {json.is_object() ? json.value("network", nlohmann::json()) : nlohmann::json(), record};
 }
 
+/// What `net`, a network's options, says of prune_convolutions in its RFNA blocks with ratio 2 or 4.
+std::vector<nlohmann::json> prunings(const nlohmann::json& net) {
+  std::vector<nlohmann::json> said;
+  auto parts = net.value("stages", nlohmann::json::array());
+  if (!parts.is_array()) parts = nlohmann::json::array({parts});
+  parts.push_back(net.value("bridge", nlohmann::json()));
+  for (const auto& part : parts) {
+    if (!part.is_object()) continue;
+    const auto ratio = part.value("ratio", nlohmann::json());
+    if (ratio == 2 || ratio == 4) said.push_back(part.value("prune_convolutions", nlohmann::json()));
+  }
+  return said;
+}
+
 }  // namespace
 
 void check_same_convolutions(const Task& task, const ExperimentOptions& options, const std::string& net,
                              const std::filesystem::path& folder) {
-  auto [before, file] = trained_network(folder);
-  if (!before.is_object() || before.value("name", nlohmann::json()) != net) return;
-  pam::detail::check_nesting(before, file.string());
-  const auto noted = before;
-  pam::detail::keep_convolutions(before);
-  if (before == noted) return;  // it says itself what it has, or has no such block
-  const auto now =
-      make_network(net, task.in_channels, task.classes, options.width, options.net_options, options.seed).options();
-  for (const auto& change : nlohmann::json::diff(before, now)) {
-    const auto path = change["path"].get<std::string>();
-    check(path.find("/prune_convolutions") == std::string::npos,
-          "--resume: {} is of an older pam, whose {} had convolutions that are left out now (RFNA with ratio 2 or 4, "
-          "option prune_convolutions); it would be continued as another network: continue it with that pam, or start "
-          "again with --overwrite or another --out",
-          file.string(), net);
-  }
+  const auto [before, file] = trained_network(folder);
+  if (!before.is_object()) return;
+  const auto then = prunings(before);
+  if (std::count(then.begin(), then.end(), nullptr) == 0) return;  // it says itself what it has, or has no such block
+  const auto now = prunings(
+      make_network(net, task.in_channels, task.classes, options.width, options.net_options, options.seed).options());
+  check(std::count(now.begin(), now.end(), true) == 0,
+        "--resume: {} is of an older pam, whose {} had convolutions that are left out now (RFNA with ratio 2 or 4, "
+        "option prune_convolutions), so it would be continued as another network: continue it with that pam, or start "
+        "again with --overwrite or another --out",
+        file.string(), net);
 }
 
 std::vector<EpochPoint> read_epochs(const std::filesystem::path& folder) {

@@ -134,7 +134,9 @@ Table field_table(const std::vector<MeasuredField>& fields, const FieldOptions& 
                   "of {} normal inputs of {} x {} (Luo et al. 2016); seed {}. Blocks with random weights: stride 1, {} "
                   "channels; blocks of trained networks: as they are there, in pixels of the block's own input.",
                   options.samples, options.size, options.size, options.seed, kBlockChannels));
-  table.note("Dilated branch: A. Pooled branch: up(P(D3(D2(E(F))))), without the + F of A.");
+  table.note(
+      "Dilated branch: A. Pooled branch: up(P(D3(D2(E(F))))), with ratio 4 up(P(D2(E(F)))), with ratio 2 up(P(E(F))); "
+      "without the + F of A.");
   return table;
 }
 
