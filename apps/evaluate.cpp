@@ -7,6 +7,8 @@
 
 #include <pam/core/atomic_file.hpp>
 #include <pam/datasets/other_files.hpp>
+#include <pam/images/image.hpp>
+#include <pam/images/nifti.hpp>
 #include <pam/report/network_result.hpp>
 
 #include <fmt/format.h>
@@ -39,6 +41,12 @@ Table summary_table(const ScoreSummary& summary, const ScoreOptions& options) {
       "iou and dice are of the foreground; miou and mdice are means over foreground and background, what the paper's "
       "table 5 must print as \"IoU\" (66 % beside 58 % false negatives cannot be of the foreground alone).");
   return table;
+}
+
+/// Writes a file, and its folder where there is none.
+void save_text(const std::filesystem::path& file, const std::string& text) {
+  std::filesystem::create_directories(std::filesystem::absolute(file).parent_path());
+  write_atomically(file, text);
 }
 
 /// What --nsd-convention means.
@@ -82,7 +90,13 @@ int main(int argc, char** argv) {
     score.nsd_convention = nsd_convention(convention);
     for (const auto& [option, file] : {std::pair{"--json", json}, {"--csv", csv}}) {
       if (!file.empty()) check_writable(option, std::filesystem::absolute(file).parent_path());
+      check(file.empty() || !(is_nifti_name(file) || is_image_name(file)),
+            "{} {}: has the name of a mask; name a text file, such as scores{}", option, file,
+            std::string(option) == "--csv" ? ".csv" : ".json");
     }
+    check(json.empty() || csv.empty() ||
+              std::filesystem::absolute(json).lexically_normal() != std::filesystem::absolute(csv).lexically_normal(),
+          "--json and --csv: are both {}; give each a file of its own", json);
     MaskReader prediction_reader(predicted_values.empty() ? values : predicted_values, zero_non_finite),
         truth_reader(values, zero_non_finite);
     score.classes = std::max(prediction_reader.classes(), truth_reader.classes());
@@ -106,6 +120,9 @@ int main(int argc, char** argv) {
       const auto warning = prediction_reader.settle(files);
       if (!warning.empty()) std::cerr << "warning: " << warning << "\n";
     }
+    check(!ignore_affine || is_nifti_name(pairs.front().truth),
+          "--ignore-affine: is for volumes; {} is a picture and has no affine: leave it out",
+          pairs.front().truth.string());
     std::vector<std::string> warnings;
     for (const auto& pair : pairs) {
       const auto [prediction, truth] = read_pair(pair, prediction_reader, truth_reader, ignore_affine, warnings);
@@ -115,16 +132,16 @@ int main(int argc, char** argv) {
     result.name = "predictions";
     result.cases = cases;
     const auto table = case_table({result}, "Scores of each case");
-    std::cout << table.text() << "\n" << summary_table(summarise(cases), score).text() << std::flush;
     // File names may hold any bytes; JSON allows only UTF-8.
     constexpr auto kReplace = nlohmann::ordered_json::error_handler_t::replace;
     if (!json.empty()) {
       auto scores = scores_to_json(cases, /*counts=*/true);
       scores["settings"] = {
           {"class", score.class_index}, {"nsd_tolerance", score.nsd_tolerance}, {"nsd_convention", convention}};
-      write_atomically(json, scores.dump(2, ' ', false, kReplace) + "\n");
+      save_text(json, scores.dump(2, ' ', false, kReplace) + "\n");
     }
-    if (!csv.empty()) write_atomically(csv, table.csv());
+    if (!csv.empty()) save_text(csv, table.csv());
+    std::cout << table.text() << "\n" << summary_table(summarise(cases), score).text() << std::flush;
     return kDone;
   });
 }

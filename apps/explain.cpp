@@ -4,6 +4,7 @@
 ///   explain receptive-field --nets unet fpa rfna --out figures/
 #include "cli/program.hpp"
 #include "engine/prediction_files.hpp"
+#include "engine/run_folder.hpp"
 #include "explain/explain_field.hpp"
 #include "explain/explain_maps.hpp"
 #include "explain/heat.hpp"
@@ -68,7 +69,41 @@ std::vector<std::int64_t> chosen_slices(const Arguments& a, const torch::Tensor&
   return slices;
 }
 
+/// Refuses options that others make meaningless.
+void check_pairs(const CLI::App& command) {
+  const auto both = [&](const char* option, const char* other, const char* why) {
+    check(command.count(option) == 0 || command.count(other) == 0, "{} and {}: {}; leave one of them out", option,
+          other, why);
+  };
+  const auto needs = [&](const char* option, const char* other, const char* why) {
+    check(command.count(option) == 0 || command.count(other) > 0, "{}: {}; give {}, or leave it out", option, why,
+          other);
+  };
+  if (command.get_name() == "maps") {
+    both("--slice", "--slices", "one names the slice, the other says how many are chosen");
+    needs("--label-values", "--labels", "says what the true mask holds, and none is given");
+    return;
+  }
+  needs("--in-channels", "--nets", "is of networks with random weights, and none is named");
+  needs("--width", "--nets", "is of networks with random weights, and none is named");
+  needs("--reversed", "--weights", "is of trained weights, and none are given");
+}
+
+/// Refuses a folder that holds inputs: what is written there would be taken for inputs the next time.
+void check_apart(const fs::path& out, const std::vector<std::string>& inputs) {
+  for (const auto& input : inputs) {
+    std::error_code ignored;
+    const auto folder = fs::is_directory(input, ignored) ? fs::path(input) : fs::absolute(input).parent_path();
+    check(
+        !fs::equivalent(out, folder, ignored),
+        "--out {}: holds the input {}, so the results would be taken for inputs the next time; choose another folder, "
+        "such as {}",
+        out.string(), input, (out / "figures").string());
+  }
+}
+
 int explain_maps(const Arguments& a) {
+  check_apart(a.out, a.inputs);
   std::vector<LoadedNetwork> nets;
   for (std::size_t i = 0; i < a.weights.size(); ++i) nets.push_back(load_network(source_of(a, i)));
   const auto channels = nets.front().net.in_channels();
@@ -87,14 +122,15 @@ int explain_maps(const Arguments& a) {
           nets.front().net.name(), channels, each.net.name(), each.net.in_channels());
     explained.push_back(explain_network(each.net, source, a.batch));
   }
+  check(a.show_channel < channels, "--show-channel {}: the network has channels 0 to {}", a.show_channel, channels - 1);
   options.normalise = Normalise::None;  // a z-scored volume would show air as grey
-  const auto shown = load_input(cases.front(), options, channels).image[std::min(a.show_channel, channels - 1)];
+  const auto shown = load_input(cases.front(), options, channels).image[a.show_channel];
   OverlayOptions view = source.is_volume ? radiological_view(orientation(source.geometry.affine)) : OverlayOptions();
   view.window = robust_window(shown);
   const auto side = std::max(shown.size(1), shown.size(2));
   view.scale = std::clamp<std::int64_t>((400 + side - 1) / side, 1, 6);  // one pixel can be seen
   const fs::path out = a.out;
-  fs::create_directories(out);
+  mark_results(out);
   const bool attends =
       std::any_of(explained.begin(), explained.end(), [](const auto& net) { return !net.attention.empty(); });
   for (const auto z : chosen_slices(a, truth, explained.front().labels)) {
@@ -135,7 +171,7 @@ int explain_field(const Arguments& a) {
   for (const auto& sentence : claim_sentences(blocks)) table.note(sentence);
   std::cout << table.text() << "\n";
   const fs::path out = a.out;
-  fs::create_directories(out);
+  mark_results(out);
   save_text(out / "receptive_field.md", table.markdown());
   save_text(out / "receptive_field.csv", table.csv());
   std::vector<torch::Tensor> pictures;
@@ -161,9 +197,11 @@ int main(int argc, char** argv) {
   maps->add_option("--input", a.inputs, "the image (several: the modalities in channel order)")->required();
   maps->add_option("--labels", a.labels, "the true mask; without it errors are not shown");
   maps->add_option("--label-values", a.label_values, "foreground of the mask (default: nonzero)");
-  maps->add_option("--slice", a.slice, "slice to show (default: those with most foreground)");
+  maps->add_option("--slice", a.slice, "slice to show, from 0 on (default: those with most foreground)")
+      ->check(CLI::NonNegativeNumber);
   maps->add_option("--slices", a.slices, "how many are chosen (default 3)")->check(CLI::Range(1, 100));
-  maps->add_option("--show-channel", a.show_channel, "modality under the colours (default 0)");
+  maps->add_option("--show-channel", a.show_channel, "modality under the colours (default 0)")
+      ->check(CLI::NonNegativeNumber);
   maps->add_option("--batch", a.batch, "slices at once (default 4)")->check(CLI::Range(1, 4096));
   auto* field = app.add_subcommand("receptive-field", "effective receptive fields of blocks and networks");
   field->add_option("--nets", a.nets, "networks of the zoo with random weights");
@@ -172,7 +210,7 @@ int main(int argc, char** argv) {
   field->add_option("--width", a.field.width, "of --nets (default: their own)")->check(CLI::Range(1, 4096));
   field->add_option("--size", a.field.size, "side of the input (default 160)")->check(CLI::Range(16, 4096));
   field->add_option("--samples", a.field.samples, "random inputs (default 16)")->check(CLI::Range(1, 100000));
-  field->add_option("--seed", a.field.seed, "of weights and inputs (default 0)");
+  field->add_option("--seed", a.field.seed, "of weights and inputs (default 0)")->check(CLI::NonNegativeNumber);
   for (auto* command : {maps, field}) {
     command->add_option("--out", a.out, "folder of the results")->required();
     command->add_option("--net", a.net,
@@ -185,6 +223,7 @@ int main(int argc, char** argv) {
     command->add_option("--threads", a.threads, "CPU threads; 0: one per core");
   }
   return run_program(app, argc, argv, [&] {
+    check_pairs(maps->parsed() ? *maps : *field);
     tune_process(a.threads);
     return maps->parsed() ? explain_maps(a) : explain_field(a);
   });

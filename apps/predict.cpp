@@ -7,14 +7,18 @@
 #include "engine/networks.hpp"
 #include "engine/prediction_files.hpp"
 #include "engine/preparation.hpp"
+#include "engine/run_folder.hpp"
+#include "tasks/case_task.hpp"
 
 #include <pam/datasets/other_files.hpp>
+#include <pam/images/nifti.hpp>
 #include <pam/inference/largest_component.hpp>
 #include <pam/inference/predict_case.hpp>
 #include <pam/train/interrupt.hpp>
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <iostream>
 #include <utility>
@@ -99,24 +103,45 @@ CaseOptions preparation(const Arguments& a, CaseOptions options) {
   return options;
 }
 
+/// Refuses options that these cases or this network would ignore.
+void check_use(const CLI::App& app, const std::vector<CaseFiles>& cases, const Network& net) {
+  const auto& first = cases.front().images.front();
+  const bool volumes = is_nifti_name(first);
+  const auto refuse = [&](const char* option, bool ignored, const std::string& why) {
+    check(app.count(option) == 0 || !ignored, "{}: {}; leave it out", option, why);
+  };
+  refuse("--threshold", net.classes() > 1,
+         fmt::format("is for binary networks, and {} has {} classes, of which the most probable is taken", net.name(),
+                     net.classes()));
+  refuse("--resize", volumes, "is for pictures, and " + first.string() + " is a volume");
+  for (const char* option : {"--resample", "--ignore-affine", "--zero-non-finite"}) {
+    refuse(option, !volumes, "is for volumes, and " + first.string() + " is a picture");
+  }
+  const bool single = std::all_of(cases.begin(), cases.end(), [](const auto& each) { return each.images.size() == 1; });
+  for (const char* option : {"--resample", "--ignore-affine"}) {
+    refuse(option, single, "is for cases of several files, and each case here is one file");
+  }
+}
+
 std::string summary(const CasePrediction& found, const std::filesystem::path& file) {
   const auto voxels = found.labels.gt(0).sum().item<std::int64_t>();
   return fmt::format("{}: {} of {} {} are foreground -> {}", found.source.name, voxels, found.labels.numel(),
                      found.source.is_volume ? "voxels" : "pixels", file.string());
 }
 
-int predict(Arguments& a) {
+int predict(const CLI::App& app, Arguments& a) {
   tune_process(a.threads);
   const InterruptScope signals;
   if (!a.reversed.empty()) a.weights.how.reversed = a.reversed == "yes";
   const auto loaded = load_network(a.weights);
   const auto& net = loaded.net;
   const auto options = preparation(a, loaded.preparation.value_or(CaseOptions()));
-  const auto cases = find_inputs(a.inputs, a.modalities, net.in_channels());
+  const auto cases = find_inputs(a.inputs, separate_words(a.modalities), net.in_channels());
   if (a.inputs.size() == 1 && std::filesystem::is_directory(a.inputs.front())) {
     const auto others = other_files_warning(cases);
     if (!others.empty()) std::cerr << "warning: " << others << "\n";
   }
+  check_use(app, cases, net);
   check_results(cases, a.no_probability ? 0 : net.classes(), a.out, a.overwrite);
   a.how.device = find_device(a.device);
   from_string(a.precision, a.how.precision);
@@ -125,6 +150,7 @@ int predict(Arguments& a) {
   std::cout << fmt::format("{}: {} channels in, {} to predict", net.name(), net.in_channels(),
                            cases.size() == 1 ? "1 case" : fmt::format("{} cases", cases.size()))
             << std::endl;
+  mark_results(a.out);
   ProgressLine line(cases.size());
   for (const auto& files : cases) {
     auto source = load_input(files, predictor.preparation(), predictor.in_channels());
@@ -142,5 +168,5 @@ int main(int argc, char** argv) {
   CLI::App app{"Masks and probabilities from trained weights: NIfTI with the input's affine, or pictures.", "predict"};
   Arguments arguments;
   add_flags(app, arguments);
-  return run_program(app, argc, argv, [&] { return predict(arguments); });
+  return run_program(app, argc, argv, [&] { return predict(app, arguments); });
 }

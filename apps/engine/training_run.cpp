@@ -449,6 +449,11 @@ void check_trainable(const Task& task, const ExperimentOptions& options) {
         "patience {}: early stopping needs the score of validation cases, and there are none; give some with "
         "--validation-share 0.2 (Cityscapes: --val-city), or set patience=0",
         options.patience);
+  check(
+      options.validate_every == 1 || task.validation,
+      "validate_every {}: there are no validation cases, so it would be ignored; give some with --validation-share 0.2 "
+      "(Cityscapes: --val-city), or set validate_every=1",
+      options.validate_every);
   if (options.schedule.warm_up == 0) return;
   const auto& together = processes();
   const auto batches = task.make_loader({options.batch, options.seed, options.workers, 1, options.flip, options.noise,
