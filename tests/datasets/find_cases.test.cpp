@@ -247,7 +247,13 @@ TEST_CASE("names that differ in their Unicode form alone are told apart in the m
   const TempDir folder;
   touch(folder, {"images/caf\u00e9.png", "labels/cafe\u0301.png"});
   REQUIRE_THAT(why(in_root(folder.path())),
-               Contains("the first with whole characters (NFC), the second with combining"));
+               Contains("the first with whole characters (NFC), the second with separate"));
+  const TempDir korean;  // 한글: two syllables, each of three letters
+  touch(korean, {"images/\ud55c\uae00.png", "labels/\u1112\u1161\u11ab\u1100\u1173\u11af.png"});
+  REQUIRE_THAT(why(in_root(korean.path())), Contains("look the same"));
+  const TempDir syllables;  // 한 and 하: other letters
+  touch(syllables, {"images/\ud55c.png", "labels/\u1112\u1161.png"});
+  REQUIRE_THAT(why(in_root(syllables.path())), !Contains("look the same"));
   const TempDir other;
   touch(other, {"images/caf\u00e9.png", "labels/caf\u00e8.png"});  // other letters of one form
   REQUIRE_THAT(why(in_root(other.path())), !Contains("look the same") && Contains("no label file"));

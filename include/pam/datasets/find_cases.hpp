@@ -109,9 +109,9 @@ inline std::string layout_advice(const std::filesystem::path& root, bool need_la
       std::any_of(std::filesystem::directory_iterator(root), std::filesystem::directory_iterator(), is_subject);
   if (!is_bids) return "";
   return "this looks like BIDS (sub-*/anat/…), whose nested folders are not read: copy or link the image of each "
-         "subject "
-         "into images/ and its label into labels/, both under the subject's name, such as images/sub-01.nii.gz and "
-         "labels/sub-01.nii.gz; or make one folder per subject that holds its images and its label";
+         "subject into images/ and its label into labels/, both under the subject's name, such as "
+         "images/sub-01.nii.gz and labels/sub-01.nii.gz; or make one folder per subject that holds its images and its "
+         "label";
 }
 
 /// One folder per case. Where `skipped` is not null, cases that lack a file are left out, with the reason there.

@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
@@ -16,10 +17,10 @@
 namespace pam {
 namespace detail {
 
-/// A name as characters of which every accented one, however it is written, is '*'.
+/// A name as characters of which every accented one, however it is written, is '*', and Korean syllables are letters.
 struct NameOutline {
-  std::string text;
-  bool combines = false;  ///< holds combining characters (NFD)
+  std::u32string text;
+  bool combines = false;  ///< holds combining characters, or single Korean letters (NFD)
 };
 
 PAM_FUNC NameOutline outline_of(const std::string& name) {
@@ -34,10 +35,18 @@ PAM_FUNC NameOutline outline_of(const std::string& name) {
     i += length;
     const bool is_combining = (code >= 0x300 && code <= 0x36F) || code == 0x3099 || code == 0x309A;
     if (is_combining && !outline.text.empty()) {
-      outline.text.back() = '*';
+      outline.text.back() = U'*';
+      outline.combines = true;
+    } else if (code >= 0xAC00 && code <= 0xD7A3) {  // a Korean syllable: Unicode Standard, section 3.12
+      const auto syllable = code - 0xAC00, last = syllable % 28;
+      outline.text += static_cast<char32_t>(0x1100 + syllable / (21 * 28));
+      outline.text += static_cast<char32_t>(0x1161 + syllable % (21 * 28) / 28);
+      if (last > 0) outline.text += static_cast<char32_t>(0x11A7 + last);
+    } else if (code >= 0x1100 && code <= 0x11FF) {
+      outline.text += static_cast<char32_t>(code);
       outline.combines = true;
     } else {
-      outline.text += code < 0x80 ? static_cast<char>(code) : '*';
+      outline.text += code < 0x80 ? static_cast<char32_t>(code) : U'*';
     }
   }
   return outline;
@@ -49,7 +58,8 @@ PAM_FUNC std::string unicode_form_notice(const std::vector<std::filesystem::path
                                          const std::vector<std::filesystem::path>& others) {
   for (const auto& one : some) {
     const auto outline = detail::outline_of(stem_of(one));
-    if (outline.text.find('*') == std::string::npos) continue;
+    const auto is_ascii = [](char32_t letter) { return letter < 0x80 && letter != U'*'; };
+    if (std::all_of(outline.text.begin(), outline.text.end(), is_ascii)) continue;
     for (const auto& other : others) {
       const auto partner = detail::outline_of(stem_of(other));
       if (partner.text != outline.text || partner.combines == outline.combines) continue;
@@ -57,8 +67,8 @@ PAM_FUNC std::string unicode_form_notice(const std::vector<std::filesystem::path
           "; {} and {} look the same, but are written in two Unicode forms: the first with {}, the second with {}; "
           "rename one of them, such as with convmv -f utf8 -t utf8 --nfc",
           one.string(), other.string(),
-          outline.combines ? "combining accents (NFD, as macOS has it)" : "whole characters (NFC)",
-          partner.combines ? "combining accents (NFD, as macOS has it)" : "whole characters (NFC)");
+          outline.combines ? "separate accents or letters (NFD, as macOS has it)" : "whole characters (NFC)",
+          partner.combines ? "separate accents or letters (NFD, as macOS has it)" : "whole characters (NFC)");
     }
   }
   return "";

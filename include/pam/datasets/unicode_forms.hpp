@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /// `unicode_form_notice`: says where names that look equal differ in their Unicode form. "é" is one character on most
-/// systems (NFC), and "e" with a combining accent (NFD) in names that macOS wrote.
+/// systems (NFC), and "e" with a combining accent (NFD) in names that macOS wrote; Korean syllables are one character
+/// or two to three letters.
 #pragma once
 
 #include <pam/core/config.hpp>
