@@ -772,6 +772,19 @@ TEST_CASE("A run inside the folder of its cases is no case, and --resume takes t
   REQUIRE(end.code == 0);
   REQUIRE_THAT(end.err, !Catch::Contains("The data differ"));
 
+  auto older = nlohmann::json::parse(std::ifstream(moved / "run" / "config.json"));
+  older.erase("orient");  // as pam wrote it when zscore was over the voxels that are not 0
+  older["normalise"] = "zscore";
+  std::ofstream(moved / "run" / "config.json") << older.dump();
+  end = resumed({"--normalise", "zscore"});
+  REQUIRE(end.code == 2);
+  REQUIRE_THAT(end.err, Catch::Contains("normalise is \"zscore-nonzero\""));
+  end = resumed({});
+  INFO(end.err);
+  REQUIRE(end.code == 0);
+  REQUIRE_THAT(end.err, Catch::Contains("is of an older pam") && Catch::Contains("zscore-nonzero"));
+  REQUIRE(nlohmann::json::parse(std::ifstream(moved / "run" / "config.json"))["normalise"] == "zscore-nonzero");
+
   std::filesystem::remove(moved / "p3" / "T1w.nii.gz");  // the case is incomplete
   const auto again = [&](const std::vector<std::string>& more) {
     std::vector<std::string> words{"--data",         moved.string(),
