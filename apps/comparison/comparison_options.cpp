@@ -94,6 +94,7 @@ void check_setup(const CompareSetup& setup) {
   const auto fold = setup.recipe_options.value("fold", nlohmann::json());
   check(fold == setup.recipe.defaults.value("fold", nlohmann::json()),
         "fold is {}: compare runs several; say which with --folds {}", fold.dump(), fold.dump());
+  setup.recipe.check(setup.recipe_options);
   if (!setup.options.paper_figures.empty()) {
     static_cast<void>(read_paper_figures(setup.options.paper_figures, setup.options.task));
   }

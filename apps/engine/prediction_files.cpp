@@ -120,16 +120,7 @@ std::vector<CaseFiles> find_inputs(const std::vector<std::string>& inputs, const
 void check_results(const std::vector<CaseFiles>& cases, std::int64_t probabilities, const fs::path& out,
                    bool overwrite) {
   check_writable("--out", out);
-  for (const auto& each : cases) {
-    for (const auto& image : each.images) {
-      std::error_code ignored;
-      const auto folder = fs::absolute(image).parent_path();
-      check(!fs::equivalent(out, folder, ignored),
-            "--out {}: holds the input {}, so the results would be taken for inputs the next time; choose another "
-            "folder, such as {}",
-            out.string(), image.string(), (out / "masks").string());
-    }
-  }
+  for (const auto& each : cases) check_apart("--out", out, each.images, "masks");
   std::set<std::string> names;
   std::map<fs::path, std::string> case_of;
   for (const auto& each : cases) {

@@ -113,6 +113,17 @@ void check_writable(const std::string& option, const std::filesystem::path& fold
         option, folder.string(), existing.string(), std::strerror(errno));
 }
 
+void check_apart(const std::string& option, const std::filesystem::path& out,
+                 const std::vector<std::filesystem::path>& inputs, const std::string& example) {
+  for (const auto& input : inputs) {
+    std::error_code ignored;
+    check(!std::filesystem::equivalent(out, std::filesystem::absolute(input).parent_path(), ignored),
+          "{} {}: holds the input {}, so the results would be taken for inputs the next time; choose another folder, "
+          "such as {}",
+          option, out.string(), input.string(), (out / example).string());
+  }
+}
+
 void check_run_folder(const RunFolder& run) {
   check_writable("--out", run.out);
   if (!std::filesystem::exists(config_path(run.out)) || run.overwrite) return;

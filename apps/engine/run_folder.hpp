@@ -27,6 +27,11 @@ struct RunFolder {
 /// Throws `Error` where files cannot be made in `folder`, which need not exist yet; `option` named it. Writes nothing.
 void check_writable(const std::string& option, const std::filesystem::path& folder);
 
+/// Throws `Error` where `out`, which `option` named, is the folder of one of `inputs`: what is written there would be
+/// taken for inputs the next time. `example` is what the advice calls a folder inside.
+void check_apart(const std::string& option, const std::filesystem::path& out,
+                 const std::vector<std::filesystem::path>& inputs, const std::string& example);
+
 /// Throws `Error` where the folder cannot be written to, holds a run that must not be touched, or the same with other
 /// options. Writes nothing.
 void check_run_folder(const RunFolder& run);

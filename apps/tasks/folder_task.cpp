@@ -256,6 +256,9 @@ void check_folder_options(const FolderData& options) {
       !options.strict_labels || options.label_values != "nonzero",
       "--strict-labels: --label-values nonzero names every value, so there is none to refuse; name the values, such as "
       "--label-values 1=1,2=2, or leave --strict-labels out");
+  check(!options.resample || !options.ignore_affine,
+        "--resample and --ignore-affine: the first moves voxels by their affines, the second pairs them as they are "
+        "stored; leave one of them out");
   static_cast<void>(task_options(options));
   const std::vector<std::string> kinds{"auto", "cases", "hemispheres", "folders"};
   const bool file = is_split_file(options);

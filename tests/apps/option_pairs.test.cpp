@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: MIT
 /// Every pair of options of every program: it means something, or it is refused. No option is ignored in silence.
 ///
-/// For `train`, every pair is tried in this process (`pairs_of`): what the table below does not name must be accepted,
-/// what it names must be refused with both names. An option that is in no table fails the test, so that nobody adds one
-/// without going through its pairs. What depends on the data (options of pictures for volumes, options for one folder
-/// per case in another layout) is tested with data: here for `train`, in predict.test.cpp and evaluate.test.cpp for
-/// those.
+/// Every pair is tried in this process (`walk`): what the tables below do not name must be accepted, what they name
+/// must be refused, with both names. An option that is in no table fails the test, so that nobody adds one without
+/// going through its pairs. What depends on the data (options of pictures for volumes, options for one folder per case
+/// in another layout) is tested with data: here for `train`, in predict.test.cpp and evaluate.test.cpp for those.
 #include <pam/core/options_json.hpp>
 #include <pam/images/image.hpp>
 #include <pam/images/image_labels.hpp>
@@ -14,17 +13,23 @@
 #include "apps/program_runs.hpp"
 #include "support/bytes.hpp"
 
+#include "comparison/comparison_options.hpp"
+#include "engine/evaluate_options.hpp"
 #include "engine/experiment_options.hpp"
+#include "engine/predict_options.hpp"
+#include "engine/training_run.hpp"
+#include "explain/explain_options.hpp"
 #include "tasks/brats_task.hpp"
 #include "tasks/cityscapes_task.hpp"
 #include "tasks/folder_task.hpp"
 #include "tasks/isles_task.hpp"
 
+#include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
+#include <fstream>
 #include <map>
-#include <regex>
 #include <set>
 #include <string>
 #include <vector>
@@ -40,7 +45,7 @@ using test::TempDir;
 /// An option with a value other than its default.
 struct Choice {
   std::string name;  ///< as it is typed
-  json set;          ///< what it sets
+  json set;          ///< what it sets; of options that are words of the command line alone, the words after it
 };
 
 /// The options that all tasks share.
@@ -106,14 +111,27 @@ bool is_refused(const Rules& rules, const std::string& one, const std::string& o
   return has(one, other) || has(other, one) || lacks(one, other) || lacks(other, one);
 }
 
-/// Tries every pair; returns how many there are.
-template <typename Data>
-int pairs_of(const TrainingProgram<Data>& program, std::vector<Choice> choices, Rules rules) {
-  const auto shared = shared_choices();
-  choices.insert(choices.end(), shared.begin(), shared.end());
-  rules = with_shared(std::move(rules));
-  const auto known = options_to_json(program.defaults);
-  std::set<std::string> covered{"task"};
+/// Tries every pair; `complaint` gives the error of two choices together, or nothing. Returns how many there are.
+template <typename Complaint>
+int walk(const std::string& program, const std::vector<Choice>& choices, const Rules& rules,
+         const Complaint& complaint) {
+  int pairs = 0;
+  for (auto one = choices.begin(); one != choices.end(); ++one) {
+    for (auto other = std::next(one); other != choices.end(); ++other) {
+      if (one->name.substr(0, one->name.find(' ')) == other->name.substr(0, other->name.find(' ')))
+        continue;  // two values of one option
+      const std::string why = complaint(*one, *other);
+      INFO(program << ": " << one->name << " with " << other->name << ": " << why);
+      REQUIRE(why.empty() == !is_refused(rules, one->name, other->name));
+      ++pairs;
+    }
+  }
+  SUCCEED(program << ": " << pairs << " pairs");
+  return pairs;
+}
+
+/// Fails for an option of `known` that no choice sets.
+void check_covered(const json& known, const std::vector<Choice>& choices, std::set<std::string> covered) {
   for (const auto& choice : choices) {
     for (const auto& item : choice.set.items()) covered.insert(item.key());
   }
@@ -121,102 +139,380 @@ int pairs_of(const TrainingProgram<Data>& program, std::vector<Choice> choices, 
     INFO("the option " << item.key() << " is in no table of this file: go through its pairs");
     REQUIRE(covered.count(item.key()) > 0);
   }
-  int pairs = 0;
-  for (auto one = choices.begin(); one != choices.end(); ++one) {
-    for (auto other = std::next(one); other != choices.end(); ++other) {
-      if (one->set == other->set ||
-          one->name.substr(0, one->name.find(' ')) == other->name.substr(0, other->name.find(' ')))
-        continue;  // two values of one option
-      TrainingOptions<Data> options = program.defaults;
-      json all{{"out", "run"}};
-      all.merge_patch(one->set);
-      all.merge_patch(other->set);
-      if (!all.contains("data") && !all.contains("images")) all["data"] = "there";
-      options_from_json(all, options, "the test");
-      const auto why = message_of<Error>([&] {
-        program.check(options);
-        check_experiment(options);
-      });
-      INFO(program.name << ": " << one->name << " with " << other->name << ": " << why);
-      REQUIRE(why.empty() == !is_refused(rules, one->name, other->name));
-      ++pairs;
+}
+
+/// Two choices together, with data where they name none.
+json together(const Choice& one, const Choice& other) {
+  json all{{"out", "run"}};
+  all.merge_patch(one.set);
+  all.merge_patch(other.set);
+  if (!all.contains("data") && !all.contains("images")) all["data"] = "there";
+  return all;
+}
+
+/// The pairs of `train`.
+template <typename Data>
+int pairs_of(const TrainingProgram<Data>& program, std::vector<Choice> choices, Rules rules) {
+  const auto shared = shared_choices();
+  choices.insert(choices.end(), shared.begin(), shared.end());
+  check_covered(options_to_json(program.defaults), choices, {"task"});
+  return walk("train --task " + program.name, choices, with_shared(std::move(rules)),
+              [&](const Choice& one, const Choice& other) {
+                TrainingOptions<Data> options = program.defaults;
+                options_from_json(together(one, other), options, "the test");
+                return message_of<Error>([&] {
+                  program.check(options);
+                  check_experiment(options);
+                });
+              });
+}
+
+std::vector<Choice> folder_choices() {
+  return {{"title", {{"title", "mine"}}},
+          {"--data", {{"data", "there"}}},
+          {"--images", {{"images", "i"}, {"labels", "l"}}},
+          {"--labels", {{"labels", "l"}}},
+          {"--modalities", {{"modalities", {"t1"}}}},
+          {"--label-name", {{"label_name", "mask"}}},
+          {"--label-values", {{"label_values", "1"}}},
+          {"--max-cases", {{"max_cases", 3}}},
+          {"--split hemispheres", {{"split", "hemispheres"}}},
+          {"--split folders", {{"split", "folders"}}},
+          {"--split cases", {{"split", "cases"}}},
+          {"--test-share", {{"test_share", 0.3}}},
+          {"--validation-share", {{"validation_share", 0.2}}},
+          {"--folds", {{"folds", 3}}},
+          {"--fold", {{"fold", 1}}},
+          {"--slices", {{"slices", "all"}}},
+          {"--score", {{"score", "trained"}}},
+          {"--normalise", {{"normalise", "zscore"}}},
+          {"--channels", {{"channels", 1}}},
+          {"--crop", {{"crop", "32x32"}}},
+          {"--resize", {{"resize", "32x32"}}},
+          {"--resample", {{"resample", true}}},
+          {"--ignore-affine", {{"ignore_affine", true}}},
+          {"--strict-labels", {{"strict_labels", true}}},
+          {"--orient", {{"orient", "RAS"}}},
+          {"--skip-bad", {{"skip_bad", true}}},
+          {"--zero-non-finite", {{"zero_non_finite", true}}},
+          {"show_channel", {{"show_channel", 1}}}};
+}
+
+Rules folder_rules() {
+  return {{{"--data", "--images"},
+           {"--images", "--modalities"},
+           {"--images", "--label-name"},
+           {"--folds", "--test-share"},
+           {"--resample", "--ignore-affine"},
+           {"--split hemispheres", "--test-share"},
+           {"--split hemispheres", "--validation-share"},
+           {"--split hemispheres", "--folds"},
+           {"--split folders", "--test-share"},
+           {"--split folders", "--validation-share"},
+           {"--split folders", "--folds"}},
+          {{"--labels", "--images"},
+           {"--fold", "--folds"},
+           {"--score", "--split hemispheres"},
+           {"--strict-labels", "--label-values"}}};
+}
+
+std::vector<Choice> volume_choices() {
+  return {{"--data", {{"data", "there"}}},
+          {"--label-values", {{"label_values", "2"}}},
+          {"--crop", {{"crop", "32x32"}}},
+          {"--validation-share", {{"validation_share", 0.2}}},
+          {"--folds", {{"folds", 3}}},
+          {"--fold", {{"fold", 1}}},
+          {"--slices", {{"slices", "all"}}},
+          {"--skip-bad", {{"skip_bad", true}}},
+          {"--zero-non-finite", {{"zero_non_finite", true}}},
+          {"show_channel", {{"show_channel", 1}}}};
+}
+
+std::vector<Choice> brats_choices() {
+  auto choices = volume_choices();
+  choices.push_back({"--modalities", {{"modalities", {"t1", "flair"}}}});
+  choices.push_back({"--grades", {{"grades", "table.csv"}}});
+  return choices;
+}
+
+std::vector<Choice> isles_choices() {
+  auto choices = volume_choices();
+  choices.push_back({"--test-share", {{"test_share", 0.3}}});
+  return choices;
+}
+
+Rules isles_rules() { return {{{"--folds", "--test-share"}}, {{"--fold", "--folds"}}}; }
+
+std::vector<Choice> cityscapes_choices() {
+  return {{"--data", {{"data", "there"}}},
+          {"--val-city", {{"val_city", "none"}}},
+          {"--label-values", {{"label_values", "7"}}},
+          {"--resize", {{"resize", "32x64"}}},
+          {"--full-size", {{"full_size", true}}},
+          {"--skip-bad", {{"skip_bad", true}}}};
+}
+
+TEST_CASE("every pair of options of train means something or is refused", "[apps]") {
+  CHECK(pairs_of(folder_program(), folder_choices(), folder_rules()) > 1500);
+  CHECK(pairs_of(brats_program(), brats_choices(), {}) > 900);
+  CHECK(pairs_of(isles_program(), isles_choices(), isles_rules()) > 900);
+  CHECK(pairs_of(cityscapes_program(), cityscapes_choices(), {}) > 600);
+}
+
+/// The pairs of `compare`: the options of a task and its own, which its command line or its configuration sets.
+int pairs_of_compare(const std::string& task, std::vector<Choice> choices, Rules rules, const std::string& figures) {
+  const auto shared = shared_choices();
+  choices.insert(choices.end(), shared.begin(), shared.end());
+  // --fold is refused by itself: compare runs several.
+  choices.erase(
+      std::remove_if(choices.begin(), choices.end(), [](const Choice& choice) { return choice.name == "--fold"; }),
+      choices.end());
+  const std::vector<Choice> own{{"ablation", {{"ablation", "rfna"}}},
+                                {"test_folds", {{"test_folds", "0"}}},
+                                {"repeats", {{"repeats", 2}}},
+                                {"baseline", {{"baseline", "fpa"}}},
+                                {"paper", {{"paper", true}}},
+                                {"paper_figures", {{"paper_figures", figures}}}};
+  choices.insert(choices.end(), own.begin(), own.end());
+  rules = with_shared(std::move(rules));
+  rules.needs.erase("--fold");
+  rules.refused.insert(rules.refused.end(), {{"ablation", "--nets"}, {"ablation", "baseline"}});  // it names the networks
+  auto known = find_recipe(task).defaults;
+  known.update(options_to_json(CompareOptions()));
+  check_covered(known, choices, {"task", "fold"});
+  return walk("compare --task " + task, choices, rules, [&](const Choice& one, const Choice& other) {
+    CLI::App app;
+    const CompareReader reader(app);
+    std::vector<std::string> words{"--task", task};
+    for (const auto& item : together(one, other).items()) {
+      words.insert(words.end(), {"--set", item.key() + "=" + item.value().dump()});
     }
+    std::reverse(words.begin(), words.end());  // as CLI11 takes them
+    app.parse(words);
+    return message_of<Error>([&] { static_cast<void>(reader.read()); });
+  });
+}
+
+TEST_CASE("every pair of options of compare means something or is refused", "[apps]") {
+  const TempDir folder;
+  const auto figures = (folder / "figures.json").string();
+  std::ofstream(figures) << "{}";
+  CHECK(pairs_of_compare("folder", folder_choices(), folder_rules(), figures) > 1800);
+  CHECK(pairs_of_compare("brats", brats_choices(), {}, figures) > 1000);
+  CHECK(pairs_of_compare("isles", isles_choices(), isles_rules(), figures) > 1000);
+  CHECK(pairs_of_compare("cityscapes", cityscapes_choices(), {}, figures) > 700);
+}
+
+/// The pairs of a program whose options are words of the command line alone. `declare` adds them to an app, and gives
+/// the command that has them with its rules; `needed` are words without which none of it works.
+template <typename Declare>
+int pairs_of_words(const std::string& program, const std::vector<Choice>& needed, const std::vector<Choice>& others,
+                   const Rules& rules, const Declare& declare) {
+  auto choices = needed;
+  choices.insert(choices.end(), others.begin(), others.end());
+  std::set<std::string> named{"--help", "--version"};
+  for (const auto& choice : choices) named.insert(choice.name);
+  declare([&](CLI::App&, CLI::App& command, const std::vector<OptionRule>&, const std::vector<std::string>&) {
+    for (const auto* option : command.get_options()) {
+      INFO(program << ": the option " << option->get_name() << " is in no table of this file: go through its pairs");
+      REQUIRE(named.count(option->get_name()) > 0);
+    }
+  });
+  return walk(program, choices, rules, [&](const Choice& one, const Choice& other) {
+    std::string why;
+    declare([&](CLI::App& app, CLI::App& command, const std::vector<OptionRule>& own, std::vector<std::string> words) {
+      const auto add = [&](const Choice& choice) {
+        words.push_back(choice.name);
+        for (const auto& word : choice.set) words.push_back(word.get<std::string>());
+      };
+      for (const auto& each : needed) {
+        if (each.name != one.name && each.name != other.name) add(each);
+      }
+      add(one);
+      add(other);
+      std::reverse(words.begin(), words.end());  // as CLI11 takes them
+      app.parse(words);
+      why = message_of<Error>([&] { check_option_rules(command, own); });
+    });
+    if (!why.empty()) CHECK_THAT(why, Contains(one.name) || Contains(other.name));
+    return why;
+  });
+}
+
+TEST_CASE("every pair of options of predict means something or is refused", "[apps]") {
+  const auto declare = [](const auto& use) {
+    CLI::App app;
+    PredictArguments arguments;
+    const auto rules = add_predict_options(app, arguments);
+    use(app, app, rules, {});
+  };
+  const auto pairs = pairs_of_words("predict", {{"--weights", {"w.pt"}}, {"--input", {"i"}}, {"--out", {"o"}}},
+                                    {{"--net", {"fpa"}},
+                                     {"--section", {"ema"}},  // refused of safetensors, when the file is read
+                                     {"--key-prefix", {"model."}},
+                                     {"--reversed", {"yes"}},
+                                     {"--modalities", {"t1", "flair"}},  // for one folder per case
+                                     {"--normalise", {"zscore"}},
+                                     {"--crop", {"32x32"}},
+                                     {"--resize", {"32x32"}},               // for pictures
+                                     {"--resample", json::array()},         // for volumes of several files
+                                     {"--ignore-affine", json::array()},    // the same
+                                     {"--zero-non-finite", json::array()},  // for volumes
+                                     {"--threshold", {"0.4"}},              // for binary networks
+                                     {"--largest-component", json::array()},
+                                     {"--overwrite", json::array()},
+                                     {"--no-probability", json::array()},
+                                     {"--flip", json::array()},
+                                     {"--window", {"64"}},
+                                     {"--overlap", {"0.3"}},  // a warning where no plane needs windows
+                                     {"--batch", {"2"}},
+                                     {"--device", {"cpu"}},
+                                     {"--precision", {"bfloat16"}},
+                                     {"--layout", {"nhwc"}},
+                                     {"--threads", {"1"}}},
+                                    {{{"--resample", "--ignore-affine"}}, {}}, declare);
+  CHECK(pairs == 26 * 25 / 2);
+}
+
+TEST_CASE("every pair of options of evaluate means something or is refused", "[apps]") {
+  const auto declare = [](const auto& use) {
+    CLI::App app;
+    EvaluateArguments arguments;
+    const auto rules = add_evaluate_options(app, arguments);
+    use(app, app, rules, {});
+  };
+  const auto pairs = pairs_of_words("evaluate", {{"--pred", {"p"}}, {"--truth", {"t"}}},
+                                    {{"--json", {"s.json"}},  // refused where --csv is the same file
+                                     {"--csv", {"s.csv"}},
+                                     {"--label-values", {"1"}},
+                                     {"--pred-label-values", {"1"}},
+                                     {"--predicted-only", json::array()},   // for folders
+                                     {"--ignore-affine", json::array()},    // for volumes
+                                     {"--zero-non-finite", json::array()},  // the same
+                                     {"--class", {"1"}},
+                                     {"--nsd-tolerance", {"2"}},
+                                     {"--nsd-convention", {"surface-elements"}}},
+                                    {}, declare);
+  CHECK(pairs == 12 * 11 / 2);
+}
+
+TEST_CASE("every pair of options of explain means something or is refused", "[apps]") {
+  const auto declare = [](const char* name) {
+    return [name](const auto& use) {
+      CLI::App app;
+      ExplainArguments arguments;
+      const auto commands = add_explain_options(app, arguments);
+      const bool maps = std::string(name) == "maps";
+      use(app, maps ? *commands.maps : *commands.field, maps ? commands.maps_rules : commands.field_rules, {name});
+    };
+  };
+  const std::vector<Choice> of_weights{{"--net", {"fpa"}},
+                                       {"--section", {"ema"}},
+                                       {"--key-prefix", {"model."}},
+                                       {"--reversed", {"yes"}},
+                                       {"--threads", {"1"}}};
+  auto maps = of_weights, field = of_weights;
+  for (const auto& each : std::vector<Choice>{{"--labels", {"l"}},
+                                              {"--label-values", {"1"}},
+                                              {"--slice", {"1"}},
+                                              {"--slices", {"2"}},
+                                              {"--show-channel", {"1"}},
+                                              {"--batch", {"2"}}}) {
+    maps.push_back(each);
   }
-  return pairs;
+  for (const auto& each : std::vector<Choice>{{"--nets", {"unet"}},
+                                              {"--weights", {"w.pt"}},
+                                              {"--in-channels", {"2"}},
+                                              {"--width", {"4"}},
+                                              {"--size", {"64"}},
+                                              {"--samples", {"2"}},
+                                              {"--seed", {"1"}}}) {
+    field.push_back(each);
+  }
+  const auto pairs_of_maps =
+      pairs_of_words("explain maps", {{"--weights", {"w.pt"}}, {"--input", {"i"}}, {"--out", {"o"}}}, maps,
+                     {{{"--slice", "--slices"}}, {{"--label-values", "--labels"}}}, declare("maps"));
+  CHECK(pairs_of_maps == 14 * 13 / 2);
+  const auto pairs_of_field = pairs_of_words("explain receptive-field", {{"--out", {"o"}}}, field,
+                                             {{},
+                                              {{"--in-channels", "--nets"},
+                                               {"--width", "--nets"},
+                                               {"--net", "--weights"},
+                                               {"--section", "--weights"},
+                                               {"--key-prefix", "--weights"},
+                                               {"--reversed", "--weights"}}},
+                                             declare("receptive-field"));
+  CHECK(pairs_of_field == 13 * 12 / 2);
 }
 
-TEST_CASE("every pair of options of train --task folder means something or is refused", "[apps]") {
-  const auto pairs = pairs_of(folder_program(),
-                              {{"title", {{"title", "mine"}}},
-                               {"--data", {{"data", "there"}}},
-                               {"--images", {{"images", "i"}, {"labels", "l"}}},
-                               {"--labels", {{"labels", "l"}}},
-                               {"--modalities", {{"modalities", {"t1"}}}},
-                               {"--label-name", {{"label_name", "mask"}}},
-                               {"--label-values", {{"label_values", "1"}}},
-                               {"--max-cases", {{"max_cases", 3}}},
-                               {"--split hemispheres", {{"split", "hemispheres"}}},
-                               {"--split folders", {{"split", "folders"}}},
-                               {"--split cases", {{"split", "cases"}}},
-                               {"--test-share", {{"test_share", 0.3}}},
-                               {"--validation-share", {{"validation_share", 0.2}}},
-                               {"--folds", {{"folds", 3}}},
-                               {"--fold", {{"fold", 1}}},
-                               {"--slices", {{"slices", "all"}}},
-                               {"--score", {{"score", "trained"}}},
-                               {"--normalise", {{"normalise", "zscore"}}},
-                               {"--channels", {{"channels", 1}}},
-                               {"--crop", {{"crop", "32x32"}}},
-                               {"--resize", {{"resize", "32x32"}}},
-                               {"--resample", {{"resample", true}}},
-                               {"--ignore-affine", {{"ignore_affine", true}}},
-                               {"--strict-labels", {{"strict_labels", true}}},
-                               {"--orient", {{"orient", "RAS"}}},
-                               {"--skip-bad", {{"skip_bad", true}}},
-                               {"--zero-non-finite", {{"zero_non_finite", true}}},
-                               {"show_channel", {{"show_channel", 1}}}},
-                              {{{"--data", "--images"},
-                                {"--images", "--modalities"},
-                                {"--images", "--label-name"},
-                                {"--folds", "--test-share"},
-                                {"--split hemispheres", "--test-share"},
-                                {"--split hemispheres", "--validation-share"},
-                                {"--split hemispheres", "--folds"},
-                                {"--split folders", "--test-share"},
-                                {"--split folders", "--validation-share"},
-                                {"--split folders", "--folds"}},
-                               {{"--labels", "--images"},
-                                {"--fold", "--folds"},
-                                {"--score", "--split hemispheres"},
-                                {"--strict-labels", "--label-values"}}});
-  CHECK(pairs > 1500);
+/// Every number among `options`, as an object that sets it to -1.
+std::vector<json> with_negatives(const json& options) {
+  std::vector<json> all;
+  for (const auto& [key, value] : options.items()) {
+    if (value.is_number()) all.push_back({{key, -1}});
+    if (!value.is_object()) continue;
+    for (const auto& inner : with_negatives(value)) all.push_back({{key, inner}});
+  }
+  return all;
 }
 
-TEST_CASE("every pair of options of train --task brats, isles and cityscapes means something or is refused", "[apps]") {
-  const std::vector<Choice> volumes{{"--data", {{"data", "there"}}},
-                                    {"--label-values", {{"label_values", "2"}}},
-                                    {"--crop", {{"crop", "32x32"}}},
-                                    {"--validation-share", {{"validation_share", 0.2}}},
-                                    {"--folds", {{"folds", 3}}},
-                                    {"--fold", {{"fold", 1}}},
-                                    {"--slices", {{"slices", "all"}}},
-                                    {"--skip-bad", {{"skip_bad", true}}},
-                                    {"--zero-non-finite", {{"zero_non_finite", true}}},
-                                    {"show_channel", {{"show_channel", 1}}}};
-  auto brats = volumes, isles = volumes;
-  brats.push_back({"--modalities", {{"modalities", {"t1", "flair"}}}});
-  brats.push_back({"--grades", {{"grades", "table.csv"}}});
-  isles.push_back({"--test-share", {{"test_share", 0.3}}});
-  CHECK(pairs_of(brats_program(), brats, {}) > 900);
-  CHECK(pairs_of(isles_program(), isles, {{{"--folds", "--test-share"}}, {{"--fold", "--folds"}}}) > 900);
-  CHECK(pairs_of(cityscapes_program(),
-                 {{"--data", {{"data", "there"}}},
-                  {"--val-city", {{"val_city", "none"}}},
-                  {"--label-values", {{"label_values", "7"}}},
-                  {"--resize", {{"resize", "32x64"}}},
-                  {"--full-size", {{"full_size", true}}},
-                  {"--skip-bad", {{"skip_bad", true}}}},
-                 {}) > 600);
+template <typename Data>
+void refuses_negatives(const TrainingProgram<Data>& program, const std::set<std::string>& meaningful) {
+  const auto defaults = options_to_json(program.defaults);
+  for (const auto& set : with_negatives(defaults)) {
+    const auto key = set.items().begin().key();
+    if (meaningful.count(key) > 0) continue;
+    TrainingOptions<Data> options = program.defaults;
+    json all{{"data", "there"}, {"out", "run"}, {"nets", {"unet"}}};
+    all.merge_patch(set);  // a number that the loss or the schedule does not read is refused for that
+    INFO(program.name << ": " << set);
+    const auto why = message_of<Error>([&] {
+      options_from_json(all, options, "the test");
+      program.check(options);
+      check_experiment(options);
+    });
+    CHECK_FALSE(why.empty());
+  }
+}
+
+TEST_CASE("numbers below zero are refused in every option of train", "[apps]") {
+  refuses_negatives(folder_program(), {});
+  refuses_negatives(brats_program(), {});
+  refuses_negatives(isles_program(), {"show_channel"});  // -1: the channel that shows lesions best
+  refuses_negatives(cityscapes_program(), {});
+}
+
+TEST_CASE("numbers below zero are refused in every option of predict, evaluate and explain", "[apps]") {
+  const auto refused = [](CLI::App& app, std::vector<std::string> words) {
+    INFO(joined(words, " "));
+    std::reverse(words.begin(), words.end());  // as CLI11 takes them
+    CHECK_THROWS_AS(app.parse(words), CLI::ParseError);
+  };
+  for (const char* option : {"--threshold", "--window", "--overlap", "--batch", "--threads"}) {
+    CLI::App app;
+    PredictArguments arguments;
+    add_predict_options(app, arguments);
+    refused(app, {"--weights", "w", "--input", "i", "--out", "o", option, "-1"});
+  }
+  for (const char* option : {"--class", "--nsd-tolerance"}) {
+    CLI::App app;
+    EvaluateArguments arguments;
+    add_evaluate_options(app, arguments);
+    refused(app, {"--pred", "p", "--truth", "t", option, "-1"});
+  }
+  for (const char* option : {"--slice", "--slices", "--show-channel", "--batch", "--threads"}) {
+    CLI::App app;
+    ExplainArguments arguments;
+    add_explain_options(app, arguments);
+    refused(app, {"maps", "--weights", "w", "--input", "i", "--out", "o", option, "-1"});
+  }
+  for (const char* option : {"--in-channels", "--width", "--size", "--samples", "--seed", "--threads"}) {
+    CLI::App app;
+    ExplainArguments arguments;
+    add_explain_options(app, arguments);
+    refused(app, {"receptive-field", "--out", "o", option, "-1"});
+  }
 }
 
 TEST_CASE("loss options that the loss does not read are refused, each by name", "[apps]") {
@@ -242,19 +538,6 @@ TEST_CASE("loss options that the loss does not read are refused, each by name", 
   }
 }
 
-/// The options that `--help` of a program lists.
-std::set<std::string> options_of(const std::string& program, const std::vector<std::string>& command = {}) {
-  auto words = command;
-  words.emplace_back("--help");
-  const auto help = test::run_program_with(test::program_named(program), words).out;
-  const std::regex line("(?:^|\n) +(?:-[a-z],)?(--[a-z-]+)");
-  std::set<std::string> names;
-  for (std::sregex_iterator at(help.begin(), help.end(), line); at != std::sregex_iterator(); ++at) {
-    names.insert((*at)[1].str());
-  }
-  return names;
-}
-
 struct Refused {
   std::vector<std::string> words;  ///< of the command line
   std::string one, other;          ///< what the message must name
@@ -269,11 +552,8 @@ void refuses(const std::string& program, const std::vector<Refused>& pairs) {
   }
 }
 
-TEST_CASE("explain refuses options that others make meaningless; its other pairs mean something", "[apps]") {
+TEST_CASE("explain and predict refuse options that others make meaningless", "[apps]") {
   PAM_SKIP_WITHOUT("explain");
-  for (const char* option : {"--slice", "--slices", "--label-values", "--show-channel", "--batch", "--version"}) {
-    CHECK(options_of("explain", {"maps"}).count(option) + options_of("explain").count(option) > 0);
-  }
   const std::vector<std::string> maps{"maps", "--weights", "w.pt", "--input", "x.nii", "--out", "o"};
   const auto with = [](std::vector<std::string> words, const std::vector<std::string>& more) {
     words.insert(words.end(), more.begin(), more.end());
@@ -285,7 +565,12 @@ TEST_CASE("explain refuses options that others make meaningless; its other pairs
                       {with(maps, {"--slice", "-2"}), "--slice", "-2"},
                       {with(field, {"--width", "4"}), "--width", "--nets"},
                       {with(field, {"--in-channels", "2"}), "--in-channels", "--nets"},
-                      {with(field, {"--reversed", "yes"}), "--reversed", "--weights"}});
+                      {with(field, {"--reversed", "yes"}), "--reversed", "--weights"},
+                      {with(field, {"--section", "ema"}), "--section", "--weights"}});
+  refuses("predict",
+          {{{"--weights", "w.pt", "--input", "x.nii", "y.nii", "--out", "o", "--resample", "--ignore-affine"},
+            "--resample",
+            "--ignore-affine"}});
 }
 
 TEST_CASE("compare and evaluate refuse options that others make meaningless", "[apps]") {
@@ -343,6 +628,16 @@ TEST_CASE("train refuses options of pictures for volumes, and those of volumes f
     for (const auto& each : volumes ? of_pictures : of_volumes)
       CHECK_THAT(why(each.set), Contains(each.name + ": is for"));
     for (const auto& each : volumes ? of_volumes : of_pictures) CHECK(why(each.set).empty());
+    for (const char* option : {"per_class", "include_background"}) {  // only several classes have them
+      TrainingOptions<FolderData> binary = folder_program().defaults;
+      binary.data = folder.path().string();
+      binary.out = (folder / "run").string();
+      binary.nets = {"unet"};
+      auto value = options_to_json(binary.loss_options).at(option);
+      options_from_json({{option, !value.get<bool>()}}, binary.loss_options, "the test");
+      CHECK_THAT(message_of<Error>([&] { check_trainable(folder_task(binary, 0), binary); }),
+                 Contains("loss_options." + std::string(option)) && Contains("binary"));
+    }
     CHECK_THAT(why({{"modalities", {"t1"}}}), Contains("FolderOptions::modalities"));
     CHECK_THAT(why({{"show_channel", 1}}), Contains("show_channel 1"));
   }
@@ -371,7 +666,8 @@ TEST_CASE("train takes a fold of nnU-Net's splits_final.json, and refuses one th
 
 TEST_CASE("every program prints its version", "[apps]") {
   PAM_SKIP_WITHOUT("train");
-  for (const char* program : {"train", "compare", "evaluate", "predict", "explain"}) {
+  for (const char* program : {"train", "compare", "evaluate", "predict", "explain", "train_brats", "train_cityscapes",
+                              "train_folder", "train_isles"}) {
     const auto end = test::run_program_with(test::program_named(program), {"--version"});
     INFO(program << end.err);
     CHECK(end.code == 0);
