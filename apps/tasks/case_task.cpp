@@ -103,8 +103,8 @@ std::vector<CaseFiles> readable_cases(const std::vector<CaseFiles>& cases, std::
     const auto& files = cases[static_cast<std::size_t>(i)];
     try {
       const auto each = *workers.next();
-      check(each.image.size(0) == channels, "case {}: has {} channels, the training cases have {}{}", each.name,
-            each.image.size(0), channels,
+      check(each.image.size(0) == channels, "case {}: its number of channels is {}, that of the training cases is {}{}",
+            each.name, each.image.size(0), channels,
             each.is_volume ? "; give every case the same modalities"
                            : "; to read grey and colour pictures alike, give --channels 3 (or 1 for grey)");
       check(each.is_volume == volumes, "case {}: is a {}, the training cases are {}; train and test on one kind",

@@ -593,7 +593,7 @@ TEST_CASE("Bad input ends with code 2, one sentence, and nothing written", "[app
   write_image(folder / "images" / "case1.png", torch::zeros({3, 40, 48}, torch::kByte));
   std::ofstream(folder / "split.json") << R"({"train": ["case0", "case1"], "test": ["case2"]})";
   refuses({"--split", (folder / "split.json").string()},
-          {"case1: has 3 channels, but the case case0 has 1", "--channels 3"});
+          {"case1: its number of channels is 3, that of the case case0 is 1", "--channels 3"});
   std::ofstream(folder / "images" / "case1.png", std::ios::binary) << grey;
   std::filesystem::create_directories(folder / "empty" / "images");
   std::filesystem::create_directories(folder / "empty" / "labels");

@@ -165,7 +165,7 @@ TEST_CASE("empty folders, unpaired and doubled files are refused by name", "[dat
   REQUIRE_THAT(why(apart), Contains("labels is not given"));
   const TempDir unlabelled;
   touch(unlabelled, {"images/a.png"});
-  REQUIRE_THAT(why(in_root(unlabelled.path())), Contains("labels") && Contains("no such folder"));
+  REQUIRE_THAT(why(in_root(unlabelled.path())), Contains("but no labels/") && Contains("FolderOptions::labels"));
   auto predict = in_root(unlabelled.path());
   predict.need_labels = false;
   REQUIRE(find_cases(predict).size() == 1);

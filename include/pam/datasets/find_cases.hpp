@@ -192,6 +192,10 @@ inline std::vector<CaseFiles> cases_in_root(const FolderOptions& options, std::v
     if (!std::filesystem::is_directory(root / images)) continue;
     check_no_case_words(options, fmt::format("{}: holds {}/ and {}/", root.string(), images, labels));
     const bool has_labels = std::filesystem::is_directory(root / labels);
+    check(has_labels || !options.need_labels,
+          "{}: holds {}/, but no {}/ with the labels; rename their folder to {}, or give FolderOptions::images {} and "
+          "FolderOptions::labels",
+          root.string(), images, labels, labels, (root / images).string());
     return pair_folders(root / images, has_labels || options.need_labels ? root / labels : std::filesystem::path(),
                         options.need_labels);
   }

@@ -136,7 +136,7 @@ class SliceDataset final : public Dataset {
  private:
   void check_usable(const Case& source, const SliceOptions& options) const {
     check(cases_.empty() || cases_.front().channels == source.image.size(0),
-          "case {}: has {} channels, but the case {} has {}; {}", source.name, source.image.size(0),
+          "case {}: its number of channels is {}, that of the case {} is {}; {}", source.name, source.image.size(0),
           cases_.empty() ? "" : cases_.front().name, cases_.empty() ? 0 : cases_.front().channels,
           source.is_volume ? "give every case the same modalities"
                            : "to read grey and colour pictures alike, set CaseOptions::channels 3 (or 1 for grey)");
