@@ -232,11 +232,11 @@ TEST_CASE("compare --resume takes the data folder in other words, and data that 
   std::filesystem::create_directories(folder / "run");
   std::ofstream(folder / "run" / "config.json") << before.config().dump();
   CHECK_THAT(why({"--task", "folder", "--data", (folder / "data").string(), "--nets", "unet"}), Contains("--resume"));
-  CHECK(why({"--resume"}).empty());
-  CHECK(why({"--resume", "--data", (folder / "." / "data" / "").string()}).empty());
+  CHECK(why({"--resume"}) == "no error");
+  CHECK(why({"--resume", "--data", (folder / "." / "data" / "").string()}) == "no error");
   const auto moved = (folder / "moved").string();
   CHECK_THAT(why({"--resume", "--data", moved}), Contains("data is ") && Contains("--allow-changes"));
-  CHECK(why({"--resume", "--data", moved, "--allow-changes"}).empty());
+  CHECK(why({"--resume", "--data", moved, "--allow-changes"}) == "no error");
   CHECK_THAT(why({"--resume", "--epochs", "7", "--allow-changes"}), Contains("epochs is "));
 }
 

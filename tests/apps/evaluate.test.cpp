@@ -228,7 +228,11 @@ TEST_CASE("evaluate makes the folder of its files, and writes them before the ta
   write_mask(folder / "truth/a.nii.gz", 5, 1);
   write_mask(folder / "pred/a.nii.gz", 6, 1);
   const auto json = folder / "new" / "deep" / "s.json", csv = folder / "other" / "s.csv";
-  REQUIRE(evaluate(folder, {"--json", json.string(), "--csv", csv.string()}).code == 0);
+  const auto end = test::run_program_with(test::program_named("evaluate"),
+                                          {"--pred", (folder / "pred").string(), "--truth", (folder / "truth").string(),
+                                           "--json", json.string(), "--csv", csv.string()});
+  INFO(end.err);
+  REQUIRE(end.code == 0);
   CHECK(std::filesystem::exists(json));
   CHECK(std::filesystem::exists(csv));
   const auto piped = folder / "piped.json";

@@ -11,7 +11,6 @@
 #include <pam/images/nifti.hpp>
 
 #include "apps/program_runs.hpp"
-#include "support/bytes.hpp"
 
 #include "comparison/comparison_options.hpp"
 #include "engine/evaluate_options.hpp"
@@ -39,8 +38,18 @@ using namespace pam;
 using namespace pam::apps;
 using Catch::Contains;
 using nlohmann::json;
-using test::message_of;
 using test::TempDir;
+
+/// The message of the `Error` that `action` throws, empty where it throws none.
+template <typename Action>
+std::string complaint_of(const Action& action) {
+  try {
+    action();
+    return {};
+  } catch (const Error& error) {
+    return error.what();
+  }
+}
 
 /// An option with a value other than its default.
 struct Choice {
@@ -160,7 +169,7 @@ int pairs_of(const TrainingProgram<Data>& program, std::vector<Choice> choices, 
               [&](const Choice& one, const Choice& other) {
                 TrainingOptions<Data> options = program.defaults;
                 options_from_json(together(one, other), options, "the test");
-                return message_of<Error>([&] {
+                return complaint_of([&] {
                   program.check(options);
                   check_experiment(options);
                 });
@@ -290,7 +299,7 @@ int pairs_of_compare(const std::string& task, std::vector<Choice> choices, Rules
     }
     std::reverse(words.begin(), words.end());  // as CLI11 takes them
     app.parse(words);
-    return message_of<Error>([&] { static_cast<void>(reader.read()); });
+    return complaint_of([&] { static_cast<void>(reader.read()); });
   });
 }
 
@@ -333,7 +342,7 @@ int pairs_of_words(const std::string& program, const std::vector<Choice>& needed
       add(other);
       std::reverse(words.begin(), words.end());  // as CLI11 takes them
       app.parse(words);
-      why = message_of<Error>([&] { check_option_rules(command, own); });
+      why = complaint_of([&] { check_option_rules(command, own); });
     });
     if (!why.empty()) CHECK_THAT(why, Contains(one.name) || Contains(other.name));
     return why;
@@ -467,7 +476,7 @@ void refuses_negatives(const TrainingProgram<Data>& program, const std::set<std:
     json all{{"data", "there"}, {"out", "run"}, {"nets", {"unet"}}};
     all.merge_patch(set);  // a number that the loss or the schedule does not read is refused for that
     INFO(program.name << ": " << set);
-    const auto why = message_of<Error>([&] {
+    const auto why = complaint_of([&] {
       options_from_json(all, options, "the test");
       program.check(options);
       check_experiment(options);
@@ -530,7 +539,7 @@ TEST_CASE("loss options that the loss does not read are refused, each by name", 
       ExperimentOptions options;
       options.out = "run", options.loss = loss;
       options_from_json({{item.key(), value}}, options.loss_options, "the test");
-      const auto why = message_of<Error>([&] { check_experiment(options); });
+      const auto why = complaint_of([&] { check_experiment(options); });
       if (why.empty()) ++accepted;
       if (!why.empty()) CHECK_THAT(why, Contains("loss_options." + item.key()) && Contains(loss) && Contains("--loss"));
     }
@@ -620,7 +629,7 @@ TEST_CASE("train refuses options of pictures for volumes, and those of volumes f
       auto options = folder_program().defaults;
       options.data = folder.path().string();
       options_from_json(set, options, "the test");
-      return message_of<Error>([&] {
+      return complaint_of([&] {
         check_folder_options(options);
         static_cast<void>(folder_task(options, 0));
       });
@@ -635,7 +644,7 @@ TEST_CASE("train refuses options of pictures for volumes, and those of volumes f
       binary.nets = {"unet"};
       auto value = options_to_json(binary.loss_options).at(option);
       options_from_json({{option, !value.get<bool>()}}, binary.loss_options, "the test");
-      CHECK_THAT(message_of<Error>([&] { check_trainable(folder_task(binary, 0), binary); }),
+      CHECK_THAT(complaint_of([&] { check_trainable(folder_task(binary, 0), binary); }),
                  Contains("loss_options." + std::string(option)) && Contains("binary"));
     }
     CHECK_THAT(why({{"modalities", {"t1"}}}), Contains("FolderOptions::modalities"));
