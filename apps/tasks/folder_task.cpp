@@ -259,6 +259,8 @@ void check_folder_options(const FolderData& options) {
   check(!options.resample || !options.ignore_affine,
         "--resample and --ignore-affine: the first moves voxels by their affines, the second pairs them as they are "
         "stored; leave one of them out");
+  check(options.channels == 0 || options.channels == 1 || options.channels == 3,
+        "--channels {}: must be 1 (grey), 3 (RGB) or 0 (as stored)", options.channels);
   static_cast<void>(task_options(options));
   const std::vector<std::string> kinds{"auto", "cases", "hemispheres", "folders"};
   const bool file = is_split_file(options);
