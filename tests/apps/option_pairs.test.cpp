@@ -277,16 +277,14 @@ int pairs_of_compare(const std::string& task, std::vector<Choice> choices, Rules
   choices.erase(
       std::remove_if(choices.begin(), choices.end(), [](const Choice& choice) { return choice.name == "--fold"; }),
       choices.end());
-  const std::vector<Choice> own{{"ablation", {{"ablation", "rfna"}}},
-                                {"test_folds", {{"test_folds", "0"}}},
-                                {"repeats", {{"repeats", 2}}},
-                                {"baseline", {{"baseline", "fpa"}}},
-                                {"paper", {{"paper", true}}},
-                                {"paper_figures", {{"paper_figures", figures}}}};
+  const std::vector<Choice> own{{"ablation", {{"ablation", "rfna"}}}, {"test_folds", {{"test_folds", "0"}}},
+                                {"repeats", {{"repeats", 2}}},        {"baseline", {{"baseline", "fpa"}}},
+                                {"paper", {{"paper", true}}},         {"paper_figures", {{"paper_figures", figures}}}};
   choices.insert(choices.end(), own.begin(), own.end());
   rules = with_shared(std::move(rules));
   rules.needs.erase("--fold");
-  rules.refused.insert(rules.refused.end(), {{"ablation", "--nets"}, {"ablation", "baseline"}});  // it names the networks
+  rules.refused.insert(rules.refused.end(),
+                       {{"ablation", "--nets"}, {"ablation", "baseline"}});  // it names the networks
   auto known = find_recipe(task).defaults;
   known.update(options_to_json(CompareOptions()));
   check_covered(known, choices, {"task", "fold"});
