@@ -2,16 +2,20 @@
 /// Scores predicted masks against true ones, case by case.
 ///   evaluate --pred predictions/ --truth labels/ --json scores.json --csv scores.csv
 #include "cli/program.hpp"
+#include "engine/evaluate_options.hpp"
 #include "engine/mask_pairs.hpp"
 #include "engine/run_folder.hpp"
 
 #include <pam/core/atomic_file.hpp>
 #include <pam/datasets/other_files.hpp>
+#include <pam/images/image.hpp>
+#include <pam/images/nifti.hpp>
 #include <pam/report/network_result.hpp>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
 #include <iostream>
 #include <set>
 
@@ -41,6 +45,12 @@ Table summary_table(const ScoreSummary& summary, const ScoreOptions& options) {
   return table;
 }
 
+/// Writes a file, and its folder where there is none.
+void save_text(const std::filesystem::path& file, const std::string& text) {
+  std::filesystem::create_directories(std::filesystem::absolute(file).parent_path());
+  write_atomically(file, text);
+}
+
 /// What --nsd-convention means.
 NsdConvention nsd_convention(const std::string& name) {
   for (const auto convention : {NsdConvention::Border, NsdConvention::SurfaceElements}) {
@@ -53,78 +63,74 @@ NsdConvention nsd_convention(const std::string& name) {
 
 int main(int argc, char** argv) {
   CLI::App app{"Scores predicted masks against true ones: NIfTI (distances in mm) or pictures (pixels).", "evaluate"};
-  std::string predictions, truths, json, csv, values, predicted_values;
-  std::string convention = to_string(ScoreOptions().nsd_convention);
-  bool predicted_only = false, ignore_affine = false, zero_non_finite = false;
-  ScoreOptions score;
-  app.add_option("--pred", predictions, "folder (or file) of predicted masks")->required();
-  app.add_option("--truth", truths, "folder (or file) of true masks, paired by name")->required();
-  app.add_option("--json", json, "write per-case and aggregate scores to this file");
-  app.add_option("--csv", csv, "write per-case scores to this file");
-  app.add_option("--label-values", values,
-                 "which values are foreground: 71-78, or classes: 1=1,2=2,255=ignore; default: the one value beside 0");
-  app.add_option(
-      "--pred-label-values", predicted_values,
-      "the same for the predictions; default: as --label-values, or class numbers if they hold none of those values");
-  app.add_flag("--predicted-only", predicted_only, "leave out truths without a prediction, such as training cases");
-  app.add_flag("--ignore-affine", ignore_affine,
-               "score voxel by voxel even if the axes of the masks point in different directions");
-  app.add_flag("--zero-non-finite", zero_non_finite, "take NaN and infinity in masks as background");
-  app.add_option("--class", score.class_index, "the class that is scored; all others are background (default 1)");
-  app.add_option("--nsd-tolerance", score.nsd_tolerance,
-                 "tolerance of the normalised surface Dice, mm or pixels (default 1)");
-  app.add_option(
-      "--nsd-convention", convention,
-      "border (default): each border voxel counts one; surface-elements: pieces of the surface count by their area, as "
-      "DeepMind's surface-distance has it");
+  EvaluateArguments a;
+  const auto rules = add_evaluate_options(app, a);
   return run_program(app, argc, argv, [&] {
+    check_option_rules(app, rules);
     tune_process(0);
-    score.nsd_convention = nsd_convention(convention);
-    for (const auto& [option, file] : {std::pair{"--json", json}, {"--csv", csv}}) {
+    a.score.nsd_convention = nsd_convention(a.convention);
+    for (const auto& [option, file] : {std::pair{"--json", a.json}, {"--csv", a.csv}}) {
       if (!file.empty()) check_writable(option, std::filesystem::absolute(file).parent_path());
+      check(file.empty() || !(is_nifti_name(file) || is_image_name(file)),
+            "{} {}: has the name of a mask; name a text file, such as scores{}", option, file,
+            std::string(option) == "--csv" ? ".csv" : ".json");
     }
-    MaskReader prediction_reader(predicted_values.empty() ? values : predicted_values, zero_non_finite),
-        truth_reader(values, zero_non_finite);
-    score.classes = std::max(prediction_reader.classes(), truth_reader.classes());
+    check(
+        a.json.empty() || a.csv.empty() ||
+            std::filesystem::absolute(a.json).lexically_normal() != std::filesystem::absolute(a.csv).lexically_normal(),
+        "--json and --csv: are both {}; give each a file of its own", a.json);
+    MaskReader prediction_reader(a.predicted_values.empty() ? a.values : a.predicted_values, a.zero_non_finite),
+        truth_reader(a.values, a.zero_non_finite);
+    a.score.classes = std::max(prediction_reader.classes(), truth_reader.classes());
     std::vector<CaseScores> cases;
     NetworkResult result;
     std::vector<std::string> left_out;
-    const auto pairs = pair_masks(predictions, truths, predicted_only, &left_out);
+    const auto pairs = pair_masks(a.predictions, a.truths, a.predicted_only, &left_out);
     if (!left_out.empty()) {
       std::cerr << fmt::format("warning: {} truth(s) have no prediction and are left out: {}\n", left_out.size(),
                                joined(left_out, ", "));
     }
     std::set<std::filesystem::path> folders;
-    for (const auto& place : {predictions, truths}) {
+    for (const auto& place : {a.predictions, a.truths}) {
       if (std::filesystem::is_directory(place)) folders.insert(place);
     }
     const auto others = other_files_warning(folders);
     if (!others.empty()) std::cerr << "warning: " << others << "\n";
-    if (predicted_values.empty() && !values.empty()) {
+    if (a.predicted_values.empty() && !a.values.empty()) {
       std::vector<std::filesystem::path> files;
       for (const auto& pair : pairs) files.push_back(pair.prediction);
       const auto warning = prediction_reader.settle(files);
       if (!warning.empty()) std::cerr << "warning: " << warning << "\n";
     }
+    const bool volumes = std::any_of(pairs.begin(), pairs.end(), [](const auto& pair) {
+      return is_nifti_name(pair.prediction) || is_nifti_name(pair.truth);
+    });
+    check(volumes || !a.ignore_affine,
+          "--ignore-affine: is for volumes; {} is a picture and has no affine: leave it out",
+          pairs.front().truth.string());
+    check(volumes || !a.zero_non_finite,
+          "--zero-non-finite: is for volumes; {} is a picture and holds integers: leave "
+          "it out",
+          pairs.front().truth.string());
     std::vector<std::string> warnings;
     for (const auto& pair : pairs) {
-      const auto [prediction, truth] = read_pair(pair, prediction_reader, truth_reader, ignore_affine, warnings);
-      cases.push_back(score_case(prediction.labels, truth.labels, truth.spacing, pair.name, score));
+      const auto [prediction, truth] = read_pair(pair, prediction_reader, truth_reader, a.ignore_affine, warnings);
+      cases.push_back(score_case(prediction.labels, truth.labels, truth.spacing, pair.name, a.score));
     }
     for (const auto& warning : warnings) std::cerr << "warning: " << warning << "\n";
     result.name = "predictions";
     result.cases = cases;
     const auto table = case_table({result}, "Scores of each case");
-    std::cout << table.text() << "\n" << summary_table(summarise(cases), score).text() << std::flush;
     // File names may hold any bytes; JSON allows only UTF-8.
     constexpr auto kReplace = nlohmann::ordered_json::error_handler_t::replace;
-    if (!json.empty()) {
+    if (!a.json.empty()) {
       auto scores = scores_to_json(cases, /*counts=*/true);
       scores["settings"] = {
-          {"class", score.class_index}, {"nsd_tolerance", score.nsd_tolerance}, {"nsd_convention", convention}};
-      write_atomically(json, scores.dump(2, ' ', false, kReplace) + "\n");
+          {"class", a.score.class_index}, {"nsd_tolerance", a.score.nsd_tolerance}, {"nsd_convention", a.convention}};
+      save_text(a.json, scores.dump(2, ' ', false, kReplace) + "\n");
     }
-    if (!csv.empty()) write_atomically(csv, table.csv());
+    if (!a.csv.empty()) save_text(a.csv, table.csv());
+    std::cout << table.text() << "\n" << summary_table(summarise(cases), a.score).text() << std::flush;
     return kDone;
   });
 }

@@ -4,8 +4,10 @@
 ///   explain receptive-field --nets unet fpa rfna --out figures/
 #include "cli/program.hpp"
 #include "engine/prediction_files.hpp"
+#include "engine/run_folder.hpp"
 #include "explain/explain_field.hpp"
 #include "explain/explain_maps.hpp"
+#include "explain/explain_options.hpp"
 #include "explain/heat.hpp"
 #include "tasks/task.hpp"
 
@@ -26,21 +28,14 @@ using namespace pam;
 using namespace pam::apps;
 namespace fs = std::filesystem;
 
-struct Arguments {
-  std::vector<std::string> weights, nets, inputs;
-  std::vector<std::string> net, section, key_prefix;  // one for all weights, or one for each
-  std::string labels, label_values = "nonzero", out, reversed;
-  std::int64_t slice = -1, slices = 3, batch = 4, threads = 0, show_channel = 0;
-  FieldOptions field;
-};
-
 void save_text(const fs::path& path, const std::string& text) {
   write_atomically(path, text);
   std::cout << path.string() << "\n";
 }
 
 /// What `values` say of file `i` of --weights: one value for all of them, or one for each.
-std::string of_file(const Arguments& a, const std::vector<std::string>& values, std::size_t i, const char* flag) {
+std::string of_file(const ExplainArguments& a, const std::vector<std::string>& values, std::size_t i,
+                    const char* flag) {
   check(values.size() <= 1 || values.size() == a.weights.size(),
         "{} has {} values for {} files of --weights; give one for all, or one for each", flag, values.size(),
         a.weights.size());
@@ -48,7 +43,7 @@ std::string of_file(const Arguments& a, const std::vector<std::string>& values, 
 }
 
 /// File `i` of --weights.
-WeightsSource source_of(const Arguments& a, std::size_t i) {
+WeightsSource source_of(const ExplainArguments& a, std::size_t i) {
   WeightsSource source;
   source.path = a.weights[i];
   source.how.net = of_file(a, a.net, i, "--net");
@@ -59,7 +54,8 @@ WeightsSource source_of(const Arguments& a, std::size_t i) {
 }
 
 /// The slices to show: the one that was asked for, or those with most foreground in the truth or the predictions.
-std::vector<std::int64_t> chosen_slices(const Arguments& a, const torch::Tensor& truth, const torch::Tensor& labels) {
+std::vector<std::int64_t> chosen_slices(const ExplainArguments& a, const torch::Tensor& truth,
+                                        const torch::Tensor& labels) {
   const auto depth = labels.size(0);
   check(a.slice < depth, "--slice {}: the case has slices 0 to {}", a.slice, depth - 1);
   if (a.slice >= 0) return {a.slice};
@@ -68,7 +64,7 @@ std::vector<std::int64_t> chosen_slices(const Arguments& a, const torch::Tensor&
   return slices;
 }
 
-int explain_maps(const Arguments& a) {
+int explain_maps(const ExplainArguments& a) {
   std::vector<LoadedNetwork> nets;
   for (std::size_t i = 0; i < a.weights.size(); ++i) nets.push_back(load_network(source_of(a, i)));
   const auto channels = nets.front().net.in_channels();
@@ -77,6 +73,8 @@ int explain_maps(const Arguments& a) {
   auto options = nets.front().preparation.value_or(CaseOptions());
   options.labels = LabelMap::parse(a.label_values);
   cases.front().labels = a.labels;
+  check_apart("--out", a.out, cases.front().images, "figures");
+  if (!a.labels.empty()) check_apart("--out", a.out, {a.labels}, "figures");
   const auto source = load_input(cases.front(), options, channels);
   const auto truth = source.labels.defined()
                          ? source.labels.to(torch::kLong)
@@ -87,14 +85,15 @@ int explain_maps(const Arguments& a) {
           nets.front().net.name(), channels, each.net.name(), each.net.in_channels());
     explained.push_back(explain_network(each.net, source, a.batch));
   }
+  check(a.show_channel < channels, "--show-channel {}: the network has channels 0 to {}", a.show_channel, channels - 1);
   options.normalise = Normalise::None;  // a z-scored volume would show air as grey
-  const auto shown = load_input(cases.front(), options, channels).image[std::min(a.show_channel, channels - 1)];
+  const auto shown = load_input(cases.front(), options, channels).image[a.show_channel];
   OverlayOptions view = source.is_volume ? radiological_view(orientation(source.geometry.affine)) : OverlayOptions();
   view.window = robust_window(shown);
   const auto side = std::max(shown.size(1), shown.size(2));
   view.scale = std::clamp<std::int64_t>((400 + side - 1) / side, 1, 6);  // one pixel can be seen
   const fs::path out = a.out;
-  fs::create_directories(out);
+  mark_results(out);
   const bool attends =
       std::any_of(explained.begin(), explained.end(), [](const auto& net) { return !net.attention.empty(); });
   for (const auto z : chosen_slices(a, truth, explained.front().labels)) {
@@ -118,7 +117,7 @@ int explain_maps(const Arguments& a) {
   return kDone;
 }
 
-int explain_field(const Arguments& a) {
+int explain_field(const ExplainArguments& a) {
   auto blocks = measure_blocks(a.field);
   std::vector<LoadedNetwork> trained;
   for (std::size_t i = 0; i < a.weights.size(); ++i) {
@@ -135,7 +134,7 @@ int explain_field(const Arguments& a) {
   for (const auto& sentence : claim_sentences(blocks)) table.note(sentence);
   std::cout << table.text() << "\n";
   const fs::path out = a.out;
-  fs::create_directories(out);
+  mark_results(out);
   save_text(out / "receptive_field.md", table.markdown());
   save_text(out / "receptive_field.csv", table.csv());
   std::vector<torch::Tensor> pictures;
@@ -152,40 +151,12 @@ int explain_field(const Arguments& a) {
 
 int main(int argc, char** argv) {
   CLI::App app{"Shows what networks see: attention maps, errors side by side, receptive fields.", "explain"};
-  app.require_subcommand(1);
-  Arguments a;
-  auto* maps =
-      app.add_subcommand("maps", "attention of every encoder level, and errors of several networks, on one case");
-  maps->add_option("--weights", a.weights, ".safetensors, .pt or .pth; several networks stand side by side")
-      ->required();
-  maps->add_option("--input", a.inputs, "the image (several: the modalities in channel order)")->required();
-  maps->add_option("--labels", a.labels, "the true mask; without it errors are not shown");
-  maps->add_option("--label-values", a.label_values, "foreground of the mask (default: nonzero)");
-  maps->add_option("--slice", a.slice, "slice to show (default: those with most foreground)");
-  maps->add_option("--slices", a.slices, "how many are chosen (default 3)")->check(CLI::Range(1, 100));
-  maps->add_option("--show-channel", a.show_channel, "modality under the colours (default 0)");
-  maps->add_option("--batch", a.batch, "slices at once (default 4)")->check(CLI::Range(1, 4096));
-  auto* field = app.add_subcommand("receptive-field", "effective receptive fields of blocks and networks");
-  field->add_option("--nets", a.nets, "networks of the zoo with random weights");
-  field->add_option("--weights", a.weights, "networks with trained weights");
-  field->add_option("--in-channels", a.field.in_channels, "of --nets (default 4)")->check(CLI::Range(1, 4096));
-  field->add_option("--width", a.field.width, "of --nets (default: their own)")->check(CLI::Range(1, 4096));
-  field->add_option("--size", a.field.size, "side of the input (default 160)")->check(CLI::Range(16, 4096));
-  field->add_option("--samples", a.field.samples, "random inputs (default 16)")->check(CLI::Range(1, 100000));
-  field->add_option("--seed", a.field.seed, "of weights and inputs (default 0)");
-  for (auto* command : {maps, field}) {
-    command->add_option("--out", a.out, "folder of the results")->required();
-    command->add_option("--net", a.net,
-                        "the network's name, if the weights file does not say (one for all, or one for each)");
-    command->add_option("--section", a.section, "the key of a .pt checkpoint that holds the weights, such as ema");
-    command->add_option("--key-prefix", a.key_prefix,
-                        "take the weights whose names begin with this, such as model. (default: what all names share)");
-    command->add_option("--reversed", a.reversed, "whether the weights learnt reversed labels, if the files do not say")
-        ->check(CLI::IsMember({"yes", "no"}));
-    command->add_option("--threads", a.threads, "CPU threads; 0: one per core");
-  }
+  ExplainArguments a;
+  const auto commands = add_explain_options(app, a);
   return run_program(app, argc, argv, [&] {
+    const bool maps = commands.maps->parsed();
+    check_option_rules(maps ? *commands.maps : *commands.field, maps ? commands.maps_rules : commands.field_rules);
     tune_process(a.threads);
-    return maps->parsed() ? explain_maps(a) : explain_field(a);
+    return maps ? explain_maps(a) : explain_field(a);
   });
 }

@@ -48,7 +48,14 @@ int train_folder(int argc, char** argv) {
   CLI::App app{program.help, "train"};
   bool demo = false;
   app.add_flag("--demo", demo, "real T1 MRI from Debian's mricron-data; minutes on two cores");
-  return run_training(program, app, argc, argv, [&] { return demo ? demo_options() : program.defaults; });
+  return run_training(program, app, argc, argv, [&] {
+    if (!demo) return program.defaults;
+    for (const char* option : {"--data", "--images", "--labels", "--modalities", "--label-name", "--label-values",
+                               "--split", "--folds", "--fold", "--test-share", "--max-cases"}) {
+      pam::check(app.count(option) == 0, "{}: --demo brings its own data and split; leave one of the two out", option);
+    }
+    return demo_options();
+  });
 }
 
 }  // namespace

@@ -14,6 +14,7 @@ import argparse
 import ctypes
 import json
 import os
+import pickle
 import struct
 import sys
 import tempfile
@@ -38,11 +39,15 @@ def open_file(path, trust):
         return torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise Refusal(f"{path}: no such file") from None
+    except pickle.UnpicklingError as error:  # "Weights only load failed. …WeightsUnpickler error: Unsupported class …"
+        reason = (f"torch {torch.__version__} opens it only by running code from the file "
+                  f"({str(error).rpartition('error: ')[2]}). pam reads most checkpoints itself, those of Lightning and "
+                  "of pickle protocols 2 to 5 among them: try this file there first.")
     except Exception:  # torch raises many types here, for damage and for objects alike
-        pass
+        reason = "is damaged, or holds objects that cannot be opened without running code from the file."
     if not trust:
-        raise Refusal(f"{path}: is damaged, or holds objects that cannot be opened without running code from the file. "
-                      "If you trust where it comes from, add --trust (and --path for the classes it needs).")
+        raise Refusal(f"{path}: {reason} If you trust where it comes from, add --trust (and --path for the classes it "
+                      "needs).")
     try:
         return torch.jit.load(path, map_location="cpu")
     except Exception:
@@ -77,6 +82,16 @@ def find_tensors(content, section, path):
     if not tensors:
         raise Refusal(f"{path}: no tensors found; its keys are {', '.join(left)}. Name the right one with --section")
     return tensors, left
+
+
+def without_prefix(tensors, prefix, path):
+    """The tensors whose names begin with `prefix`, without it."""
+    if not prefix:
+        return tensors
+    inner = {name[len(prefix):]: value for name, value in tensors.items() if name.startswith(prefix)}
+    if not inner:
+        raise Refusal(f"{path}: no name begins with '{prefix}'; they are {', '.join(list(tensors)[:5])} …")
+    return inner
 
 
 def plain(name, tensor):
@@ -146,6 +161,8 @@ def main():
     parser.add_argument("input", help="anything that torch.load or torch.jit.load opens")
     parser.add_argument("output", help="file to write: .safetensors, .pt or .pth")
     parser.add_argument("--section", default="", help="key of a checkpoint under which the weights lie")
+    parser.add_argument("--key-prefix", default="", metavar="PREFIX",
+                        help="take the weights whose names begin with this, such as model., and take it off them")
     parser.add_argument("--trust", action="store_true", help="allow the input to run code (whole pickled modules do)")
     parser.add_argument("--path", action="append", default=[], metavar="DIR", help="folder of Python files it needs")
     parser.add_argument("--reversed", choices=("true", "false"), help="note whether it was trained on reversed labels "
@@ -155,6 +172,7 @@ def main():
     sys.path[:0] = arguments.path
     try:
         found, left = find_tensors(open_file(arguments.input, arguments.trust), arguments.section, arguments.input)
+        found = without_prefix(found, arguments.key_prefix, arguments.input)
         tensors = {name: plain(name, tensor) for name, tensor in found.items()}
         if arguments.reversed and not arguments.output.endswith(".safetensors"):
             raise Refusal("--reversed needs a .safetensors output, which has a place for it")

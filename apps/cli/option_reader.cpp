@@ -7,11 +7,31 @@
 #include <cerrno>
 #include <cstring>
 #include <fstream>
+#include <iostream>
 #include <iterator>
+#include <set>
 
 namespace pam::apps {
 
 std::filesystem::path config_path(const std::filesystem::path& out) { return out / "config.json"; }
+
+namespace {
+
+/// Gives options of an older pam the words of today. "zscore" was over the voxels that are not 0 until pam had
+/// `orient`, which every complete configuration of one's own data has named since. Says so, once per file.
+void update_older(nlohmann::json& options, const std::string& path) {
+  if (!options.is_object() || options.contains("orient") || !options.contains("ignore_affine")) return;
+  const auto normalise = options.find("normalise");
+  if (normalise == options.end() || *normalise != "zscore") return;
+  *normalise = "zscore-nonzero";
+  static std::set<std::string> said;
+  if (!said.insert(path).second) return;
+  std::cerr << "note: " << path
+            << ": is of an older pam, whose normalise zscore was over the voxels that are not 0: this stays so, as "
+               "zscore-nonzero (zscore is over all voxels today)\n";
+}
+
+}  // namespace
 
 nlohmann::json options_of_run(const std::string& out) {
   const auto path = config_path(out);
@@ -27,6 +47,7 @@ nlohmann::json options_of_run(const std::string& out) {
     all.update(*own);
     *own = std::move(all);
   }
+  update_older(json, path.string());
   return json;
 }
 
@@ -61,7 +82,9 @@ nlohmann::json load_options_file(const std::string& path) {
   check(in.is_open(), "{}: cannot be opened: {}; --config names a JSON file", path, std::strerror(errno));
   const std::string text{std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
   try {
-    return nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/true, /*ignore_comments=*/true);
+    auto options = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/true, /*ignore_comments=*/true);
+    update_older(options, path);
+    return options;
   } catch (const nlohmann::json::parse_error& error) {
     fail("{}: is not JSON: {}; --print-config shows what a configuration looks like", path, error.what());
   }

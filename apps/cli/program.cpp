@@ -6,6 +6,7 @@
 #include <pam/core/allocation.hpp>
 #include <pam/core/error.hpp>
 #include <pam/core/nearest.hpp>
+#include <pam/core/version.hpp>
 #include <pam/train/distributed/process_environment.hpp>
 
 #include <fmt/format.h>
@@ -28,14 +29,22 @@ namespace pam::apps {
 namespace {
 
 /// What the library calls by its C++ field, and the flag that sets it.
-constexpr std::array<std::pair<const char*, const char*>, 22> kFlags{
+constexpr std::array<std::pair<const char*, const char*>, 30> kFlags{
     {{"LoadNetworkOptions::net", "--net"},
      {"LoadNetworkOptions::reversed", "--reversed"},
      {"LoadOptions::reversed", "--reversed"},
      {"LoadOptions::section", "--section"},
      {"LoadOptions::key_prefix", "--key-prefix"},
      {" In C++, LoadOptions::key_map renames, and strict = false loads what fits.", ""},
+     {"set reversed(false) or classes(1)", "give --set net_options.reversed=false, or one class (--label-values)"},
      {"CaseFiles::images", "or --modalities"},
+     {"FolderOptions::images", "--images"},
+     {"FolderOptions::labels", "--labels"},
+     {"FolderOptions::modalities", "--modalities"},
+     {"FolderOptions::label_name", "--label-name"},
+     {"BratsOptions::modalities", "--modalities"},
+     {"CaseOptions::channels", "--channels"},
+     {"ScoreOptions::class_index", "--class"},
      {"CaseOptions::resample", "--resample"},
      {"CaseOptions::ignore_affine", "--ignore-affine"},
      {"CaseOptions::zero_non_finite", "--zero-non-finite"},
@@ -100,6 +109,7 @@ std::string with_flags(std::string sentence) {
 }
 
 int run_program(CLI::App& app, int argc, char** argv, const std::function<int()>& body) {
+  app.set_version_flag("--version", app.get_name() + " of pam " PAM_VERSION, "print the version and exit");
   return guarded([&] {
     try {
       app.parse(argc, argv);

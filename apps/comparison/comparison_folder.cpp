@@ -17,8 +17,9 @@ void check_comparison_folder(const CompareSetup& setup) {
                     setup.config(),
                     setup.experiment.resume,
                     setup.experiment.overwrite,
-                    /*allow_changes=*/false,
-                    {"ablation", "test_folds", "repeats", "baseline", "paper", "paper_figures"}});
+                    setup.experiment.allow_changes,
+                    {"ablation", "test_folds", "repeats", "baseline", "paper", "paper_figures"},
+                    /*changeable=*/{}});
 }
 
 }  // namespace pam::apps

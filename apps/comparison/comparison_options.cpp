@@ -7,9 +7,11 @@
 #include "engine/networks.hpp"
 
 #include <pam/core/nearest.hpp>
+#include <pam/data/split.hpp>
 
 #include <algorithm>
 #include <array>
+#include <filesystem>
 
 namespace pam::apps {
 namespace {
@@ -72,7 +74,10 @@ void set_ablation(nlohmann::json& config, const std::vector<Given>& given) {
   config["nets"] = nets;
 }
 
+/// The folds that the recipe's options make, of --folds or of a split file with folds.
 std::int64_t fold_count(const nlohmann::json& recipe_options) {
+  const std::filesystem::path split = text_of(recipe_options, "split");
+  if (split.extension() == ".json" && std::filesystem::exists(split)) return folds_in_split(split);
   const auto folds = recipe_options.find("folds");
   return folds != recipe_options.end() && folds->is_number_integer() ? folds->get<std::int64_t>() : 0;
 }
@@ -89,6 +94,7 @@ void check_setup(const CompareSetup& setup) {
   const auto fold = setup.recipe_options.value("fold", nlohmann::json());
   check(fold == setup.recipe.defaults.value("fold", nlohmann::json()),
         "fold is {}: compare runs several; say which with --folds {}", fold.dump(), fold.dump());
+  setup.recipe.check(setup.recipe_options);
   if (!setup.options.paper_figures.empty()) {
     static_cast<void>(read_paper_figures(setup.options.paper_figures, setup.options.task));
   }
@@ -160,7 +166,8 @@ CompareReader::CompareReader(CLI::App& app) : app_(&app) {
   for (const auto& [flag, key, help] :
        {std::array{"--paper", "paper", "the paper's own figures as columns"},
         {"--resume", "resume", "continue the comparison in --out; finished trainings are not repeated"},
-        {"--overwrite", "overwrite", "start again although --out holds a run"}}) {
+        {"--overwrite", "overwrite", "start again although --out holds a run"},
+        {"--allow-changes", "allow_changes", "with --resume: the data may lie elsewhere"}}) {
     const std::string name = flag, option = key;
     app.add_flag_function(
         flag,

@@ -103,7 +103,7 @@ class ComparisonRun {
   void begin(const Task& task) {
     check_trainable(task, setup_.experiment);
     if (setup_.experiment.resume && !setup_.experiment.overwrite) check_trained(task);
-    std::filesystem::create_directories(out_);
+    mark_results(out_);
     if (setup_.experiment.overwrite) forget_run(out_);
     write_atomically(config_path(out_), setup_.config().dump(2) + "\n");
   }
@@ -132,6 +132,7 @@ class ComparisonRun {
       auto config = setup_.fold_options(fold);
       config["seed"] = options.seed;
       config["out"] = options.out;
+      mark_results(folder);
       auto result = run_network(task, options, net, folder, config, command_);
       if (!result.done) return false;
       keep(net, fold, repeat, std::move(result));

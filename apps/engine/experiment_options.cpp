@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 
 namespace pam::apps {
 
@@ -47,17 +48,60 @@ void add_experiment_flags(OptionReader& reader) {
   reader.add_switch("--resume", "resume", "continue the run in --out; finished networks are not run again");
   reader.add_switch("--overwrite", "overwrite", "start again although --out holds a run");
   reader.add_switch("--allow-changes", "allow_changes",
-                    "with --resume: epochs, schedule, optimizer, clipping, patience and precision may differ");
+                    "with --resume: epochs, schedule, optimizer, clipping, patience and precision may differ, and "
+                    "the data may lie elsewhere");
 }
 
 namespace {
 
-/// Throws `Error` for an unknown loss, and for options that the loss refuses (which it checks when it is called).
+/// Throws `Error` for fields of `own` that differ from their `defaults` and are not in `read`: they would be ignored.
+void check_read(const std::string& what, const std::string& chosen, const nlohmann::json& own,
+                const nlohmann::json& defaults, const std::set<std::string>& read) {
+  for (const auto& [key, value] : own.items()) {
+    check(read.count(key) > 0 || value == defaults.at(key),
+          "{}.{}: is {}, but {} does not read it; leave it at {}, or choose another {}", what, key, value.dump(),
+          chosen, defaults.at(key).dump(), what == "schedule" ? "--schedule" : "--loss");
+  }
+}
+
+/// The fields of `SegmentationLossOptions` that a loss reads.
+std::set<std::string> read_by(const std::string& loss) {
+  if (loss == "bce") return {};
+  if (loss == "focal") return {"focal_gamma", "focal_alpha"};
+  std::set<std::string> fields{"smooth", "per_class", "include_background", "per_image"};
+  if (loss == "tversky") {
+    fields.insert({"tversky_alpha", "tversky_beta"});
+  } else {
+    fields.insert({"squared_pred", "jaccard"});
+  }
+  if (loss == "dice_bce") fields.insert({"dice_weight", "bce_weight"});
+  return fields;
+}
+
+/// The same of `Schedule`.
+std::set<std::string> read_by(ScheduleKind kind) {
+  switch (kind) {
+    case ScheduleKind::kConstant:
+      return {"kind", "warm_up"};
+    case ScheduleKind::kMultiStep:
+      return {"kind", "warm_up", "milestones", "gamma"};
+    case ScheduleKind::kCosine:
+      return {"kind", "warm_up", "floor"};
+    case ScheduleKind::kPoly:
+      break;
+  }
+  return {"kind", "warm_up", "power", "floor"};
+}
+
+/// Throws `Error` for an unknown loss, for options that the loss does not read, and for those that it refuses (which it
+/// checks when it is called).
 void check_loss(const ExperimentOptions& options) {
   auto quiet = options.loss_options;
   quiet.reversed = false;
-  static_cast<void>(
-      SegmentationLoss(options.loss, quiet)(torch::zeros({1, 1, 1, 1}), torch::zeros({1, 1, 1}, torch::kLong)));
+  const SegmentationLoss loss(options.loss, quiet);
+  check_read("loss_options", "the loss " + options.loss, options_to_json(options.loss_options),
+             options_to_json(SegmentationLossOptions()), read_by(options.loss));
+  static_cast<void>(loss(torch::zeros({1, 1, 1, 1}), torch::zeros({1, 1, 1}, torch::kLong)));
 }
 
 }  // namespace
@@ -89,6 +133,14 @@ void check_experiment(const ExperimentOptions& options) {
   check_loss(options);
   check_optimizer(options.optimizer);
   check_schedule(options.schedule);
+  check_read("schedule", "the schedule " + to_string(options.schedule.kind), options_to_json(options.schedule),
+             options_to_json(Schedule()), read_by(options.schedule.kind));
+  check(!options.resume || !options.overwrite,
+        "--resume and --overwrite: the first continues the run in --out, the second removes it; give one of them "
+        "(--set resume=false where a configuration holds it)");
+  check(options.resume || !options.allow_changes,
+        "--allow-changes: says what may differ when a run is continued, and means nothing without --resume; leave it "
+        "out");
   at_least("epochs", options.epochs, 1);
   at_least("batch", options.batch, 1);
   at_least("clip", options.clip_norm, 0);

@@ -3,6 +3,7 @@
 
 #include <pam/core/error.hpp>
 #include <pam/datasets/data_files.hpp>
+#include <pam/datasets/unicode_forms.hpp>
 #include <pam/images/image_labels.hpp>
 #include <pam/images/label_volume.hpp>
 #include <pam/images/labels.hpp>
@@ -40,17 +41,40 @@ void leave_out_probabilities(std::vector<fs::path>& files) {
   files.erase(std::remove_if(files.begin(), files.end(), is_probability), files.end());
 }
 
-std::map<std::string, fs::path> masks_in(const fs::path& place, const char* option) {
+std::vector<fs::path> masks_in(const fs::path& place, const char* option) {
   check(fs::exists(place), "{} {}: there is no such file or folder; check the path", option, place.string());
   auto files = fs::is_directory(place) ? data_files(place) : std::vector<fs::path>{place};
   leave_out_probabilities(files);
   check(!files.empty(), "{} {}: the folder holds no mask (.nii, .nii.gz, .png, .tif)", option, place.string());
+  return files;
+}
+
+std::map<std::string, fs::path> by_name(const std::vector<fs::path>& files, std::string (*name_of)(const fs::path&)) {
   std::map<std::string, fs::path> masks;
   for (const auto& path : files) {
-    const auto [other, fresh] = masks.emplace(case_name(path), path);
+    const auto [other, fresh] = masks.emplace(name_of(path), path);
     check(fresh, "{} and {}: both would be case \"{}\"; keep one", other->second.string(), path.string(), other->first);
   }
   return masks;
+}
+
+/// Takes the files of equal stems out of both lists: they are pairs whatever their stems end in ("eye_l" is no label of
+/// "eye" where both folders hold it).
+std::vector<MaskPair> pairs_of_equal_stems(std::vector<fs::path>& predicted, std::vector<fs::path>& expected) {
+  const auto truths = by_name(expected, stem_of);
+  std::vector<MaskPair> pairs;
+  for (const auto& [stem, path] : by_name(predicted, stem_of)) {
+    const auto truth = truths.find(stem);
+    if (truth != truths.end()) pairs.push_back({stem, path, truth->second});
+  }
+  const auto is_paired = [&](const fs::path& path) {
+    return std::any_of(pairs.begin(), pairs.end(),
+                       [&](const auto& pair) { return pair.prediction == path || pair.truth == path; });
+  };
+  for (auto* files : {&predicted, &expected}) {
+    files->erase(std::remove_if(files->begin(), files->end(), is_paired), files->end());
+  }
+  return pairs;
 }
 
 std::string size_text(const torch::Tensor& labels) {
@@ -107,12 +131,17 @@ void check_places(const MaskPair& pair, const Mask& prediction, const Mask& trut
 
 std::vector<MaskPair> pair_masks(const fs::path& predictions, const fs::path& truths, bool predicted_only,
                                  std::vector<std::string>* left_out) {
-  const auto predicted = masks_in(predictions, "--pred"), expected = masks_in(truths, "--truth");
-  std::vector<MaskPair> pairs;
+  auto predicted_files = masks_in(predictions, "--pred"), expected_files = masks_in(truths, "--truth");
   // Two single files need no common name: the user has paired them.
   if (!fs::is_directory(predictions) && !fs::is_directory(truths)) {
-    return {{expected.begin()->first, predicted.begin()->second, expected.begin()->second}};
+    check(!predicted_only,
+          "--predicted-only: leaves out truths of a folder; --pred and --truth are two files: leave it "
+          "out");
+    const auto stem = stem_of(truths);
+    return {{stem_of(predictions) == stem ? stem : case_name(truths), predictions, truths}};
   }
+  auto pairs = pairs_of_equal_stems(predicted_files, expected_files);
+  const auto predicted = by_name(predicted_files, case_name), expected = by_name(expected_files, case_name);
   std::vector<std::string> unpaired;
   for (const auto& [name, path] : expected) {
     const auto found = predicted.find(name);
@@ -130,8 +159,13 @@ std::vector<MaskPair> pair_masks(const fs::path& predictions, const fs::path& tr
   check(
       unpaired.empty(),
       "{} file(s) have no partner of the same name: {}; a case without a partner cannot be scored, so add the missing "
-      "file or take this one away (truths that were not to be predicted: --predicted-only)",
-      unpaired.size(), joined(unpaired, ", "));
+      "file or take this one away (truths that were not to be predicted: --predicted-only){}",
+      unpaired.size(), joined(unpaired, ", "), unicode_form_notice(predicted_files, expected_files));
+  std::sort(pairs.begin(), pairs.end(), [](const auto& one, const auto& other) { return one.name < other.name; });
+  for (std::size_t i = 1; i < pairs.size(); ++i) {
+    check(pairs[i].name != pairs[i - 1].name, "{} and {}: both would be case \"{}\"; keep one",
+          pairs[i - 1].truth.string(), pairs[i].truth.string(), pairs[i].name);
+  }
   return pairs;
 }
 

@@ -19,10 +19,10 @@ struct MaskPair {
   std::filesystem::path prediction, truth;
 };
 
-/// Pairs the NIfTI files and pictures of two folders (or two files) by their names without extension; a suffix such as
-/// _seg or _pred may differ, and the probabilities that `predict` writes are no masks. Throws naming every file that
-/// has no partner, and where a folder is empty. With `predicted_only`, truths without a prediction (those of training
-/// cases) are put into `left_out` instead.
+/// Pairs the NIfTI files and pictures of two folders (or two files) by their names without extension; in names that
+/// have no equal partner a suffix such as _seg or _pred may differ, and the probabilities that `predict` writes are no
+/// masks. Throws naming every file that has no partner, and where a folder is empty. With `predicted_only`, truths
+/// without a prediction (those of training cases) are put into `left_out` instead.
 std::vector<MaskPair> pair_masks(const std::filesystem::path& predictions, const std::filesystem::path& truths,
                                  bool predicted_only = false, std::vector<std::string>* left_out = nullptr);
 

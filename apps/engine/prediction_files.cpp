@@ -32,6 +32,21 @@ CaseFiles one_case(const std::string& name, std::vector<fs::path> images) {
   return files;
 }
 
+/// NAME of NAME_0000 (nnU-Net's first channel) where every file of `files` has such a name and there is no other
+/// channel; else the stems. So a case is called as in training, where its label is called NAME.
+std::vector<std::string> names_of_files(const std::vector<fs::path>& files) {
+  const auto groups = channel_groups(files);
+  const bool firsts = groups.size() == files.size() && std::all_of(groups.begin(), groups.end(), [](const auto& group) {
+                        return stem_of(group.second.front()) == group.first + "_0000";
+                      });
+  std::vector<std::string> names;
+  for (const auto& file : files) {
+    const auto stem = stem_of(file);
+    names.push_back(firsts ? stem.substr(0, stem.size() - 5) : stem);
+  }
+  return names;
+}
+
 /// NAME_0000 … as the channels of one case, if all names have as many as the net takes; else nothing. Numbered files
 /// that are complete inputs (frames, 4-D volumes) stay separate cases.
 std::vector<CaseFiles> channel_cases(const std::vector<fs::path>& files, std::int64_t channels) {
@@ -68,7 +83,13 @@ std::vector<CaseFiles> cases_in(const fs::path& folder, const std::vector<std::s
   auto grouped = channel_cases(files, channels);
   if (!grouped.empty()) return grouped;
   where.images = folder;
-  return find_cases(where);
+  where.modalities.clear();
+  auto cases = find_cases(where);
+  std::vector<fs::path> firsts;
+  for (const auto& each : cases) firsts.push_back(each.images.front());
+  const auto names = names_of_files(firsts);
+  for (std::size_t i = 0; i < cases.size(); ++i) cases[i].name = names[i];
+  return cases;
 }
 
 }  // namespace
@@ -82,16 +103,24 @@ std::vector<CaseFiles> find_inputs(const std::vector<std::string>& inputs, const
         inputs.size());
   if (folder) return cases_in(inputs.front(), modalities, channels);
   std::vector<fs::path> files(inputs.begin(), inputs.end());
+  check(modalities.empty(),
+        "--modalities: is for an --input folder that holds one folder per case; with files, give "
+        "the modalities of the case in channel order and leave --modalities out");
   const bool modalities_of_one = files.size() > 1 && channels > 1 && is_nifti_name(files.front());
-  if (modalities_of_one) return {one_case(stem_of(files.front()), files)};
+  if (modalities_of_one) {
+    const auto channels_of = channel_groups(files);
+    return {one_case(channels_of.size() == 1 ? channels_of.begin()->first : stem_of(files.front()), files)};
+  }
   std::vector<CaseFiles> cases;
-  for (const auto& file : files) cases.push_back(one_case(stem_of(file), {file}));
+  const auto names = names_of_files(files);
+  for (std::size_t i = 0; i < files.size(); ++i) cases.push_back(one_case(names[i], {files[i]}));
   return cases;
 }
 
 void check_results(const std::vector<CaseFiles>& cases, std::int64_t probabilities, const fs::path& out,
                    bool overwrite) {
   check_writable("--out", out);
+  for (const auto& each : cases) check_apart("--out", out, each.images, "masks");
   std::set<std::string> names;
   std::map<fs::path, std::string> case_of;
   for (const auto& each : cases) {

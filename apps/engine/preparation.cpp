@@ -20,14 +20,19 @@ std::string normalise_sentence(const CaseOptions& options, bool volumes) {
   auto normalise = options.normalise;
   if (normalise == Normalise::Auto) normalise = volumes ? Normalise::ZScore : Normalise::Unit;
   switch (normalise) {
-    case Normalise::ZScore: return "Intensities: z-score over the voxels that are not 0 (--normalise zscore-nonzero).";
-    case Normalise::ZScoreAll: return "Intensities: z-score over all voxels (--normalise zscore).";
+    case Normalise::ZScore:
+      return "Intensities: z-score over the voxels that are not 0 (--normalise zscore-nonzero).";
+    case Normalise::ZScoreAll:
+      return "Intensities: z-score over all voxels (--normalise zscore).";
     case Normalise::Window:
       return fmt::format("Intensities: {} to {} becomes 0 to 1, and what lies outside is cut off (--normalise window).",
                          options.window_low, options.window_high);
-    case Normalise::MinMax: return "Intensities: the smallest to the largest value becomes 0 to 1 (--normalise minmax).";
-    case Normalise::Unit: return "Intensities: divided by the largest value that the file's type can hold (--normalise unit).";
-    default: return "Intensities: as stored (--normalise none).";
+    case Normalise::MinMax:
+      return "Intensities: the smallest to the largest value becomes 0 to 1 (--normalise minmax).";
+    case Normalise::Unit:
+      return "Intensities: divided by the largest value that the file's type can hold (--normalise unit).";
+    default:
+      return "Intensities: as stored (--normalise none).";
   }
 }
 

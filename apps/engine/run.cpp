@@ -30,6 +30,7 @@ std::vector<RunResult> run_networks(const Task& task, const ExperimentOptions& o
   std::vector<RunResult> results;
   for (const auto& net : options.nets) {
     folders.push_back(std::filesystem::path(options.out) / net);
+    if (processes().first()) mark_results(folders.back());
     results.push_back(run_network(task, options, net, folders.back(), config, command));
     if (!results.back().done) break;
   }
@@ -69,7 +70,7 @@ int run_experiment(const ExperimentOptions& options, const nlohmann::json& confi
   processes().barrier();  // nothing is written before every process has looked at the folder
   if (processes().first()) {
     if (options.overwrite) forget_run(out);
-    std::filesystem::create_directories(out);
+    mark_results(out);
     write_atomically(config_path(out), config.dump(2) + "\n");
     const auto changed = keep_data(out, task.files, options.resume && !options.overwrite);
     if (!changed.empty()) add_warnings(task, {changed});

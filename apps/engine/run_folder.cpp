@@ -5,6 +5,7 @@
 
 #include <pam/core/atomic_file.hpp>
 #include <pam/core/error.hpp>
+#include <pam/datasets/data_files.hpp>
 
 #include <fmt/format.h>
 
@@ -27,8 +28,8 @@ namespace {
 /// another device or number of threads.
 constexpr std::array kMachineOptions{"resume", "overwrite", "allow_changes", "out",  "device",  "threads", "workers",
                                      "worst",  "layout",    "tensorboard",   "nets", "timeout", "fgsm"};
-/// Options that `fit` allows to differ on request.
-constexpr std::array kChangeable{"epochs", "schedule", "optimizer", "clip_norm", "patience", "precision"};
+/// Options that name files and folders: one place may be written in several ways.
+constexpr std::array kPlaces{"data", "images", "labels", "grades", "paper_figures"};
 /// The files of an older run (or comparison) and of its networks that a new one removes.
 constexpr std::array kResults{"scores.json",  "scores.csv",    "run.json",        "data.json",       "report.html",
                               "table.md",     "table.csv",     "robustness.json", "robustness.csv",  "robustness.md",
@@ -71,7 +72,22 @@ bool among(const Keys& keys, const std::string& key) {
 }
 
 bool is_free(const RunFolder& run, const std::string& key) {
-  return among(kMachineOptions, key) || among(run.free_options, key) || (run.allow_changes && among(kChangeable, key));
+  return among(kMachineOptions, key) || among(run.free_options, key) ||
+         (run.allow_changes && (among(run.changeable, key) || among(kPlaces, key)));
+}
+
+/// Whether two values of the option `key` mean the same: "mine", "mine/", "./mine" and the absolute path are one place.
+bool mean_the_same(const std::string& key, const nlohmann::json& before, const nlohmann::json& now) {
+  if (before == now) return true;
+  if (!(among(kPlaces, key) || key == "split") || !before.is_string() || !now.is_string()) return false;
+  const auto one = before.get<std::string>(), other = now.get<std::string>();
+  if (one.empty() || other.empty()) return false;
+  const auto place = [](const std::string& path) {
+    std::error_code ignored;
+    auto clean = std::filesystem::weakly_canonical(std::filesystem::absolute(path), ignored);
+    return clean.has_filename() ? clean : clean.parent_path();
+  };
+  return place(one) == place(other);
 }
 
 /// (folder/name, fingerprint) of each file, in order: a copied data set has the same.
@@ -97,6 +113,17 @@ void check_writable(const std::string& option, const std::filesystem::path& fold
         option, folder.string(), existing.string(), std::strerror(errno));
 }
 
+void check_apart(const std::string& option, const std::filesystem::path& out,
+                 const std::vector<std::filesystem::path>& inputs, const std::string& example) {
+  for (const auto& input : inputs) {
+    std::error_code ignored;
+    check(!std::filesystem::equivalent(out, std::filesystem::absolute(input).parent_path(), ignored),
+          "{} {}: holds the input {}, so the results would be taken for inputs the next time; choose another folder, "
+          "such as {}",
+          option, out.string(), input.string(), (out / example).string());
+  }
+}
+
 void check_run_folder(const RunFolder& run) {
   check_writable("--out", run.out);
   if (!std::filesystem::exists(config_path(run.out)) || run.overwrite) return;
@@ -105,12 +132,21 @@ void check_run_folder(const RunFolder& run) {
   const auto before = options_of_run(run.out.string());
   for (const auto& [key, value] : run.config.items()) {
     const auto old = before.find(key);
-    check(is_free(run, key) || old == before.end() || *old == value,
+    check(is_free(run, key) || old == before.end() || mean_the_same(key, *old, value),
           "--resume: {} is {} in {}, and {} now; a {} continues with its own options: take this one back, {}or choose "
           "another --out",
           key, old == before.end() ? "" : old->dump(), config_path(run.out).string(), value.dump(), run.what,
-          run.what == "run" && among(kChangeable, key) ? "allow the change with --allow-changes, " : "");
+          among(run.changeable, key) ? "allow the change with --allow-changes, "
+          : among(kPlaces, key)      ? "say with --allow-changes that the data have moved, "
+                                     : "");
   }
+}
+
+void mark_results(const std::filesystem::path& folder) {
+  std::error_code ignored;
+  const bool is_new = !std::filesystem::exists(folder, ignored) || std::filesystem::is_empty(folder, ignored);
+  std::filesystem::create_directories(folder);
+  if (is_new) write_atomically(folder / kResultsMarker, "");
 }
 
 void forget_run(const std::filesystem::path& out) {

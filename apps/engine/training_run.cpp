@@ -6,6 +6,7 @@
 #include "engine/networks.hpp"
 #include "engine/processes.hpp"
 #include "engine/robustness.hpp"
+#include "engine/run_folder.hpp"
 #include "report/run_record.hpp"
 #include "report/run_report.hpp"
 
@@ -442,6 +443,9 @@ std::vector<EpochPoint> read_epochs(const std::filesystem::path& folder) {
 }
 
 void check_trainable(const Task& task, const ExperimentOptions& options) {
+  std::vector<std::filesystem::path> inputs;
+  for (const auto& file : task.files) inputs.push_back(file.path);
+  check_apart("--out", options.out, inputs, "run");
   for (const auto& net : options.nets) {
     static_cast<void>(make_network(net, task.in_channels, task.classes, options.width, options.net_options, 0));
   }
@@ -449,6 +453,20 @@ void check_trainable(const Task& task, const ExperimentOptions& options) {
         "patience {}: early stopping needs the score of validation cases, and there are none; give some with "
         "--validation-share 0.2 (Cityscapes: --val-city), or set patience=0",
         options.patience);
+  check(
+      options.validate_every == 1 || task.validation,
+      "validate_every {}: there are no validation cases, so it would be ignored; give some with --validation-share 0.2 "
+      "(Cityscapes: --val-city), or set validate_every=1",
+      options.validate_every);
+  const SegmentationLossOptions untouched;
+  const auto& loss = options.loss_options;
+  for (const auto& [given, name] : {std::pair{loss.per_class != untouched.per_class, "per_class"},
+                                    {loss.include_background != untouched.include_background, "include_background"}}) {
+    check(task.classes > 1 || !given,
+          "loss_options.{}: is for several classes; this task is binary, where networks have one channel, that of the "
+          "foreground: leave it out, or name the classes, such as --label-values 1=1,2=2",
+          name);
+  }
   if (options.schedule.warm_up == 0) return;
   const auto& together = processes();
   const auto batches = task.make_loader({options.batch, options.seed, options.workers, 1, options.flip, options.noise,

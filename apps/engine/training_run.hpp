@@ -43,7 +43,7 @@ struct RunResult {
 };
 
 /// Throws `Error` if the networks of `options` cannot be trained on the task: networks that do not fit it, early
-/// stopping without validation, a warm-up longer than the run. Writes nothing.
+/// stopping without validation, a warm-up longer than the run, or if `options.out` holds the data. Writes nothing.
 void check_trainable(const Task& task, const ExperimentOptions& options);
 
 /// Throws `Error` if `folder` holds a training of `net` in which RFNA blocks had other convolutions than the options

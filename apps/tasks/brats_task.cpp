@@ -8,7 +8,9 @@
 
 #include <fmt/format.h>
 
+#include <string>
 #include <utility>
+#include <vector>
 
 namespace pam::apps {
 namespace {
@@ -34,7 +36,7 @@ void check_options(const BratsData& options) {
   check(!options.data.empty(), "--data: name the folder of BRATS, which holds HGG/ and LGG/, or the case folders");
   static_cast<void>(task_options(options));
   check(options.folds != 0, "--folds 0: BRATS is scored by cross-validation, which needs at least 2 folds");
-  check_parts(options.folds, options.fold, 0, options.validation_share);
+  check_parts(options.folds, options.fold, 0, options.validation_share, 0);
   check(options.show_channel >= 0, "show_channel: must not be negative, got {}", options.show_channel);
 }
 
@@ -48,7 +50,10 @@ void add_label_warning(Task& task, const CaseFiles& first) {
 }
 
 Task make_task(const BratsData& options, std::int64_t seed) {
-  const auto found = find_brats({options.data, options.modalities, options.grades});
+  BratsOptions where{options.data, separate_words(options.modalities), options.grades};
+  where.check_names = options.label_values == kBratsEnhancing;
+  std::vector<std::string> incomplete;
+  const auto found = find_brats(where, options.skip_bad ? &incomplete : nullptr);
   Task task;
   task.title = fmt::format("{} on BRATS, fold {} of {}",
                            options.label_values == kBratsEnhancing ? "Enhancing tumour" : "Segmentation", options.fold,
@@ -58,7 +63,9 @@ Task make_task(const BratsData& options, std::int64_t seed) {
   if (options.label_values == kBratsEnhancing) add_label_warning(task, found.cases.front());
   const auto split = split_cases(names_of(found.cases), options.folds, options.fold, 0, options.validation_share, seed,
                                  "give more cases, or fewer --folds");
-  return case_task(std::move(task), found.cases, split, task_options(options));
+  auto how = task_options(options);
+  how.incomplete = std::move(incomplete);
+  return case_task(std::move(task), found.cases, split, how);
 }
 
 }  // namespace

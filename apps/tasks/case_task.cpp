@@ -103,8 +103,10 @@ std::vector<CaseFiles> readable_cases(const std::vector<CaseFiles>& cases, std::
     const auto& files = cases[static_cast<std::size_t>(i)];
     try {
       const auto each = *workers.next();
-      check(each.image.size(0) == channels, "case {}: has {} channels, the training cases have {}", each.name,
-            each.image.size(0), channels);
+      check(each.image.size(0) == channels, "case {}: its number of channels is {}, that of the training cases is {}{}",
+            each.name, each.image.size(0), channels,
+            each.is_volume ? "; give every case the same modalities"
+                           : "; to read grey and colour pictures alike, give --channels 3 (or 1 for grey)");
       check(each.is_volume == volumes, "case {}: is a {}, the training cases are {}; train and test on one kind",
             each.name, each.is_volume ? "volume" : "picture", volumes ? "volumes" : "pictures");
       reading.warnings.insert(reading.warnings.end(), each.notices.begin(), each.notices.end());
@@ -199,6 +201,7 @@ Task case_task(Task about, const std::vector<CaseFiles>& cases, const Split& spl
   check(!split.train.empty() && !split.test.empty(), "the split has {} to train and {} to test; both are needed",
         counted(split.train.size(), "case"), counted(split.test.size(), "case"));
   Reading reading;
+  for (const auto& reason : how.incomplete) reading.skipped.push_back({reason.substr(0, reason.find(": ")), reason});
   const auto slices = training_slices(select_cases(cases, split.train), how, reading);
   const bool volumes = slices->volumes();
   const auto readable = [&](const std::vector<std::string>& names) {
@@ -265,9 +268,24 @@ void add_lines(Task& task, const char* kind, const std::vector<std::string>& lin
 void add_warnings(Task& task, const std::vector<std::string>& warnings) { add_lines(task, "warning: ", warnings); }
 void add_notes(Task& task, const std::vector<std::string>& notes) { add_lines(task, "note: ", notes); }
 
-void check_parts(std::int64_t folds, std::int64_t fold, double test_share, double validation_share) {
+std::vector<std::string> separate_words(const std::vector<std::string>& words) {
+  std::vector<std::string> separate;
+  for (const auto& word : words) {
+    for (std::size_t at = 0; at <= word.size();) {
+      const auto end = std::min(word.find(',', at), word.size());
+      if (end > at) separate.push_back(word.substr(at, end - at));
+      at = end + 1;
+    }
+  }
+  return separate;
+}
+
+void check_parts(std::int64_t folds, std::int64_t fold, double test_share, double validation_share,
+                 double default_share) {
   const auto share = [](double value) { return value >= 0 && value < 1; };
   if (folds == 0) {
+    check(fold == 0, "--fold {}: there are no folds without --folds, such as --folds 5; add it, or leave --fold out",
+          fold);
     check(share(test_share) && share(validation_share) && test_share > 0 && test_share + validation_share < 1,
           "--test-share {} and --validation-share {}: must leave a share to train with, and something to test on",
           test_share, validation_share);
@@ -275,6 +293,11 @@ void check_parts(std::int64_t folds, std::int64_t fold, double test_share, doubl
   }
   check(folds >= 2, "--folds {}: cross-validation needs at least 2 folds", folds);
   check(fold >= 0 && fold < folds, "--fold {}: folds are 0 to {} (--folds {})", fold, folds - 1, folds);
+  check(
+      test_share == default_share,
+      "--test-share {}: with --folds {} each fold is the test set in turn, so the share would be ignored; leave one of "
+      "the two out",
+      test_share, folds);
   check(share(validation_share), "--validation-share {}: must be at least 0 and below 1", validation_share);
 }
 

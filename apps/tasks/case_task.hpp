@@ -22,6 +22,7 @@ namespace pam::apps {
 struct CaseTaskOptions {
   CaseOptions cases;
   SliceChoice slices = SliceChoice::Foreground;  ///< of volumes, that train; scored is every slice
+  std::vector<std::string> incomplete = {};      ///< why cases were left out before, because they lack a file
   bool skip_bad = false;          ///< leave out cases that cannot be read, saying which, instead of throwing
   bool trained_range = false;     ///< score only the range of the training slices (two halves of one volume)
   bool full_size = true;          ///< score resized pictures at the size of their files, not at what the network sees
@@ -63,9 +64,14 @@ void add_warnings(Task& task, const std::vector<std::string>& warnings);
 /// The same for information that is not a warning, such as which city chooses the epoch.
 void add_notes(Task& task, const std::vector<std::string>& notes);
 
-/// Throws `Error` for folds or shares that leave nothing to train or to test on. With `folds` (0: none) `test_share` is
-/// not looked at, and `validation_share` is of the training cases.
-void check_parts(std::int64_t folds, std::int64_t fold, double test_share, double validation_share);
+/// Throws `Error` for folds or shares that leave nothing to train or to test on, and for those that would be ignored: a
+/// `fold` without `folds` (0: none), and with them a `test_share` other than `default_share`. With folds
+/// `validation_share` is of the training cases.
+void check_parts(std::int64_t folds, std::int64_t fold, double test_share, double validation_share,
+                 double default_share);
+
+/// The words of a list that were typed with spaces, with commas, or both: t1,t2 is t1 and t2.
+std::vector<std::string> separate_words(const std::vector<std::string>& words);
 
 /// The folds of `names`, or without folds the shares. Throws `Error` where there are fewer cases than parts; `advice`
 /// ends that sentence.

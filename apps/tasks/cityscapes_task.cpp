@@ -41,6 +41,8 @@ CaseTaskOptions task_options(const CityscapesData& options) {
 void check_options(const CityscapesData& options) {
   check(!options.data.empty(), "--data: name the folder of Cityscapes, which holds leftImg8bit/ and gtFine/");
   static_cast<void>(task_options(options));
+  check(!options.full_size || !options.resize.empty(),
+        "--full-size: without --resize the networks see the pictures at their own size; leave it out");
 }
 
 /// The split is the data set's own: `seed` changes nothing.

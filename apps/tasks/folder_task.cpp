@@ -51,14 +51,45 @@ CaseTaskOptions task_options(const FolderData& options) {
   return how;
 }
 
-std::vector<CaseFiles> found_cases(const FolderData& options) {
+/// `incomplete`: with --skip-bad, why cases were left out that lack a file.
+std::vector<CaseFiles> found_cases(const FolderData& options, std::vector<std::string>& incomplete) {
   FolderOptions where;
   where.root = options.data;
   where.images = options.images;
   where.labels = options.labels;
-  where.modalities = options.modalities;
+  where.modalities = separate_words(options.modalities);
   where.label_name = options.label_name;
-  return find_cases(where);
+  return find_cases(where, options.skip_bad ? &incomplete : nullptr);
+}
+
+bool is_split_file(const FolderData& options) { return std::filesystem::path(options.split).extension() == ".json"; }
+
+/// Whether an option that only a split by cases reads is not at its default.
+bool splits_by_numbers(const FolderData& options) {
+  const FolderData untouched;
+  return options.folds != untouched.folds || options.fold != untouched.fold ||
+         options.test_share != untouched.test_share || options.validation_share != untouched.validation_share;
+}
+
+/// Refuses options that the kind of data would ignore: those of volumes for pictures, and the reverse.
+void check_kind(const FolderData& options, const std::vector<CaseFiles>& cases) {
+  const FolderData untouched;
+  const bool volumes = is_nifti_name(cases.front().images.front());
+  const auto& first = cases.front().images.front();
+  const auto refuse = [&](bool given, const char* option, const char* why) {
+    check(!given, "{}: {}; {} is a {}, so leave it out", option, why, first.string(), volumes ? "volume" : "picture");
+  };
+  if (volumes) {
+    refuse(options.channels != 0, "--channels", "is for pictures; a volume's channels are its --modalities");
+    refuse(!options.resize.empty(), "--resize", "is for pictures; volumes are cropped or padded (--crop)");
+    return;
+  }
+  refuse(options.slices != untouched.slices, "--slices", "is for volumes; every picture takes part in training");
+  refuse(options.resample, "--resample", "is for volumes, whose headers say where they lie in space");
+  refuse(options.ignore_affine, "--ignore-affine", "is for volumes; pictures have no affine");
+  refuse(options.zero_non_finite, "--zero-non-finite", "is for volumes; pictures hold integers");
+  refuse(!options.orient.empty(), "--orient", "is for volumes, whose headers say how they lie");
+  refuse(options.split == "hemispheres", "--split hemispheres", "is for volumes, whose headers say where left is");
 }
 
 bool has_folder_split(const std::vector<CaseFiles>& cases) {
@@ -136,7 +167,16 @@ Split make_split(const FolderData& options, std::vector<CaseFiles>& cases, std::
     return split_cases(names_of(cases), options.folds, options.fold, options.test_share, options.validation_share, seed,
                        "give more cases, or try --split hemispheres for one brain");
   }
-  auto split = kind == "folders" ? split_folders(cases, task) : split_by_lists(names_of(cases), read_split(kind));
+  check(kind != "folders" || !splits_by_numbers(options),
+        "{}: its folders train/, val/ and test/ define which cases train and test; leave --folds, --fold, --test-share "
+        "and --validation-share out, or split all cases anew with --split cases",
+        options.data);
+  if (kind != "folders" && folds_in_split(kind) > 0) {
+    add_notes(task,
+              {fmt::format("Fold {} of {} of {}: its val cases test.", options.fold, folds_in_split(kind), kind)});
+  }
+  auto split =
+      kind == "folders" ? split_folders(cases, task) : split_by_lists(names_of(cases), read_split(kind, options.fold));
   if (kind != "folders") warn_of_unlisted(cases, split, kind, task);
   check(!split.train.empty() && !split.test.empty(),
         "--split {}: needs cases to train and cases to test, got {} and {}", kind, split.train.size(),
@@ -197,25 +237,50 @@ void add_folder_flags(OptionReader& reader) {
 }
 
 void check_folder_options(const FolderData& options) {
+  check(options.data.empty() || options.labels.empty(),
+        "--labels {}: --data {} holds images and labels, so it would be ignored; leave it out, or give --images and "
+        "--labels instead of --data",
+        options.labels, options.data);
   check(options.data.empty() != options.images.empty(),
         "give the data either as --data FOLDER or as --images and --labels; --demo needs neither");
   check(options.images.empty() || !options.labels.empty(), "--images {}: --labels is missing", options.images);
+  const FolderData untouched;
+  for (const auto& [given, option] : {std::pair{!options.modalities.empty(), "--modalities"},
+                                      {options.label_name != untouched.label_name, "--label-name"}}) {
+    check(!given || options.images.empty(),
+          "{}: is for --data with one folder per case; the files of --images {} and --labels are paired by name: leave "
+          "it out",
+          option, options.images);
+  }
+  check(
+      !options.strict_labels || options.label_values != "nonzero",
+      "--strict-labels: --label-values nonzero names every value, so there is none to refuse; name the values, such as "
+      "--label-values 1=1,2=2, or leave --strict-labels out");
+  check(!options.resample || !options.ignore_affine,
+        "--resample and --ignore-affine: the first moves voxels by their affines, the second pairs them as they are "
+        "stored; leave one of them out");
+  check(options.channels == 0 || options.channels == 1 || options.channels == 3,
+        "--channels {}: must be 1 (grey), 3 (RGB) or 0 (as stored)", options.channels);
   static_cast<void>(task_options(options));
   const std::vector<std::string> kinds{"auto", "cases", "hemispheres", "folders"};
-  const bool file = std::filesystem::path(options.split).extension() == ".json";
+  const bool file = is_split_file(options);
   check(file || std::find(kinds.begin(), kinds.end(), options.split) != kinds.end(),
         "--split {}: must be cases, hemispheres, folders, auto, or the name of a .json file; did you mean {}?",
         options.split, nearest_names(options.split, kinds, 1).front());
-  check_parts(options.folds, options.fold, options.test_share, options.validation_share);
-  const FolderData untouched;
-  const bool splits_itself = options.split == "cases" || options.split == "auto";
+  if (file && options.fold != untouched.fold) {
+    const auto folds = folds_in_split(options.split);
+    check(folds > 0, "--fold {}: {} holds one split and no folds; leave --fold out", options.fold, options.split);
+    check(options.fold >= 0 && options.fold < folds, "--fold {}: {} has folds 0 to {}", options.fold, options.split,
+          folds - 1);
+  }
+  auto by_numbers = options;
+  if (file) by_numbers.fold = untouched.fold;
   check(
-      splits_itself ||
-          (options.folds == untouched.folds && options.fold == untouched.fold &&
-           options.test_share == untouched.test_share && options.validation_share == untouched.validation_share),
-      "--split {}: defines by itself which cases train and test; --folds, --fold, --test-share and --validation-share "
-      "need --split cases",
+      options.split == "cases" || options.split == "auto" || !splits_by_numbers(by_numbers),
+      "--split {}: defines by itself which cases train and test; --folds, --test-share, --validation-share and --fold "
+      "(unless the file is a list of folds) need --split cases",
       options.split);
+  check_parts(by_numbers.folds, by_numbers.fold, options.test_share, options.validation_share, untouched.test_share);
   check(options.score == "all" || (options.score == "trained" && options.split == "hemispheres"),
         "--score {}: must be all, or, with --split hemispheres, trained", options.score);
   check(options.score != "trained" || options.orient.empty(),
@@ -225,7 +290,9 @@ void check_folder_options(const FolderData& options) {
 }
 
 Task folder_task(const FolderData& options, std::int64_t seed) {
-  auto cases = found_cases(options);
+  std::vector<std::string> incomplete;
+  auto cases = found_cases(options, incomplete);
+  check_kind(options, cases);
   auto task = about(options, cases);
   const bool one_file = std::filesystem::is_regular_file(options.images);
   const auto others = one_file ? std::string() : other_files_warning(cases);
@@ -233,12 +300,16 @@ Task folder_task(const FolderData& options, std::int64_t seed) {
   const bool hemispheres = split_kind(options, cases) == "hemispheres";
   const auto split = make_split(options, cases, seed, task);
   auto how = task_options(options);
+  how.incomplete = std::move(incomplete);
   if (hemispheres) {
     how.train_noun = "left hemisphere";
     how.test_noun = "right hemisphere";
     how.lone_caveat = kHemisphereCaveat;
   }
-  return case_task(std::move(task), cases, split, how);
+  task = case_task(std::move(task), cases, split, how);
+  check(options.show_channel < std::max<std::int64_t>(task.in_channels, 1),
+        "show_channel {}: the images have channels 0 to {}", options.show_channel, task.in_channels - 1);
+  return task;
 }
 
 TrainingProgram<FolderData> folder_program() {

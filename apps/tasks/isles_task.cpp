@@ -8,7 +8,9 @@
 
 #include <fmt/format.h>
 
+#include <string>
 #include <utility>
+#include <vector>
 
 namespace pam::apps {
 namespace {
@@ -33,11 +35,12 @@ void check_options(const IslesData& options) {
   check(!options.data.empty(),
         "--data: name the folder of ISLES 2018, which holds TRAINING/, or of ISLES'22, which holds sub-* folders");
   static_cast<void>(task_options(options));
-  check_parts(options.folds, options.fold, options.test_share, options.validation_share);
+  check_parts(options.folds, options.fold, options.test_share, options.validation_share, IslesData().test_share);
 }
 
 Task make_task(const IslesData& options, std::int64_t seed) {
-  const auto found = find_isles(options.data);
+  std::vector<std::string> incomplete;
+  const auto found = find_isles(options.data, /*need_labels=*/true, options.skip_bad ? &incomplete : nullptr);
   const bool mri = found.edition == IslesEdition::Isles22;
   Task task;
   task.title = fmt::format("Stroke lesions on {}", mri ? "ISLES'22" : "ISLES 2018");
@@ -53,6 +56,7 @@ Task make_task(const IslesData& options, std::int64_t seed) {
                                  options.validation_share, seed);
   auto how = task_options(options);
   how.cases.resample = found.needs_resampling();
+  how.incomplete = std::move(incomplete);
   if (how.show_channel < 0) how.show_channel = mri ? 0 : 3;
   return case_task(std::move(task), found.cases, split, how);
 }

@@ -20,6 +20,8 @@ struct Recipe {
   nlohmann::json defaults;  ///< every option of the program, as `--print-config` writes them
   /// The options that all recipes share. Fields that `options` lacks have their defaults; unknown ones throw `Error`.
   std::function<ExperimentOptions(const nlohmann::json& options)> experiment;
+  /// Throws `Error` for options that are wrong whatever the data, before any file is read.
+  std::function<void(const nlohmann::json& options)> check;
   /// The data. `options["fold"]` says which fold, where the recipe has folds; `split_seed` decides who is in which.
   std::function<Task(const nlohmann::json& options, std::int64_t split_seed)> make_task;
 };

@@ -95,6 +95,7 @@ Recipe recipe_of(const TrainingProgram<Data>& program) {
   recipe.defaults = options_to_json(program.defaults);
   recipe.defaults["task"] = program.name;
   recipe.experiment = [read](const nlohmann::json& json) -> ExperimentOptions { return read(json); };
+  recipe.check = [program, read](const nlohmann::json& json) { program.check(read(json)); };
   recipe.make_task = [program, read](const nlohmann::json& json, std::int64_t split_seed) {
     const auto options = read(json);
     program.check(options);

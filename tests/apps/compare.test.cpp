@@ -3,15 +3,20 @@
 #include "support/phantom.hpp"
 
 #include "apps/program_runs.hpp"
+#include "support/bytes.hpp"
 #include "support/catch.hpp"
 #include "support/files.hpp"
 
 #include <pam/weights/safetensors.hpp>
 
+#include "comparison/comparison_options.hpp"
+
+#include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
 #include <csignal>
+#include <filesystem>
 #include <fstream>
 
 namespace apps_compare_test {
@@ -208,6 +213,31 @@ TEST_CASE("Ctrl-C while a later fold is read leaves a comparison that can be res
   REQUIRE(outcome.code == 130);
   REQUIRE_THAT(outcome.out, Contains("Continue with: compare --out"));
   REQUIRE_THAT(outcome.err, !Contains("nothing"));
+}
+
+TEST_CASE("compare --resume takes the data folder in other words, and data that moved with --allow-changes", "[apps]") {
+  const TempDir folder;
+  const auto setup = [&](std::vector<std::string> words) {
+    CLI::App app;
+    const apps::CompareReader reader(app);
+    words.insert(words.end(), {"--out", (folder / "run").string()});
+    std::reverse(words.begin(), words.end());  // as CLI11 takes them
+    app.parse(words);
+    return reader.read();
+  };
+  const auto why = [&](const std::vector<std::string>& words) {
+    return test::message_of<Error>([&] { apps::check_comparison_folder(setup(words)); });
+  };
+  const auto before = setup({"--task", "folder", "--data", (folder / "data").string(), "--nets", "unet"});
+  std::filesystem::create_directories(folder / "run");
+  std::ofstream(folder / "run" / "config.json") << before.config().dump();
+  CHECK_THAT(why({"--task", "folder", "--data", (folder / "data").string(), "--nets", "unet"}), Contains("--resume"));
+  CHECK(why({"--resume"}) == "no error");
+  CHECK(why({"--resume", "--data", (folder / "." / "data" / "").string()}) == "no error");
+  const auto moved = (folder / "moved").string();
+  CHECK_THAT(why({"--resume", "--data", moved}), Contains("data is ") && Contains("--allow-changes"));
+  CHECK(why({"--resume", "--data", moved, "--allow-changes"}) == "no error");
+  CHECK_THAT(why({"--resume", "--epochs", "7", "--allow-changes"}), Contains("epochs is "));
 }
 
 TEST_CASE("compare's bad input ends with code 2, one sentence, and nothing written", "[apps]") {

@@ -197,4 +197,73 @@ TEST_CASE("Masks whose axes run to other sides are not scored voxel by voxel, ot
   CHECK_THAT(moved.err, Contains("warning: ") && Contains("pred/a.nii.gz: lies elsewhere in space than its truth"));
 }
 
+TEST_CASE("masks of equal names are pairs, whatever the names end in; a suffix may differ otherwise", "[apps]") {
+  PAM_SKIP_WITHOUT("evaluate");
+  const TempDir folder;
+  for (const char* name : {"eye", "eye_l"}) {
+    write_mask(folder / "truth" / (std::string(name) + ".nii.gz"), 5, 1);
+    write_mask(folder / "pred" / (std::string(name) + ".nii.gz"), 6, 1);
+  }
+  write_mask(folder / "truth/knee_seg.nii.gz", 5, 1);
+  write_mask(folder / "pred/knee_pred.nii.gz", 6, 1);
+  const auto end = evaluate(folder, {});
+  INFO(end.err);
+  REQUIRE(end.code == 0);
+  std::vector<std::string> names;
+  const auto scores = nlohmann::json::parse(test::text_of(folder / "scores.json"));
+  for (const auto& each : scores.at("cases")) names.push_back(each.at("case").get<std::string>());
+  CHECK(names == std::vector<std::string>{"eye", "eye_l", "knee"});
+  std::filesystem::remove(folder / "pred/eye.nii.gz");
+  std::filesystem::remove(folder / "truth/eye.nii.gz");
+  REQUIRE(evaluate(folder, {}).code == 0);
+  CHECK_THAT(test::text_of(folder / "scores.json"), Contains("\"eye_l\""));
+  write_mask(folder / "truth/knee.nii.gz", 5, 1);
+  write_mask(folder / "pred/knee.nii.gz", 5, 1);
+  CHECK_THAT(evaluate(folder, {}).err, Contains("both would be case \"knee\""));
+}
+
+TEST_CASE("evaluate makes the folder of its files, and writes them before the table", "[apps]") {
+  PAM_SKIP_WITHOUT("evaluate");
+  const TempDir folder;
+  write_mask(folder / "truth/a.nii.gz", 5, 1);
+  write_mask(folder / "pred/a.nii.gz", 6, 1);
+  const auto json = folder / "new" / "deep" / "s.json", csv = folder / "other" / "s.csv";
+  const auto end = test::run_program_with(test::program_named("evaluate"),
+                                          {"--pred", (folder / "pred").string(), "--truth", (folder / "truth").string(),
+                                           "--json", json.string(), "--csv", csv.string()});
+  INFO(end.err);
+  REQUIRE(end.code == 0);
+  CHECK(std::filesystem::exists(json));
+  CHECK(std::filesystem::exists(csv));
+  const auto piped = folder / "piped.json";
+  const auto line =
+      fmt::format("'{}' --pred '{}' --truth '{}' --json '{}' 2>&1 | true", test::program_named("evaluate").string(),
+                  (folder / "pred").string(), (folder / "truth").string(), piped.string());
+  static_cast<void>(std::system(line.c_str()));
+  CHECK(std::filesystem::exists(piped));
+}
+
+TEST_CASE("evaluate refuses options that its masks would ignore", "[apps]") {
+  PAM_SKIP_WITHOUT("evaluate");
+  const TempDir folder;
+  write_mask(folder / "truth/a.nii.gz", 5, 1);
+  write_mask(folder / "pred/a.nii.gz", 6, 1);
+  const auto files = test::run_program_with(test::program_named("evaluate"),
+                                            {"--pred", (folder / "pred/a.nii.gz").string(), "--truth",
+                                             (folder / "truth/a.nii.gz").string(), "--predicted-only"});
+  CHECK(files.code == 2);
+  CHECK_THAT(files.err, Contains("--predicted-only"));
+  const auto other = evaluate(folder, {"--class", "4"});
+  CHECK(other.code == 2);
+  CHECK_THAT(other.err, Contains("--class") && Contains("got 4"));
+  const TempDir pictures;
+  for (const char* place : {"truth", "pred"}) {
+    std::filesystem::create_directories(pictures / place);
+    write_label_image(pictures / place / "a.png", torch::eye(8).to(torch::kByte));
+  }
+  const auto affine = evaluate(pictures, {"--ignore-affine"});
+  CHECK(affine.code == 2);
+  CHECK_THAT(affine.err, Contains("--ignore-affine") && Contains("picture"));
+}
+
 }  // namespace apps_evaluate_test

@@ -21,4 +21,19 @@ TEST_CASE("a run's loss options that its config.json does not name are the defau
   REQUIRE(found["epochs"] == 3);
 }
 
+TEST_CASE("normalise zscore of an older pam stays what it was, and new configurations mean what they say", "[apps]") {
+  const test::TempDir folder;
+  const auto normalise = [&](const std::string& text) {
+    std::ofstream(folder / "config.json") << text;
+    const auto of_run = apps::options_of_run(folder.path().string());
+    REQUIRE(apps::load_options_file((folder / "config.json").string()) == of_run);
+    return of_run.at("normalise").get<std::string>();
+  };
+  // As pam wrote them before it had `orient`, and since; and what a user writes.
+  CHECK(normalise(R"({"task": "folder", "normalise": "zscore", "ignore_affine": false})") == "zscore-nonzero");
+  CHECK(normalise(R"({"task": "folder", "normalise": "auto", "ignore_affine": false})") == "auto");
+  CHECK(normalise(R"({"task": "folder", "normalise": "zscore", "ignore_affine": false, "orient": ""})") == "zscore");
+  CHECK(normalise(R"({"normalise": "zscore"})") == "zscore");
+}
+
 }  // namespace apps_option_reader_test

@@ -320,7 +320,96 @@ TEST_CASE("what predict cannot do it says, with code 2 and nothing written", "[a
   const auto over =
       predict({"--weights", weights, "--input", scan.string(), scan.string(), "--out", folder.path().string()});
   CHECK(over.code == 2);
-  CHECK_THAT(over.err, Contains("overwritten"));
+  CHECK_THAT(over.err, Contains("would be taken for inputs"));
+}
+
+TEST_CASE("predict calls nnU-Net's NAME_0000 by the case's name, NAME, and .NII.GZ gives .nii.gz", "[apps]") {
+  PAM_SKIP_WITHOUT("predict");
+  const TempDir folder;
+  const auto weights = saved(small_net<ConvBlock>("unet", 1), folder / "net.safetensors");
+  std::filesystem::create_directories(folder / "in");
+  write_scan(folder / "in" / "hip_100_0000.nii.gz", 1);
+  write_scan(folder / "in" / "hip_101_0000.nii.gz", 2);
+  const auto out = folder / "out";
+  auto done = predict({"--weights", weights, "--input", (folder / "in").string(), "--out", out.string()});
+  INFO(done.err);
+  REQUIRE(done.code == 0);
+  CHECK(std::filesystem::exists(out / "hip_100.nii.gz"));
+  CHECK(std::filesystem::exists(out / "hip_101_probability.nii.gz"));
+  CHECK(std::filesystem::exists(out / ".pam-results"));  // a folder of results is never a case
+
+  std::filesystem::rename(folder / "in" / "hip_101_0000.nii.gz", folder / "in" / "hip_100_0001.nii.gz");
+  done = predict({"--weights", weights, "--input", (folder / "in").string(), "--out", (folder / "frames").string()});
+  REQUIRE(done.code == 0);  // numbered inputs of a network of one channel are cases of their own
+  CHECK(std::filesystem::exists(folder / "frames" / "hip_100_0000.nii.gz"));
+
+  std::filesystem::rename(folder / "in" / "hip_100_0001.nii.gz", folder / "c.NII.GZ");
+  done = predict({"--weights", weights, "--input", (folder / "c.NII.GZ").string(), "--out", out.string()});
+  REQUIRE(done.code == 0);
+  CHECK(std::filesystem::exists(out / "c.nii.gz"));
+}
+
+TEST_CASE("predict never writes among its inputs, and refuses what these would ignore", "[apps]") {
+  PAM_SKIP_WITHOUT("predict");
+  const TempDir folder;
+  const auto weights = saved(small_net<ConvBlock>("unet", 1), folder / "net.safetensors"),
+             classes = saved(small_net<ConvBlock>("unet", 1, 3), folder / "classes.safetensors");
+  std::filesystem::create_directories(folder / "in");
+  write_scan(folder / "in" / "a.nii", 1);
+  const auto refused = [&](std::vector<std::string> more, const std::string& why) {
+    std::vector<std::string> words{
+        "--weights", weights, "--input", (folder / "in").string(), "--out", (folder / "out").string()};
+    for (std::size_t i = 0; i + 1 < more.size(); i += 2) {
+      const auto at = std::find(words.begin(), words.end(), more[i]);
+      if (at == words.end()) continue;
+      *std::next(at) = more[i + 1];
+      more.erase(more.begin() + static_cast<std::ptrdiff_t>(i), more.begin() + static_cast<std::ptrdiff_t>(i) + 2);
+      break;
+    }
+    words.insert(words.end(), more.begin(), more.end());
+    const auto end = predict(words);
+    INFO(end.err);
+    CHECK(end.code == 2);
+    CHECK_THAT(end.err, Contains(why));
+    CHECK_FALSE(std::filesystem::exists(folder / "out"));
+  };
+  refused({"--out", (folder / "in").string()}, "would be taken for inputs");
+  refused({"--out", (folder / "in" / ".").string()}, "would be taken for inputs");
+  refused({"--resize", "32x32"}, "--resize: is for pictures");
+  refused({"--resample"}, "--resample: is for cases of several files");
+  refused({"--ignore-affine"}, "--ignore-affine: is for cases of several files");
+  refused({"--input", (folder / "in" / "a.nii").string(), "--modalities", "t1"},
+          "--modalities: is for an --input folder");
+  refused({"--weights", classes, "--threshold", "0.4"}, "--threshold: is for binary networks");
+  std::filesystem::create_directories(folder / "set" / "images");
+  write_scan(folder / "set" / "images" / "a.nii", 1);
+  refused({"--input", (folder / "set").string(), "--modalities", "t1"}, "--modalities is for one folder per case");
+  std::filesystem::create_directories(folder / "pictures");
+  write_image(folder / "pictures" / "a.jpg", torch::ones({1, 70, 70}, torch::kByte));
+  for (const char* option : {"--resample", "--ignore-affine", "--zero-non-finite"}) {
+    refused({"--input", (folder / "pictures").string(), option}, std::string(option) + ": is for volumes");
+  }
+}
+
+TEST_CASE("predict finds the same cases again where its results lie in the folder of the cases", "[apps]") {
+  PAM_SKIP_WITHOUT("predict");
+  const TempDir folder;
+  const auto weights = saved(small_net<ConvBlock>("unet", 1), folder / "net.safetensors");
+  for (const char* name : {"p1", "p2"}) {
+    std::filesystem::create_directories(folder / "cf" / name);
+    write_scan(folder / "cf" / name / "T1w.nii", 1);
+  }
+  for (int round = 0; round < 2; ++round) {
+    const auto done = predict({"--weights", weights, "--input", (folder / "cf").string(), "--modalities", "T1w",
+                               "--out", (folder / "cf" / "out").string(), "--overwrite"});
+    INFO(done.err);
+    REQUIRE(done.code == 0);
+    CHECK_THAT(done.out, Contains("2 cases"));
+  }
+  const auto among = predict({"--weights", weights, "--input", (folder / "cf").string(), "--modalities", "T1w", "--out",
+                              (folder / "cf" / "p1").string()});
+  CHECK(among.code == 2);
+  CHECK_THAT(among.err, Contains("would be taken for inputs"));
 }
 
 }  // namespace apps_predict_test

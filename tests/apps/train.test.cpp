@@ -593,7 +593,7 @@ TEST_CASE("Bad input ends with code 2, one sentence, and nothing written", "[app
   write_image(folder / "images" / "case1.png", torch::zeros({3, 40, 48}, torch::kByte));
   std::ofstream(folder / "split.json") << R"({"train": ["case0", "case1"], "test": ["case2"]})";
   refuses({"--split", (folder / "split.json").string()},
-          {"case1: has 3 channels, but the case case0 has 1", "ask for one number of channels"});
+          {"case1: its number of channels is 3, that of the case case0 is 1", "--channels 3"});
   std::ofstream(folder / "images" / "case1.png", std::ios::binary) << grey;
   std::filesystem::create_directories(folder / "empty" / "images");
   std::filesystem::create_directories(folder / "empty" / "labels");
@@ -609,7 +609,7 @@ TEST_CASE("Bad input ends with code 2, one sentence, and nothing written", "[app
     labels[0][0] = 1;
     write_label_image(label, labels);
   }
-  refuses({"--label-values", "1=1,3=2", "--net", "rfna"}, {"reversed"});
+  refuses({"--label-values", "1=1,3=2", "--net", "rfna"}, {"--set net_options.reversed=false"});
   refuses({"--label-values", "1", "--strict-labels"}, {"labels/case", "unknown label 3", "\"1\""});
   refuses({"--split", "hemispheres", "--folds", "3"}, {"--split hemispheres", "--folds"});
   refuses({"--label-values", "5"}, {"has foreground", "--label-values 5"});
@@ -727,6 +727,98 @@ TEST_CASE("--tensorboard writes every epoch's loss as an event file, and a resum
   REQUIRE(points() == std::pair<std::size_t, std::size_t>(2, 5));
   REQUIRE(run(arguments_for(folder, {"--net", "unet", "--epochs", "1", "--overwrite"})).code == 0);
   REQUIRE(points() == std::pair<std::size_t, std::size_t>(0, 0));  // the older run is forgotten
+}
+
+TEST_CASE("A run inside the folder of its cases is no case, and --resume takes the folder in other words", "[apps]") {
+  SKIP_WITHOUT_PROGRAM();
+  TempDir folder;
+  const auto cases = folder / "cf";
+  for (int i = 0; i < 4; ++i) {
+    const auto [image, labels] = example(i, 3, 40, 48);
+    const auto place = cases / fmt::format("p{}", i);
+    std::filesystem::create_directories(place);
+    write_nifti(place / "T1w.nii.gz", image.to(torch::kShort), tilted());
+    write_nifti(place / "seg.nii.gz", labels, tilted());
+  }
+  const auto out = cases / "run";
+  const auto start = [&](const std::filesystem::path& data, const std::vector<std::string>& more) {
+    std::vector<std::string> words{"--data",  data.string(), "--modalities", "T1w",       "--label-values", "3",
+                                   "--width", "4",           "--threads",    "1",         "--epochs",       "1",
+                                   "--net",   "unet",        "--out",        out.string()};
+    words.insert(words.end(), more.begin(), more.end());
+    return run(words);
+  };
+  auto end = start(cases, {});
+  INFO(end.err);
+  REQUIRE(end.code == 0);
+  REQUIRE_THAT(end.out, Catch::Contains("3 cases with"));
+  for (const auto& same : {cases / "", cases / ".", folder / "." / "cf", folder / "cf" / ".." / "cf"}) {
+    end = start(same, {"--resume"});
+    INFO(same << end.err);
+    REQUIRE(end.code == 0);
+  }
+  std::filesystem::rename(folder / "cf", folder / "moved");
+  const auto moved = folder / "moved";
+  const auto resumed = [&](const std::vector<std::string>& more) {
+    std::vector<std::string> words{"--data", moved.string(), "--out", (moved / "run").string(), "--resume"};
+    words.insert(words.end(), more.begin(), more.end());
+    return run(words);
+  };
+  end = resumed({});
+  REQUIRE(end.code == 2);
+  REQUIRE_THAT(end.err, Catch::Contains("data is") && Catch::Contains("--allow-changes"));
+  end = resumed({"--allow-changes"});
+  INFO(end.err);
+  REQUIRE(end.code == 0);
+  REQUIRE_THAT(end.err, !Catch::Contains("The data differ"));
+
+  auto older = nlohmann::json::parse(std::ifstream(moved / "run" / "config.json"));
+  older.erase("orient");  // as pam wrote it when zscore was over the voxels that are not 0
+  older["normalise"] = "zscore";
+  std::ofstream(moved / "run" / "config.json") << older.dump();
+  end = resumed({"--normalise", "zscore"});
+  REQUIRE(end.code == 2);
+  REQUIRE_THAT(end.err, Catch::Contains("normalise is \"zscore-nonzero\""));
+  end = resumed({});
+  INFO(end.err);
+  REQUIRE(end.code == 0);
+  REQUIRE_THAT(end.err, Catch::Contains("is of an older pam") && Catch::Contains("zscore-nonzero"));
+  REQUIRE(nlohmann::json::parse(std::ifstream(moved / "run" / "config.json"))["normalise"] == "zscore-nonzero");
+
+  std::filesystem::remove(moved / "p3" / "T1w.nii.gz");  // the case is incomplete
+  const auto again = [&](const std::vector<std::string>& more) {
+    std::vector<std::string> words{"--data",         moved.string(),
+                                   "--modalities",   "T1w,",
+                                   "--label-values", "3",
+                                   "--width",        "4",
+                                   "--threads",      "1",
+                                   "--epochs",       "1",
+                                   "--net",          "unet",
+                                   "--out",          (moved / "runs" / "b").string()};
+    words.insert(words.end(), more.begin(), more.end());
+    return run(words);
+  };
+  end = again({});
+  REQUIRE(end.code == 2);
+  REQUIRE_THAT(end.err, Catch::Contains("p3") && Catch::Contains("\"T1w\""));
+  end = again({"--skip-bad"});
+  INFO(end.err);
+  REQUIRE(end.code == 0);
+  REQUIRE_THAT(end.err, Catch::Contains("skipped: ") && Catch::Contains("p3"));
+}
+
+TEST_CASE("--modalities is asked for as it is typed, and --demo brings its own data", "[apps]") {
+  SKIP_WITHOUT_PROGRAM();
+  TempDir folder;
+  std::filesystem::create_directories(folder / "p1");
+  std::ofstream(folder / "p1" / "T1w.nii") << "";
+  const auto end = run({"--data", folder.path().string(), "--out", (folder / "run").string()});
+  REQUIRE(end.code == 2);
+  REQUIRE_THAT(end.err, Catch::Contains("--modalities t1 t2 flair") && !Catch::Contains("FolderOptions"));
+  if (!std::filesystem::exists("/usr/share/mricron/templates/aal.nii.gz")) return;
+  const auto demo = run({"--demo", "--data", "x", "--out", (folder / "run").string()});
+  REQUIRE(demo.code == 2);
+  REQUIRE_THAT(demo.err, Catch::Contains("--data: --demo brings its own data"));
 }
 
 }  // namespace apps_train_test

@@ -87,6 +87,27 @@ TEST_CASE("lists, files and folders give splits; wrong names are refused", "[dat
   REQUIRE_THROWS_WITH(select_cases({{"x", {}, {}}}, {"z"}), Contains("0 of 1"));
 }
 
+TEST_CASE("nnU-Net's list of folds is read by fold: its val cases test", "[data]") {
+  const TempDir folder;
+  std::ofstream(folder / "splits_final.json")
+      << R"([{"train": ["a", "b"], "val": ["c"]}, {"train": ["b", "c"], "val": ["a"]}])";
+  REQUIRE(folds_in_split(folder / "splits_final.json") == 2);
+  const auto second = read_split(folder / "splits_final.json", 1);
+  REQUIRE(second.train == std::vector<std::string>{"b", "c"});
+  REQUIRE(second.test == std::vector<std::string>{"a"});
+  REQUIRE(second.validation.empty());
+  REQUIRE(read_split(folder / "splits_final.json").test == std::vector<std::string>{"c"});
+  REQUIRE_THROWS_WITH(read_split(folder / "splits_final.json", 2), Contains("no fold 2") && Contains("0 to 1"));
+  std::ofstream(folder / "one.json") << R"({"train": ["a"], "val": ["b"], "test": ["c"]})";
+  REQUIRE(folds_in_split(folder / "one.json") == 0);
+  REQUIRE(read_split(folder / "one.json").validation == std::vector<std::string>{"b"});
+  std::ofstream(folder / "none.json") << "[]";
+  REQUIRE_THROWS_WITH(folds_in_split(folder / "none.json"), Contains("empty"));
+  REQUIRE_THROWS_WITH(read_split(folder / "none.json"), Contains("empty"));
+  std::ofstream(folder / "numbers.json") << "[1, 2]";
+  REQUIRE_THROWS_WITH(read_split(folder / "numbers.json"), Contains("numbers.json"));
+}
+
 TEST_CASE("splits that cannot be are refused", "[data]") {
   REQUIRE_THROWS_WITH(split_by_fraction(names(5), 0.7, 0.1, 0.1, 0), Contains("sum to 1"));
   REQUIRE_THROWS_WITH(split_by_fraction(names(5), 1.2, -0.2, 0, 0), Contains("negative"));

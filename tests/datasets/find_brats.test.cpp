@@ -132,6 +132,9 @@ TEST_CASE("BraTS-GLI 2023 has other names and codes enhancing tumour as 3: a war
   const auto found = find_brats(in_root(folder.path()));
   REQUIRE(file_names(found.cases[0])[1] == name + "-t1c.nii.gz");
   REQUIRE_THAT(joined(found.notices), Contains("2023") && Contains("label 3") && Contains("LabelMap::parse(\"3\")"));
+  auto quiet = in_root(folder.path());
+  quiet.check_names = false;
+  REQUIRE_THAT(joined(find_brats(quiet).notices), !Contains("label 3"));
   REQUIRE_THAT(brats_label_notice(found.cases[0]), Contains("-seg.nii.gz: holds label 3 but no 4"));
   labels[1][0][0] = 4;  // BRATS 2015 has both: 3 is not enhancing there
   write_nifti(seg, labels, geometry);
@@ -216,6 +219,26 @@ TEST_CASE("the real BraTS 2021 case loads with its 26,448 voxels of enhancing tu
   const auto tumour = loaded.labels.eq(1);
   const auto mean_of = [&](int channel) { return loaded.image[channel].masked_select(tumour).mean().item<double>(); };
   REQUIRE(mean_of(1) > mean_of(0) + 0.5);
+}
+
+TEST_CASE("BRATS: cases without a modality are left out where the caller takes the reasons", "[datasets]") {
+  const TempDir folder;
+  for (const char* name : {"BraTS2021_00002", "BraTS2021_00006"}) touch_case(folder.path(), name, ".nii.gz");
+  std::filesystem::remove(folder / "BraTS2021_00006" / "BraTS2021_00006_flair.nii.gz");
+  REQUIRE_THAT(why(in_root(folder.path())), Contains("case BraTS2021_00006: no flair file"));
+  std::vector<std::string> skipped;
+  REQUIRE(names_of(find_brats(in_root(folder.path()), &skipped).cases) == Names{"BraTS2021_00002"});
+  REQUIRE(skipped.size() == 1);
+  REQUIRE_THAT(skipped[0], Contains("case BraTS2021_00006: no flair file"));
+}
+
+TEST_CASE("BRATS: pam's results among the cases are passed over", "[datasets]") {
+  const TempDir folder;
+  touch_case(folder.path(), "BraTS2021_00002", ".nii.gz");
+  write_file(folder / "run" / ".pam-results", "");
+  write_file(folder / "run" / "BraTS2021_00002.nii.gz", "");
+  write_file(folder / "__MACOSX" / "x.nii.gz", "");
+  REQUIRE(names_of(find_brats(in_root(folder.path())).cases) == Names{"BraTS2021_00002"});
 }
 
 }  // namespace datasets_find_brats_test

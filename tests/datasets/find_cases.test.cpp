@@ -2,6 +2,7 @@
 #include <pam/data/split.hpp>
 #include <pam/datasets/find_cases.hpp>
 
+#include "support/bytes.hpp"
 #include "support/catch.hpp"
 #include "support/files.hpp"
 
@@ -105,7 +106,7 @@ TEST_CASE("per-case folders find modalities by a word of the name, or by a patte
   options.modalities = {"t2"};
   REQUIRE_THAT(why(options), Contains("p07") && Contains("\"t2\""));
   options.modalities = {};
-  REQUIRE_THAT(why(options), Contains("one folder per case") && Contains("t1,t2,flair"));
+  REQUIRE_THAT(why(options), Contains("one folder per case") && Contains("FolderOptions::modalities t1 t2 flair"));
   options.modalities = {"t1"};
   options.label_name = "seg";
   REQUIRE_THAT(why(options), Contains("\"seg\""));
@@ -164,7 +165,7 @@ TEST_CASE("empty folders, unpaired and doubled files are refused by name", "[dat
   REQUIRE_THAT(why(apart), Contains("labels is not given"));
   const TempDir unlabelled;
   touch(unlabelled, {"images/a.png"});
-  REQUIRE_THAT(why(in_root(unlabelled.path())), Contains("labels") && Contains("no such folder"));
+  REQUIRE_THAT(why(in_root(unlabelled.path())), Contains("but no labels/") && Contains("FolderOptions::labels"));
   auto predict = in_root(unlabelled.path());
   predict.need_labels = false;
   REQUIRE(find_cases(predict).size() == 1);
@@ -185,6 +186,77 @@ TEST_CASE("the real CamVid, hippocampus and MS folders are found", "[datasets]")
     options.label_name = "gold";
     REQUIRE(names_of(find_cases(options)) == std::vector<std::string>{"patient07", "patient19"});
   }
+}
+
+TEST_CASE("folders of pam's results and of macOS are no cases, however deep they lie", "[datasets]") {
+  const TempDir folder;
+  touch(folder, {"p1/T1.nii", "p1/seg.nii", "p2/T1.nii", "p2/seg.nii", "__MACOSX/p1/._T1.nii", "run/.pam-results",
+                 "run/unet/predictions/p2.nii", "masks/.pam-results", "masks/p1.nii", "runs/first/.pam-results",
+                 "runs/first/unet/last.safetensors"});
+  auto options = in_root(folder.path());
+  options.modalities = {"t1"};
+  REQUIRE(names_of(find_cases(options)) == std::vector<std::string>{"p1", "p2"});
+  touch(folder, {"p1/masks/.pam-results", "p1/masks/p1.nii"});  // results in a case's folder leave the case
+  REQUIRE(names_of(find_cases(options)) == std::vector<std::string>{"p1", "p2"});
+  touch(folder, {"p3/deeper/T1.nii"});
+  REQUIRE_THAT(why(options), Contains("/p3: 1 of 3 folders hold no NIfTI file"));
+}
+
+TEST_CASE("case folders without a file are left out where the caller takes the reasons", "[datasets]") {
+  const TempDir folder;
+  touch(folder, {"p1/T1.nii", "p1/seg.nii", "p2/T1.nii", "p3/seg.nii", "p4/deeper/T1.nii"});
+  auto options = in_root(folder.path());
+  options.modalities = {"t1"};
+  std::vector<std::string> skipped;
+  REQUIRE(names_of(find_cases(options, &skipped)) == std::vector<std::string>{"p1"});
+  REQUIRE(skipped.size() == 3);
+  std::filesystem::remove(folder / "p1/T1.nii");
+  skipped.clear();
+  REQUIRE_THAT(message_of<Error>([&] { static_cast<void>(find_cases(options, &skipped)); }),
+               Contains("none of its 3 case folders has all files"));
+}
+
+TEST_CASE("words for case folders are refused where files are paired by name", "[datasets]") {
+  const TempDir folder;
+  touch(folder, {"a/images/p.png", "a/labels/p.png", "b/train/p.png", "b/trainannot/p.png"});
+  FolderOptions apart;
+  apart.images = folder / "a/images", apart.labels = folder / "a/labels";
+  for (auto options : {in_root(folder / "a"), in_root(folder / "b"), apart}) {
+    REQUIRE(find_cases(options).size() == 1);
+    options.modalities = {"t1"};
+    REQUIRE_THAT(why(options), Contains("FolderOptions::modalities is for one folder per case"));
+    options.modalities = {};
+    options.label_name = "mask";
+    REQUIRE_THAT(why(options), Contains("FolderOptions::label_name is for one folder per case"));
+  }
+}
+
+TEST_CASE("known layouts that are not read get a sentence that says what to do", "[datasets]") {
+  const TempDir folder;
+  touch(folder, {"kaggle/train/a.png", "kaggle/train_labels/a.png", "kaggle/val/b.png", "kaggle/val_labels/b.png",
+                 "bids/sub-01/anat/sub-01_T1w.nii.gz", "bids/sub-02/anat/sub-02_T1w.nii.gz"});
+  REQUIRE_THAT(why(in_root(folder / "kaggle")), Contains("train and train_labels look like images and their labels") &&
+                                                    Contains("FolderOptions::labels") && Contains("trainannot"));
+  auto predict = in_root(folder / "kaggle");
+  predict.need_labels = false;
+  REQUIRE_THAT(why(predict), Contains("give the folder of the images") && !Contains("FolderOptions::labels"));
+  REQUIRE_THAT(why(in_root(folder / "bids")), Contains("BIDS") && Contains("images/sub-01.nii.gz"));
+}
+
+TEST_CASE("names that differ in their Unicode form alone are told apart in the message", "[datasets]") {
+  const TempDir folder;
+  touch(folder, {"images/caf\u00e9.png", "labels/cafe\u0301.png"});
+  REQUIRE_THAT(why(in_root(folder.path())),
+               Contains("the first with whole characters (NFC), the second with separate"));
+  const TempDir korean;  // 한글: two syllables, each of three letters
+  touch(korean, {"images/\ud55c\uae00.png", "labels/\u1112\u1161\u11ab\u1100\u1173\u11af.png"});
+  REQUIRE_THAT(why(in_root(korean.path())), Contains("look the same"));
+  const TempDir syllables;  // 한 and 하: other letters
+  touch(syllables, {"images/\ud55c.png", "labels/\u1112\u1161.png"});
+  REQUIRE_THAT(why(in_root(syllables.path())), !Contains("look the same"));
+  const TempDir other;
+  touch(other, {"images/caf\u00e9.png", "labels/caf\u00e8.png"});  // other letters of one form
+  REQUIRE_THAT(why(in_root(other.path())), !Contains("look the same") && Contains("no label file"));
 }
 
 }  // namespace datasets_find_cases_test

@@ -327,6 +327,17 @@ TEST_CASE("without sform and qform the spacing alone is the affine; metres and m
   std::array<std::int64_t, 3> size{};
   REQUIRE(read_nifti_geometry(folder / "a.nii", &size).spacing == image.spacing);
   REQUIRE(size == std::array<std::int64_t, 3>{4, 3, 2});
+
+  // What is written on the grid of an input has the input's own unit and numbers, for readers that ignore units. The
+  // way through float32 mm and back costs two roundings, 1.2e-7 of the value.
+  write_nifti(folder / "b.nii", image.voxels, image);
+  nifti_1_header header{};
+  std::ifstream(folder / "b.nii", std::ios::binary).read(reinterpret_cast<char*>(&header), sizeof(header));
+  REQUIRE(XYZT_TO_SPACE(header.xyzt_units) == NIFTI_UNITS_MICRON);
+  REQUIRE(header.srow_x[0] == Approx(-2000).epsilon(2e-7));
+  REQUIRE(header.srow_x[3] == Approx(500).epsilon(2e-7));
+  REQUIRE(header.pixdim[2] == Approx(3000).epsilon(2e-7));
+  REQUIRE(read_nifti(folder / "b.nii").affine[0][0] == Approx(-2));
 }
 
 TEST_CASE("damaged NIfTI headers are refused by field, with the file's name", "[images]") {

@@ -260,8 +260,9 @@ TEST_CASE("of several prefixes the caller chooses, and the message names those t
   const TempDir folder;
   Net plain, averaged, net;
   for (auto& parameter : averaged.parameters()) parameter.detach().add_(1);
-  write_torch_zip(folder / "a.pt", prefixed(plain, "model.",
-                                            prefixed(averaged, "ema_model.", {{"criterion.weight", torch::ones({2})}})));
+  write_torch_zip(
+      folder / "a.pt",
+      prefixed(plain, "model.", prefixed(averaged, "ema_model.", {{"criterion.weight", torch::ones({2})}})));
   CHECK_THAT(message_of<Error>([&] { load_weights(net, folder / "a.pt"); }),
              Catch::Contains("behind the prefix 'ema_model.', 'model.'") && Catch::Contains("LoadOptions::key_prefix"));
   LoadOptions options;
@@ -496,6 +497,43 @@ TEST_CASE("C++'s own torch::save is refused as the TorchScript archive that it i
   torch::nn::Linear layer(2, 2);
   torch::save(layer, (folder / "a.pt").string());
   CHECK_THAT(message_of<Error>([&] { load_weights(*layer, folder / "a.pt"); }), Catch::Contains("TorchScript"));
+}
+
+TEST_CASE("export_weights.py takes a prefix off, and does not call a file damaged that torch opens with code",
+          "[weights]") {
+  if (!test::python_has("torch")) PAM_SKIP("Debian's python3-torch is absent");
+  const TempDir folder;
+  const auto said =
+      test::run_python(R"PY(
+import contextlib, datetime, io, sys, torch
+folder, tool = sys.argv[1], sys.argv[2]
+sys.path.insert(0, tool)
+import export_weights
+weights = {"model.weight": torch.ones(2, 3), "model.bias": torch.zeros(2)}
+torch.save(weights, folder + "/lightning.pt")
+torch.save({"state_dict": weights, "date": datetime.timedelta(1)}, folder + "/protocol4.pt", pickle_protocol=4)
+open(folder + "/damaged.pt", "wb").write(open(folder + "/lightning.pt", "rb").read()[:300])
+
+def run(*words):
+    sys.argv[1:] = words
+    said = io.StringIO()
+    with contextlib.redirect_stderr(said):
+        code = export_weights.main()
+    print(code, said.getvalue())
+
+run(folder + "/lightning.pt", folder + "/plain.safetensors", "--key-prefix", "model.")
+run(folder + "/lightning.pt", folder + "/none.safetensors", "--key-prefix", "net.")
+run(folder + "/protocol4.pt", folder + "/none.safetensors")
+run(folder + "/damaged.pt", folder + "/none.safetensors")
+)PY",
+                       {folder.path().string(), (std::filesystem::path(PAM_SOURCE_DIR) / "python").string()});
+  INFO(said);
+  torch::nn::Linear net(3, 2);
+  CHECK(load_weights(*net, folder / "plain.safetensors").complete());
+  CHECK(net->weight.eq(1).all().item<bool>());
+  CHECK_THAT(said, Catch::Contains("no name begins with 'net.'") && Catch::Contains("protocol4.pt: torch ") &&
+                       Catch::Contains("opens it only by running code") && Catch::Contains("damaged.pt: is damaged"));
+  CHECK_FALSE(std::filesystem::exists(folder / "none.safetensors"));
 }
 
 TEST_CASE("a net goes to Python and back with equal outputs, in both formats", "[weights]") {

@@ -140,25 +140,56 @@ PAM_FUNC std::vector<CaseFiles> select_cases(const std::vector<CaseFiles>& cases
   return result;
 }
 
-PAM_FUNC Split read_split(const std::filesystem::path& path) {
+namespace detail {
+
+PAM_FUNC nlohmann::json split_file(const std::filesystem::path& path) {
   std::ifstream stream(path);
-  check(stream.good(), "{}: the split cannot be opened", path.string());
+  check(stream.good(), "{}: the split cannot be opened; check its path", path.string());
   try {
-    const auto json = nlohmann::json::parse(stream);
+    return nlohmann::json::parse(stream);
+  } catch (const nlohmann::json::exception& exception) {
+    fail("{}: is not a split of the form {{\"train\": [names], \"test\": [names]}}: {}", path.string(),
+         exception.what());
+  }
+}
+
+}  // namespace detail
+
+PAM_FUNC Split read_split(const std::filesystem::path& path, std::int64_t fold) {
+  auto json = detail::split_file(path);
+  const bool has_folds = json.is_array();
+  if (has_folds) {
+    const auto folds = static_cast<std::int64_t>(json.size());
+    check(folds > 0, "{}: the list of folds is empty", path.string());
+    check(fold >= 0 && fold < folds, "{}: there is no fold {}; the file has folds 0 to {}", path.string(), fold,
+          folds - 1);
+    auto one = json[static_cast<std::size_t>(fold)];
+    json = std::move(one);
+  }
+  try {
     Split split;
     for (const auto& [key, value] : json.items()) {
-      auto* part = key == "train"        ? &split.train
-                   : key == "validation" ? &split.validation
-                   : key == "test"       ? &split.test
-                                         : nullptr;
-      check(part != nullptr, "{}: unknown key \"{}\"; a split has train, validation and test", path.string(), key);
+      auto* part = key == "train"                        ? &split.train
+                   : key == "validation" || key == "val" ? &split.validation
+                   : key == "test"                       ? &split.test
+                                                         : nullptr;
+      check(part != nullptr,
+            "{}: unknown key \"{}\"; a split has train, validation and test, or is a list of folds with train and val",
+            path.string(), key);
       *part = value.get<std::vector<std::string>>();
     }
+    if (has_folds && split.test.empty()) std::swap(split.test, split.validation);
     return split;
   } catch (const nlohmann::json::exception& exception) {
     fail("{}: is not a split of the form {{\"train\": [names], \"test\": [names]}}: {}", path.string(),
          exception.what());
   }
+}
+
+PAM_FUNC std::int64_t folds_in_split(const std::filesystem::path& path) {
+  const auto json = detail::split_file(path);
+  check(!json.is_array() || !json.empty(), "{}: the list of folds is empty", path.string());
+  return json.is_array() ? static_cast<std::int64_t>(json.size()) : 0;
 }
 
 }  // namespace pam

@@ -62,8 +62,13 @@ inline nlohmann::json split_to_json(const Split& split) {
   return {{"train", split.train}, {"validation", split.validation}, {"test", split.test}};
 }
 
-/// Reads such a file; parts may be absent, other keys are refused. Throws `Error` naming the file.
-Split read_split(const std::filesystem::path& path);
+/// Reads such a file ("val" is taken for "validation"); parts may be absent, other keys are refused. Of nnU-Net's
+/// splits_final.json, [{"train": […], "val": […]}, …], it reads fold `fold`: its train cases train and its val cases,
+/// which nnU-Net scores, test. Throws `Error` naming the file: not such a file, no such fold.
+Split read_split(const std::filesystem::path& path, std::int64_t fold = 0);
+
+/// The folds in a file of nnU-Net's form; 0 for a file with one split. Throws as `read_split` does.
+std::int64_t folds_in_split(const std::filesystem::path& path);
 
 }  // namespace pam
 

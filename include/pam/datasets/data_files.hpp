@@ -14,10 +14,35 @@
 #include <filesystem>
 #include <map>
 #include <string>
+#include <system_error>
 #include <vector>
 
 namespace pam {
+
+/// The name of the empty file that pam's programs leave in the folders of their results: such a folder is never taken
+/// for a case, wherever it lies.
+inline constexpr const char* kResultsMarker = ".pam-results";
+
+/// Whether `folder`, or with `depth` > 0 a folder so many levels below it, has a `kResultsMarker`.
+[[nodiscard]] inline bool holds_results(const std::filesystem::path& folder, int depth = 0) {
+  std::error_code error;
+  if (std::filesystem::exists(folder / kResultsMarker, error)) return true;
+  if (depth == 0) return false;
+  for (std::filesystem::directory_iterator place(folder, error);
+       !error && place != std::filesystem::directory_iterator(); place.increment(error)) {
+    std::error_code ignored;
+    if (place->is_directory(ignored) && holds_results(place->path(), depth - 1)) return true;
+  }
+  return false;
+}
+
 namespace detail {
+
+/// Folders that are not data: hidden ones, what macOS adds to archives, and results of pam's programs.
+inline bool is_passed_over(const std::filesystem::path& folder) {
+  const auto name = folder.filename().string();
+  return name.empty() || name.front() == '.' || name == "__MACOSX" || holds_results(folder);
+}
 
 inline std::string lower(std::string text) {
   std::transform(text.begin(), text.end(), text.begin(), [](unsigned char c) { return std::tolower(c); });

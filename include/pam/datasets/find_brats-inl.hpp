@@ -84,8 +84,9 @@ PAM_FUNC std::filesystem::path brats_labels(const std::vector<NamedFile>& files,
 }
 
 }  // namespace detail
-PAM_FUNC FoundCases find_brats(const BratsOptions& options) {
-  check(!options.modalities.empty(), "BRATS: name at least one modality, for example t1,t1ce,t2,flair");
+PAM_FUNC FoundCases find_brats(const BratsOptions& options, std::vector<std::string>* skipped) {
+  check(!options.modalities.empty(),
+        "BRATS: name at least one modality, such as: BratsOptions::modalities t1 t1ce t2 flair");
   for (auto one = options.modalities.begin(); one != options.modalities.end(); ++one) {
     check(std::find(options.modalities.begin(), one, *one) == one, "BRATS: the modality {} is named twice", *one);
   }
@@ -99,14 +100,21 @@ PAM_FUNC FoundCases find_brats(const BratsOptions& options) {
     item.name = folder.filename().string();
     is_later = is_later || detail::lower(item.name).compare(0, 6, "brats-") == 0;  // BraTS-GLI-00001-000
     const auto files = detail::brats_files(folder);
-    for (const auto& modality : options.modalities) {
-      item.images.push_back(
-          detail::required_file(files, detail::brats_words(modality), item.name, folder, detail::kBratsHelp));
+    try {
+      for (const auto& modality : options.modalities) {
+        item.images.push_back(
+            detail::required_file(files, detail::brats_words(modality), item.name, folder, detail::kBratsHelp));
+      }
+      item.labels = detail::brats_labels(files, item.name, folder, options.need_labels, found.notices);
+      found.cases.push_back(std::move(item));
+    } catch (const Error& error) {
+      if (skipped == nullptr) throw;
+      skipped->push_back(error.what());
     }
-    item.labels = detail::brats_labels(files, item.name, folder, options.need_labels, found.notices);
-    found.cases.push_back(std::move(item));
   }
-  if (is_later) {
+  check(!found.cases.empty(), "{}: none of its {} cases has all files; the last: {}", root.string(), folders.size(),
+        skipped == nullptr || skipped->empty() ? "" : skipped->back());
+  if (is_later && options.check_names) {
     found.notices.emplace_back(
         "these cases are named as in BraTS 2023 and later, where enhancing tumour has the label 3, not 4; give "
         "CaseOptions::labels = LabelMap::parse(\"3\")");

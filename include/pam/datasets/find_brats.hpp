@@ -24,6 +24,7 @@ struct BratsOptions {
   std::vector<std::string> modalities = {"t1", "t1ce", "t2", "flair"};  ///< channel order
   std::filesystem::path grades = {};  ///< CSV with a column Grade (HGG, LGG) and one of case names; overrides all else
   bool need_labels = true;            ///< false: cases without a seg file are taken too
+  bool check_names = true;  ///< warn where names are those of BraTS 2023 or later, whose enhancing tumour is label 3
 };
 
 namespace detail {
@@ -60,8 +61,8 @@ std::filesystem::path brats_labels(const std::vector<NamedFile>& files, const st
 /// high-grade are left out, with a warning; where no grades are known, all are taken, with a warning.
 /// Throws `Error`: a data set that is not there (the message says where to register, and the layout), a missing
 /// modality or label (naming the case and what is there), two files for one modality, a table that cannot be used, no
-/// high-grade case.
-FoundCases find_brats(const BratsOptions& options);
+/// high-grade case. Where `skipped` is given, cases that lack a file are left out instead, and the reasons are added.
+FoundCases find_brats(const BratsOptions& options, std::vector<std::string>* skipped = nullptr);
 
 /// Reads the label file of one case and returns a warning if it holds label 3 but no 4 (enhancing tumour is then
 /// probably 3, as in BraTS-GLI 2023), else "". Takes as long as loading the case's labels.

@@ -6,11 +6,15 @@
 #include <pam/datasets/detail/folder_pairs.hpp>
 #include <pam/datasets/found_cases.hpp>
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cctype>
 #include <filesystem>
 #include <iterator>
+#include <set>
 #include <string>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -20,6 +24,7 @@ namespace pam {
 ///   root/images + root/labels (also imagesTr + labelsTr)             per case one file, or one per nnU-Net channel
 ///   root/train + root/trainannot, root/val + root/valannot, …        CamVid; the cases carry their split
 ///   root/CASE/…                                                      one folder per case; `modalities` name its files
+/// Hidden folders, __MACOSX and folders of pam's results (`kResultsMarker`) are passed over.
 /// Files are paired by name: equal stems, else equal stems after a suffix such as _mask, _seg or _0000 is taken off.
 struct FolderOptions {
   std::filesystem::path root = {};
@@ -74,13 +79,54 @@ inline std::filesystem::path file_named(const std::vector<std::filesystem::path>
   return found.empty() ? std::filesystem::path() : found.front();
 }
 
-/// One folder per case.
-inline std::vector<CaseFiles> case_folders(const std::filesystem::path& root, const FolderOptions& options) {
+/// A sentence for layouts that are known but not read; empty for others.
+inline std::string layout_advice(const std::filesystem::path& root, bool need_labels) {
+  std::error_code ignored;
+  std::set<std::string> names;
+  for (const auto& entry : std::filesystem::directory_iterator(root)) {
+    if (entry.is_directory()) names.insert(entry.path().filename().string());
+  }
+  for (const auto& name : names) {
+    for (const char* word : {"_labels", "_label", "_masks", "_mask", "labels", "masks"}) {
+      if (names.count(name + word) == 0) continue;
+      if (!need_labels) {
+        return fmt::format("{0} and {0}{1} look like images and their labels: give the folder of the images, {2}", name,
+                           word, (root / name).string());
+      }
+      return fmt::format(
+          "{0} and {0}{1} look like images and their labels: give FolderOptions::images {2} and FolderOptions::labels "
+          "{3}, or, to have train, val and test folders as the split, rename each folder of labels to the name of its "
+          "images with annot: {0} and {0}annot",
+          name, word, (root / name).string(), (root / (name + word)).string());
+    }
+  }
+  const auto is_subject = [](const auto& entry) {
+    return entry.is_directory() && entry.path().filename().string().rfind("sub-", 0) == 0 &&
+           data_files(entry.path()).empty();
+  };
+  const bool is_bids =
+      std::filesystem::exists(root / "dataset_description.json", ignored) ||
+      std::any_of(std::filesystem::directory_iterator(root), std::filesystem::directory_iterator(), is_subject);
+  if (!is_bids) return "";
+  return "this looks like BIDS (sub-*/anat/…), whose nested folders are not read: copy or link the image of each "
+         "subject into images/ and its label into labels/, both under the subject's name, such as "
+         "images/sub-01.nii.gz and labels/sub-01.nii.gz; or make one folder per subject that holds its images and its "
+         "label";
+}
+
+/// One folder per case. Where `skipped` is not null, cases that lack a file are left out, with the reason there.
+inline std::vector<CaseFiles> case_folders(const std::filesystem::path& root, const FolderOptions& options,
+                                           std::vector<std::string>* skipped) {
   std::vector<std::filesystem::path> folders, without;
   for (const auto& entry : std::filesystem::directory_iterator(root)) {
-    if (!entry.is_directory() || entry.path().filename().string().front() == '.') continue;
-    if (entry.path().filename() == "__MACOSX") continue;  // what macOS puts into zip archives
-    (data_files(entry.path()).empty() ? without : folders).push_back(entry.path());
+    if (!entry.is_directory() || is_passed_over(entry.path())) continue;
+    const bool is_empty = data_files(entry.path()).empty();
+    if (is_empty && holds_results(entry.path(), 3)) continue;  // runs/ with the run folders in it
+    (is_empty ? without : folders).push_back(entry.path());
+  }
+  if (folders.empty() || options.modalities.empty()) {
+    const auto advice = layout_advice(root, options.need_labels);
+    check(advice.empty(), "{}: {}", root.string(), advice);
   }
   std::sort(folders.begin(), folders.end());
   std::sort(without.begin(), without.end());
@@ -89,8 +135,13 @@ inline std::vector<CaseFiles> case_folders(const std::filesystem::path& root, co
         "with NIfTI files or pictures in it",
         root.string());
   check(!options.modalities.empty(),
-        "{}: holds one folder per case ({} of them); name the image files of a case, for example t1,t2,flair",
-        root.string(), folders.size());
+        "{}: holds one folder per case ({} of them, such as {}); say which of the files there are its images, by a "
+        "word of their names each, in channel order, such as: FolderOptions::modalities t1 t2 flair",
+        root.string(), folders.size(), folders.front().filename().string());
+  if (skipped != nullptr) {
+    for (const auto& folder : without) skipped->push_back(folder.string() + ": holds no NIfTI file and no picture");
+    without.clear();
+  }
   check(
       without.empty(),
       "{}: {} of {} folders hold no NIfTI file and no picture (nested deeper, or not fetched?); a case's files lie in "
@@ -101,10 +152,17 @@ inline std::vector<CaseFiles> case_folders(const std::filesystem::path& root, co
     const auto files = data_files(folder);
     CaseFiles item;
     item.name = folder.filename().string();
-    for (const auto& word : options.modalities) item.images.push_back(file_named(files, word, folder, true));
-    item.labels = file_named(files, options.label_name, folder, options.need_labels);
-    cases.push_back(std::move(item));
+    try {
+      for (const auto& word : options.modalities) item.images.push_back(file_named(files, word, folder, true));
+      item.labels = file_named(files, options.label_name, folder, options.need_labels);
+      cases.push_back(std::move(item));
+    } catch (const Error& error) {
+      if (skipped == nullptr) throw;
+      skipped->push_back(error.what());
+    }
   }
+  check(!cases.empty(), "{}: none of its {} case folders has all files; the last: {}", root.string(), folders.size(),
+        skipped == nullptr || skipped->empty() ? "" : skipped->back());
   return cases;
 }
 
@@ -120,30 +178,47 @@ inline std::vector<CaseFiles> camvid_cases(const std::filesystem::path& root, bo
   return cases;
 }
 
-inline std::vector<CaseFiles> cases_in_root(const FolderOptions& options) {
+/// Refuses options for one folder per case where the layout is `layout`: they would be ignored.
+inline void check_no_case_words(const FolderOptions& options, const std::string& layout) {
+  const char* rule = "{}, where files are paired by name; {} is for one folder per case: leave it out";
+  check(options.modalities.empty(), rule, layout, "FolderOptions::modalities");
+  check(options.label_name == FolderOptions().label_name, rule, layout, "FolderOptions::label_name");
+}
+
+inline std::vector<CaseFiles> cases_in_root(const FolderOptions& options, std::vector<std::string>* skipped) {
   const auto& root = options.root;
   check(std::filesystem::is_directory(root), "{}: no such folder", root.string());
   for (const auto& [images, labels] : {std::pair{"images", "labels"}, {"imagesTr", "labelsTr"}}) {
     if (!std::filesystem::is_directory(root / images)) continue;
+    check_no_case_words(options, fmt::format("{}: holds {}/ and {}/", root.string(), images, labels));
     const bool has_labels = std::filesystem::is_directory(root / labels);
+    check(has_labels || !options.need_labels,
+          "{}: holds {}/, but no {}/ with the labels; rename their folder to {}, or give FolderOptions::images {} and "
+          "FolderOptions::labels",
+          root.string(), images, labels, labels, (root / images).string());
     return pair_folders(root / images, has_labels || options.need_labels ? root / labels : std::filesystem::path(),
                         options.need_labels);
   }
-  if (std::filesystem::is_directory(root / "trainannot")) return camvid_cases(root, options.need_labels);
-  return case_folders(root, options);
+  if (std::filesystem::is_directory(root / "trainannot")) {
+    check_no_case_words(options, root.string() + ": holds train/ and trainannot/");
+    return camvid_cases(root, options.need_labels);
+  }
+  return case_folders(root, options, skipped);
 }
 
 }  // namespace detail
 
 /// The cases of a folder (or of single files), sorted by name. Nothing is decoded yet. Throws `Error`: an empty or
 /// absent folder, an image without a label or a label without an image (naming them), two files of one name, a layout
-/// that pam does not know.
-inline std::vector<CaseFiles> find_cases(const FolderOptions& options) {
+/// that pam does not know, `modalities` or another `label_name` where the layout is not one folder per case. Where
+/// `skipped` is given, case folders that lack a file are left out instead, and the reasons are added to it.
+inline std::vector<CaseFiles> find_cases(const FolderOptions& options, std::vector<std::string>* skipped = nullptr) {
   check(options.root.empty() != options.images.empty(),
         "find_cases: give either one folder (root) or the images, not {}", options.root.empty() ? "neither" : "both");
+  if (options.root.empty()) detail::check_no_case_words(options, options.images.string() + ": is given as the images");
   std::vector<CaseFiles> cases;
   if (!options.root.empty()) {
-    cases = detail::cases_in_root(options);
+    cases = detail::cases_in_root(options, skipped);
   } else if (std::filesystem::is_regular_file(options.images)) {
     check(!options.need_labels || std::filesystem::is_regular_file(options.labels),
           "{}: no such label file for the image {}; check its path", options.labels.string(), options.images.string());

@@ -4,6 +4,7 @@
 
 #include <pam/core/error.hpp>
 #include <pam/datasets/detail/dataset_folders.hpp>
+#include <pam/datasets/find_cases.hpp>
 #include <pam/datasets/find_isles.hpp>
 #include <pam/datasets/found_cases.hpp>
 
@@ -44,25 +45,29 @@ PAM_FUNC std::filesystem::path isles2018_folder(const std::filesystem::path& roo
   return chosen;
 }
 
-PAM_FUNC void add_isles2018(IslesCases& result, const std::filesystem::path& folder, bool need_labels) {
+PAM_FUNC void add_isles2018(IslesCases& result, const std::filesystem::path& folder, bool need_labels,
+                            std::vector<std::string>* skipped) {
   result.edition = IslesEdition::Isles2018;
   result.modalities = {"CBF", "CBV", "MTT", "Tmax"};
-  for (const auto& place : folders_named(folder, "case_")) {
-    CaseFiles item;
-    item.name = place.filename().string();
-    const auto files = case_files(place, [](const auto&) { return true; });
-    for (const auto& modality : result.modalities) {
-      item.images.push_back(required_file(files, {modality}, item.name, place, kIslesHelp));
+  for (const auto& place : folders_named(folder, "case_")) try {
+      CaseFiles item;
+      item.name = place.filename().string();
+      const auto files = case_files(place, [](const auto&) { return true; });
+      for (const auto& modality : result.modalities) {
+        item.images.push_back(required_file(files, {modality}, item.name, place, kIslesHelp));
+      }
+      item.labels = need_labels ? required_file(files, {"OT"}, item.name, place, kIslesHelp)
+                                : one_named(files, {"OT"}, item.name);
+      result.cases.push_back(std::move(item));
+    } catch (const Error& error) {
+      if (skipped == nullptr) throw;
+      skipped->push_back(error.what());
     }
-    item.labels =
-        need_labels ? required_file(files, {"OT"}, item.name, place, kIslesHelp) : one_named(files, {"OT"}, item.name);
-    result.cases.push_back(std::move(item));
-  }
 }
 
 PAM_FUNC void add_nifti_below(const std::filesystem::path& folder, std::vector<NamedFile>& files) {
   for (const auto& entry : entries_in(folder)) {
-    if (is_folder(entry)) add_nifti_below(entry, files);
+    if (is_folder(entry) && !is_passed_over(entry)) add_nifti_below(entry, files);
     if (is_file(entry) && is_nifti_name(entry)) files.push_back({entry.filename(), entry});
   }
 }
@@ -110,7 +115,8 @@ PAM_FUNC void add_flair(IslesCases& result, const std::vector<std::filesystem::p
   for (std::size_t i = 0; i < flairs.size(); ++i) result.cases[i].images.push_back(flairs[i]);
 }
 
-PAM_FUNC void add_isles22(IslesCases& result, const std::filesystem::path& folder, bool need_labels) {
+PAM_FUNC void add_isles22(IslesCases& result, const std::filesystem::path& folder, bool need_labels,
+                          std::vector<std::string>* skipped) {
   result.edition = IslesEdition::Isles22;
   result.modalities = {"DWI", "ADC"};
   auto derivatives = folder / "derivatives";
@@ -120,25 +126,29 @@ PAM_FUNC void add_isles22(IslesCases& result, const std::filesystem::path& folde
   }
   auto masks = isles22_masks(derivatives);
   std::vector<std::filesystem::path> flairs;
-  for (const auto& place : folders_named(folder, "sub-")) {
-    CaseFiles item;
-    item.name = place.filename().string();
-    std::vector<NamedFile> files;
-    add_nifti_below(place, files);
-    for (const char* modality : {"dwi", "adc"}) {
-      item.images.push_back(required_file(files, {modality}, item.name, place, kIslesHelp));
+  for (const auto& place : folders_named(folder, "sub-")) try {
+      CaseFiles item;
+      item.name = place.filename().string();
+      std::vector<NamedFile> files;
+      add_nifti_below(place, files);
+      for (const char* modality : {"dwi", "adc"}) {
+        item.images.push_back(required_file(files, {modality}, item.name, place, kIslesHelp));
+      }
+      auto flair = one_named(files, {"flair"}, item.name);
+      const auto mask = masks.find(item.name);
+      check(mask != masks.end() || !need_labels, "case {}: no label file {}. {}", item.name,
+            (derivatives / item.name / "ses-0001" / (item.name + "_ses-0001_msk.nii.gz")).string(),
+            help_text(kIslesHelp));
+      if (mask != masks.end()) {
+        item.labels = mask->second;
+        masks.erase(mask);
+      }
+      flairs.push_back(std::move(flair));
+      result.cases.push_back(std::move(item));
+    } catch (const Error& error) {
+      if (skipped == nullptr) throw;
+      skipped->push_back(error.what());
     }
-    flairs.push_back(one_named(files, {"flair"}, item.name));
-    const auto mask = masks.find(item.name);
-    check(mask != masks.end() || !need_labels, "case {}: no label file {}. {}", item.name,
-          (derivatives / item.name / "ses-0001" / (item.name + "_ses-0001_msk.nii.gz")).string(),
-          help_text(kIslesHelp));
-    if (mask != masks.end()) {
-      item.labels = mask->second;
-      masks.erase(mask);
-    }
-    result.cases.push_back(std::move(item));
-  }
   add_flair(result, flairs);
   std::vector<std::string> left;
   for (const auto& mask : masks) left.push_back(mask.first);
@@ -149,7 +159,8 @@ PAM_FUNC void add_isles22(IslesCases& result, const std::filesystem::path& folde
 }
 
 }  // namespace detail
-PAM_FUNC IslesCases find_isles(const std::filesystem::path& given, bool need_labels) {
+PAM_FUNC IslesCases find_isles(const std::filesystem::path& given, bool need_labels,
+                               std::vector<std::string>* skipped) {
   const auto root = detail::checked_root(given, detail::kIslesHelp);
   IslesCases result;
   const auto smir = detail::isles2018_folder(root, result.notices), bids = detail::isles22_folder(root);
@@ -158,10 +169,12 @@ PAM_FUNC IslesCases find_isles(const std::filesystem::path& given, bool need_lab
   check(!smir.empty() || !bids.empty(), "{}: holds no case_N and no sub-* folders. {}", root.string(),
         detail::help_text(detail::kIslesHelp));
   if (bids.empty()) {
-    detail::add_isles2018(result, smir, need_labels);
+    detail::add_isles2018(result, smir, need_labels, skipped);
   } else {
-    detail::add_isles22(result, bids, need_labels);
+    detail::add_isles22(result, bids, need_labels, skipped);
   }
+  check(!result.cases.empty(), "{}: none of its cases has all files; the last: {}", root.string(),
+        skipped == nullptr || skipped->empty() ? "" : skipped->back());
   detail::sort_cases(result.cases);
   return result;
 }

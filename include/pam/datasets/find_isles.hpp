@@ -43,7 +43,8 @@ std::vector<std::filesystem::path> folders_named(const std::filesystem::path& fo
 /// The folder of ISLES 2018 that holds case_N: TRAINING where it is among them. Empty where there is none.
 std::filesystem::path isles2018_folder(const std::filesystem::path& root, std::vector<std::string>& notices);
 
-void add_isles2018(IslesCases& result, const std::filesystem::path& folder, bool need_labels);
+void add_isles2018(IslesCases& result, const std::filesystem::path& folder, bool need_labels,
+                   std::vector<std::string>* skipped);
 
 /// All NIfTI files below a folder, by their own names: BIDS calls the folder of the ADC map "dwi".
 void add_nifti_below(const std::filesystem::path& folder, std::vector<NamedFile>& files);
@@ -57,7 +58,8 @@ std::map<std::string, std::filesystem::path> isles22_masks(const std::filesystem
 /// The third channel, where every case has it; else a warning. `flairs`: one per case, empty where it has none.
 void add_flair(IslesCases& result, const std::vector<std::filesystem::path>& flairs);
 
-void add_isles22(IslesCases& result, const std::filesystem::path& folder, bool need_labels);
+void add_isles22(IslesCases& result, const std::filesystem::path& folder, bool need_labels,
+                 std::vector<std::string>* skipped);
 
 }  // namespace detail
 
@@ -67,8 +69,10 @@ void add_isles22(IslesCases& result, const std::filesystem::path& folder, bool n
 /// Without `need_labels`, cases without labels are taken too. Note that the 94 cases of ISLES 2018 come from 63
 /// patients (two slabs of a brain are two cases), and the download does not say which belong together. Throws `Error`:
 /// a data set that is not there (the message says where to register, and the layout), a missing modality or label
-/// (naming the case and what is there), two files where one is expected.
-IslesCases find_isles(const std::filesystem::path& given, bool need_labels = true);
+/// (naming the case and what is there), two files where one is expected. Where `skipped` is given, cases that lack a
+/// file are left out instead, and the reasons are added to it.
+IslesCases find_isles(const std::filesystem::path& given, bool need_labels = true,
+                      std::vector<std::string>* skipped = nullptr);
 
 }  // namespace pam
 

@@ -94,7 +94,7 @@ PAM_FUNC nifti_1_header header_for(const std::string& file, const torch::Tensor&
   header.pixdim[0] = geometry.qfac;
   for (std::size_t axis = 0; axis < 3; ++axis) header.pixdim[axis + 1] = static_cast<float>(geometry.spacing[2 - axis]);
   header.pixdim[4] = geometry.time_step;
-  header.xyzt_units = static_cast<char>(SPACE_TIME_TO_XYZT(NIFTI_UNITS_MM, geometry.time_units));
+  header.xyzt_units = static_cast<char>(SPACE_TIME_TO_XYZT(geometry.space_units, geometry.time_units));
   header.sform_code = static_cast<short>(geometry.sform_code);
   header.qform_code = static_cast<short>(geometry.qform_code);
   for (std::size_t column = 0; column < 4; ++column) {
@@ -105,6 +105,7 @@ PAM_FUNC nifti_1_header header_for(const std::string& file, const torch::Tensor&
   const auto& q = geometry.qform;
   header.quatern_b = q[0], header.quatern_c = q[1], header.quatern_d = q[2];
   header.qoffset_x = q[3], header.qoffset_y = q[4], header.qoffset_z = q[5];
+  scale_lengths(header, 1 / mm_of_unit(geometry.space_units));
   return header;
 }
 

@@ -52,8 +52,8 @@ NiftiGeometry read_nifti_geometry(const std::filesystem::path& path, std::array<
 /// where the header scales the voxels (scl_slope), it is float32, or float64 for types of more than 24 bits.
 /// Either byte order; axes of length 1 beyond the third are dropped; NaN and infinities are kept.
 /// The affine is the sform (unless that is all zeros and there is a qform), else the qform, else the spacing alone;
-/// lengths are in mm whatever the file's unit. Throws `Error` naming the file: not NIfTI-1, a damaged header, voxels
-/// missing, a gzip stream cut short or damaged.
+/// lengths are in mm whatever the file's unit, which `NiftiGeometry::space_units` keeps. Throws `Error` naming the
+/// file: not NIfTI-1, a damaged header, voxels missing, a gzip stream cut short or damaged.
 NiftiImage read_nifti(const std::filesystem::path& path);
 
 namespace detail {

@@ -26,6 +26,7 @@ struct NiftiGeometry {
   float qfac = 1;                 ///< the header's pixdim[0]: 1 or -1
   float time_step = 0;            ///< the header's pixdim[4]; its unit is that of the low bits of `time_units`
   int time_units = 0;             ///< the time part of the header's xyzt_units
+  int space_units = 2;            ///< its other part, NIFTI_UNITS_*: the lengths here are mm, those of the file this
 
   /// Whether the header says where the volume lies; without sform and qform the affine is the spacing alone.
   [[nodiscard]] bool is_placed() const { return sform_code > 0 || qform_code > 0; }

@@ -136,9 +136,10 @@ class SliceDataset final : public Dataset {
  private:
   void check_usable(const Case& source, const SliceOptions& options) const {
     check(cases_.empty() || cases_.front().channels == source.image.size(0),
-          "case {}: has {} channels, but the case {} has {}; ask for one number of channels", source.name,
-          source.image.size(0), cases_.empty() ? "" : cases_.front().name,
-          cases_.empty() ? 0 : cases_.front().channels);
+          "case {}: its number of channels is {}, that of the case {} is {}; {}", source.name, source.image.size(0),
+          cases_.empty() ? "" : cases_.front().name, cases_.empty() ? 0 : cases_.front().channels,
+          source.is_volume ? "give every case the same modalities"
+                           : "to read grey and colour pictures alike, set CaseOptions::channels 3 (or 1 for grey)");
     check(cases_.empty() || cases_.front().is_volume == source.is_volume,
           "case {}: is a {}, but the case {} is a {}; take one kind", source.name,
           source.is_volume ? "volume" : "picture", cases_.empty() ? "" : cases_.front().name,

@@ -18,11 +18,10 @@ namespace pam {
 namespace detail {
 
 PAM_FUNC std::string prediction_extension(const std::filesystem::path& image) {
-  const auto name = image.filename().string();
-  if (is_nifti_name(image)) return name.size() > 3 && name.substr(name.size() - 3) == ".gz" ? ".nii.gz" : ".nii";
   auto extension = image.extension().string();
   std::transform(extension.begin(), extension.end(), extension.begin(),
                  [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  if (is_nifti_name(image)) return extension == ".gz" ? ".nii.gz" : ".nii";
   return extension == ".tif" || extension == ".tiff" ? ".tif" : ".png";
 }
 

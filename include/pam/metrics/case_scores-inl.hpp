@@ -86,9 +86,10 @@ PAM_FUNC void score_counts(CaseScores& scores) {
 PAM_FUNC CaseScores score_case(const torch::Tensor& prediction, const torch::Tensor& truth,
                                torch::ArrayRef<double> spacing, const std::string& name,
                                const ScoreOptions& options) try {
-  check(options.class_index >= 0 && options.class_index < options.classes,
-        "the scored class must be 0 to {} (classes = {}), got {}", options.classes - 1, options.classes,
-        options.class_index);
+  check(
+      options.class_index >= 0 && options.class_index < options.classes,
+      "ScoreOptions::class_index: the scored class must be 0 to {} (there are {} classes with the background), got {}",
+      options.classes - 1, options.classes, options.class_index);
   check(options.class_index != options.ignore_label, "the scored class must not be the ignore label {}",
         options.ignore_label);
   check(!prediction.defined() || prediction.dim() == 2 || prediction.dim() == 3,

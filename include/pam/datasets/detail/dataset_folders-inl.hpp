@@ -44,7 +44,8 @@ PAM_FUNC std::vector<std::filesystem::path> entries_in(const std::filesystem::pa
 
 PAM_FUNC std::vector<std::filesystem::path> folders_in(const std::filesystem::path& folder, bool must) {
   auto entries = entries_in(folder, must);
-  entries.erase(std::remove_if(entries.begin(), entries.end(), [](const auto& entry) { return !is_folder(entry); }),
+  entries.erase(std::remove_if(entries.begin(), entries.end(),
+                               [](const auto& entry) { return !is_folder(entry) || is_passed_over(entry); }),
                 entries.end());
   return entries;
 }

@@ -32,6 +32,7 @@ bool is_file(const std::filesystem::path& path);
 /// The entries of `folder`, sorted, without hidden files. Where it cannot be read: throws if `must`, else returns none.
 std::vector<std::filesystem::path> entries_in(const std::filesystem::path& folder, bool must = true);
 
+/// The folders among them, without __MACOSX and pam's own results.
 std::vector<std::filesystem::path> folders_in(const std::filesystem::path& folder, bool must = true);
 
 /// The root without a slash at its end; refuses one that is not a folder with something in it.

@@ -4,6 +4,7 @@
 
 #include <pam/core/error.hpp>
 #include <pam/datasets/data_files.hpp>
+#include <pam/datasets/unicode_forms.hpp>
 #include <pam/datasets/found_cases.hpp>
 
 #include <fmt/format.h>
@@ -85,11 +86,12 @@ inline std::vector<CaseFiles> pair_folders(const std::filesystem::path& image_fo
     cases.push_back({stem, paths, label == label_of.end() ? std::filesystem::path() : label->second});
     if (label != label_of.end()) label_of.erase(label);
   }
-  check(without.empty(),
-        "{}: no label file of that name in {} ({} of {} images have none); add it or take the image away",
-        unpaired_text(without), label_folder.string(), without.size(), image_of.size());
   std::vector<std::filesystem::path> left;
   for (const auto& item : label_of) left.push_back(item.second);
+  check(without.empty(),
+        "{}: no label file of that name in {} ({} of {} images have none); add it or take the image away{}",
+        unpaired_text(without), label_folder.string(), without.size(), image_of.size(),
+        unicode_form_notice(without, left));
   check(left.empty(), "{}: no image file of that name in {} ({} labels have none); add it or take the label away",
         unpaired_text(left), image_folder.string(), left.size());
   return cases;

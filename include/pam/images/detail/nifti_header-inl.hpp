@@ -66,15 +66,17 @@ PAM_FUNC std::array<std::int64_t, 4> checked_sizes(const std::string& file, cons
   return size;
 }
 
-PAM_FUNC void convert_to_mm(nifti_1_header& header) {
-  const int unit = XYZT_TO_SPACE(header.xyzt_units);
-  const float factor = unit == NIFTI_UNITS_METER ? 1000.0F : unit == NIFTI_UNITS_MICRON ? 0.001F : 1.0F;
-  header.xyzt_units = static_cast<char>(SPACE_TIME_TO_XYZT(NIFTI_UNITS_MM, XYZT_TO_TIME(header.xyzt_units)));
-  if (factor == 1.0F) return;
-  for (int axis = 1; axis <= 3; ++axis) header.pixdim[axis] *= factor;
-  for (float* value : {&header.qoffset_x, &header.qoffset_y, &header.qoffset_z}) *value *= factor;
+PAM_FUNC double mm_of_unit(int space_units) {
+  return space_units == NIFTI_UNITS_METER ? 1000 : space_units == NIFTI_UNITS_MICRON ? 0.001 : 1;
+}
+
+PAM_FUNC void scale_lengths(nifti_1_header& header, double factor) {
+  if (factor == 1) return;
+  const auto scale = [factor](float& value) { value = static_cast<float>(static_cast<double>(value) * factor); };
+  for (int axis = 1; axis <= 3; ++axis) scale(header.pixdim[axis]);
+  for (float* value : {&header.qoffset_x, &header.qoffset_y, &header.qoffset_z}) scale(*value);
   for (float* row : {header.srow_x, header.srow_y, header.srow_z}) {
-    for (int column = 0; column < 4; ++column) row[column] *= factor;
+    for (int column = 0; column < 4; ++column) scale(row[column]);
   }
 }
 
@@ -120,7 +122,7 @@ PAM_FUNC NiftiLayout checked_layout(const std::string& file, const nifti_1_heade
   check(!std::isfinite(header.scl_slope) || header.scl_slope == 0 || std::isfinite(header.scl_inter),
         "{}: field scl_inter is {} while scl_slope is {}; the voxels cannot be scaled", file, header.scl_inter,
         header.scl_slope);
-  convert_to_mm(header);
+  scale_lengths(header, mm_of_unit(XYZT_TO_SPACE(header.xyzt_units)));
   return layout;
 }
 
@@ -181,6 +183,8 @@ PAM_FUNC NiftiGeometry geometry_of(const std::string& file, const nifti_1_header
   geometry.qfac = header.pixdim[0] < 0 ? -1.0F : 1.0F;
   geometry.time_step = std::isfinite(header.pixdim[4]) ? header.pixdim[4] : 0.0F;
   geometry.time_units = XYZT_TO_TIME(header.xyzt_units);
+  const int unit = XYZT_TO_SPACE(header.xyzt_units);
+  geometry.space_units = mm_of_unit(unit) == 1 ? NIFTI_UNITS_MM : unit;
   return geometry;
 }
 

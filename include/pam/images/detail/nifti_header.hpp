@@ -39,8 +39,12 @@ bool is_scalar_type(int datatype);
 /// Sizes (x, y, z, t): axes of length 1 beyond the third are dropped, so one longer axis beyond it is t.
 std::array<std::int64_t, 4> checked_sizes(const std::string& file, const nifti_1_header& header);
 
-/// Lengths in metres or micrometres become millimetres, so that the rest of pam knows one unit.
-void convert_to_mm(nifti_1_header& header);
+/// The millimetres of NIFTI_UNITS_METER or NIFTI_UNITS_MICRON; 1 for all others.
+double mm_of_unit(int space_units);
+
+/// Multiplies every length of the header (pixdim, sform, qoffset) by `factor`: a header that was read holds
+/// millimetres, so that the rest of pam knows one unit, and its xyzt_units say what the file held.
+void scale_lengths(nifti_1_header& header, double factor);
 
 /// Checks the 348 bytes at the start of `file`; throws `Error` naming the file and the field.
 NiftiLayout checked_layout(const std::string& file, const nifti_1_header& raw);
