@@ -3,6 +3,7 @@
 ///   evaluate --pred predictions/ --truth labels/ --json scores.json --csv scores.csv
 #include "cli/program.hpp"
 #include "engine/mask_pairs.hpp"
+#include "engine/preparation.hpp"
 #include "engine/run_folder.hpp"
 
 #include <pam/core/atomic_file.hpp>
@@ -13,6 +14,7 @@
 #include <nlohmann/json.hpp>
 
 #include <iostream>
+#include <optional>
 #include <set>
 
 namespace {
@@ -53,7 +55,8 @@ NsdConvention nsd_convention(const std::string& name) {
 
 int main(int argc, char** argv) {
   CLI::App app{"Scores predicted masks against true ones: NIfTI (distances in mm) or pictures (pixels).", "evaluate"};
-  std::string predictions, truths, json, csv, values, predicted_values;
+  std::string predictions, truths, json, csv, values, predicted_values, mask_channel = to_string(MaskChannel::Grey);
+  std::optional<double> threshold;
   std::string convention = to_string(ScoreOptions().nsd_convention);
   bool predicted_only = false, ignore_affine = false, zero_non_finite = false;
   ScoreOptions score;
@@ -61,11 +64,14 @@ int main(int argc, char** argv) {
   app.add_option("--truth", truths, "folder (or file) of true masks, paired by name")->required();
   app.add_option("--json", json, "write per-case and aggregate scores to this file");
   app.add_option("--csv", csv, "write per-case scores to this file");
-  app.add_option("--label-values", values,
-                 "which values are foreground: 71-78, or classes: 1=1,2=2,255=ignore; default: the one value beside 0");
+  auto* labels = app.add_option(
+      "--label-values", values,
+      "which values are foreground: 71-78, or classes: 1=1,2=2,255=ignore; default: the one value beside 0");
   app.add_option(
       "--pred-label-values", predicted_values,
       "the same for the predictions; default: as --label-values, or class numbers if they hold none of those values");
+  app.add_option("--label-threshold", threshold, kLabelThresholdHelp)->excludes(labels)->check(CLI::PositiveNumber);
+  app.add_option("--mask-channel", mask_channel, std::string(kMaskChannelHelp) + "; of the true masks");
   app.add_flag("--predicted-only", predicted_only, "leave out truths without a prediction, such as training cases");
   app.add_flag("--ignore-affine", ignore_affine,
                "score voxel by voxel even if the axes of the masks point in different directions");
@@ -83,8 +89,9 @@ int main(int argc, char** argv) {
     for (const auto& [option, file] : {std::pair{"--json", json}, {"--csv", csv}}) {
       if (!file.empty()) check_writable(option, std::filesystem::absolute(file).parent_path());
     }
-    MaskReader prediction_reader(predicted_values.empty() ? values : predicted_values, zero_non_finite),
-        truth_reader(values, zero_non_finite);
+    if (threshold) values = LabelMap::threshold(*threshold).text();
+    MaskReader prediction_reader({predicted_values.empty() ? values : predicted_values, zero_non_finite}),
+        truth_reader({values, zero_non_finite, parse_mask_channel(mask_channel)});
     score.classes = std::max(prediction_reader.classes(), truth_reader.classes());
     std::vector<CaseScores> cases;
     NetworkResult result;
@@ -111,7 +118,9 @@ int main(int argc, char** argv) {
       const auto [prediction, truth] = read_pair(pair, prediction_reader, truth_reader, ignore_affine, warnings);
       cases.push_back(score_case(prediction.labels, truth.labels, truth.spacing, pair.name, score));
     }
-    for (const auto& warning : warnings) std::cerr << "warning: " << warning << "\n";
+    for (const auto& doubt : truth_reader.doubts()) warnings.push_back("true masks: " + doubt);
+    for (const auto& doubt : prediction_reader.doubts()) warnings.push_back("predictions: " + doubt);
+    for (const auto& warning : warnings) std::cerr << "warning: " << with_flags(warning) << "\n";
     result.name = "predictions";
     result.cases = cases;
     const auto table = case_table({result}, "Scores of each case");

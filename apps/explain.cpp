@@ -4,6 +4,7 @@
 ///   explain receptive-field --nets unet fpa rfna --out figures/
 #include "cli/program.hpp"
 #include "engine/prediction_files.hpp"
+#include "engine/preparation.hpp"
 #include "explain/explain_field.hpp"
 #include "explain/explain_maps.hpp"
 #include "explain/heat.hpp"
@@ -19,6 +20,7 @@
 
 #include <algorithm>
 #include <iostream>
+#include <optional>
 
 namespace {
 
@@ -29,7 +31,8 @@ namespace fs = std::filesystem;
 struct Arguments {
   std::vector<std::string> weights, nets, inputs;
   std::vector<std::string> net, section, key_prefix;  // one for all weights, or one for each
-  std::string labels, label_values = "nonzero", out, reversed;
+  std::string labels, label_values = "nonzero", mask_channel = to_string(MaskChannel::Grey), out, reversed;
+  std::optional<double> label_threshold;
   std::int64_t slice = -1, slices = 3, batch = 4, threads = 0, show_channel = 0;
   FieldOptions field;
 };
@@ -75,9 +78,14 @@ int explain_maps(const Arguments& a) {
   auto cases = find_inputs(a.inputs, {}, channels);
   check(cases.size() == 1, "--input: explain maps shows one case, got {}", cases.size());
   auto options = nets.front().preparation.value_or(CaseOptions());
-  options.labels = LabelMap::parse(a.label_values);
+  options.labels = a.label_threshold ? LabelMap::threshold(*a.label_threshold) : LabelMap::parse(a.label_values);
+  options.mask_channel = parse_mask_channel(a.mask_channel);
   cases.front().labels = a.labels;
   const auto source = load_input(cases.front(), options, channels);
+  for (const auto& notice : source.notices) std::cerr << "warning: " << with_flags(notice) << "\n";
+  for (const auto& doubt : source.masks.warnings(options.labels)) {
+    std::cerr << "warning: " << with_flags(doubt) << "\n";
+  }
   const auto truth = source.labels.defined()
                          ? source.labels.to(torch::kLong)
                          : torch::zeros({source.slices(), source.plane().height, source.plane().width}, torch::kLong);
@@ -160,7 +168,10 @@ int main(int argc, char** argv) {
       ->required();
   maps->add_option("--input", a.inputs, "the image (several: the modalities in channel order)")->required();
   maps->add_option("--labels", a.labels, "the true mask; without it errors are not shown");
-  maps->add_option("--label-values", a.label_values, "foreground of the mask (default: nonzero)");
+  auto* values = maps->add_option("--label-values", a.label_values, "foreground of the mask (default: nonzero)");
+  auto* threshold = maps->add_option("--label-threshold", a.label_threshold, kLabelThresholdHelp);
+  threshold->excludes(values)->check(CLI::PositiveNumber)->needs("--labels");
+  maps->add_option("--mask-channel", a.mask_channel, kMaskChannelHelp)->needs("--labels");
   maps->add_option("--slice", a.slice, "slice to show (default: those with most foreground)");
   maps->add_option("--slices", a.slices, "how many are chosen (default 3)")->check(CLI::Range(1, 100));
   maps->add_option("--show-channel", a.show_channel, "modality under the colours (default 0)");

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "engine/preparation.hpp"
 
+#include <pam/images/reorientation.hpp>
+
 #include <fmt/format.h>
 
 namespace pam::apps {
@@ -20,15 +22,32 @@ std::string normalise_sentence(const CaseOptions& options, bool volumes) {
   auto normalise = options.normalise;
   if (normalise == Normalise::Auto) normalise = volumes ? Normalise::ZScore : Normalise::Unit;
   switch (normalise) {
-    case Normalise::ZScore: return "Intensities: z-score over the voxels that are not 0 (--normalise zscore-nonzero).";
-    case Normalise::ZScoreAll: return "Intensities: z-score over all voxels (--normalise zscore).";
+    case Normalise::ZScore:
+      return "Intensities: z-score over the voxels that are not 0 (--normalise zscore-nonzero).";
+    case Normalise::ZScoreAll:
+      return "Intensities: z-score over all voxels (--normalise zscore).";
     case Normalise::Window:
       return fmt::format("Intensities: {} to {} becomes 0 to 1, and what lies outside is cut off (--normalise window).",
                          options.window_low, options.window_high);
-    case Normalise::MinMax: return "Intensities: the smallest to the largest value becomes 0 to 1 (--normalise minmax).";
-    case Normalise::Unit: return "Intensities: divided by the largest value that the file's type can hold (--normalise unit).";
-    default: return "Intensities: as stored (--normalise none).";
+    case Normalise::MinMax:
+      return "Intensities: the smallest to the largest value becomes 0 to 1 (--normalise minmax).";
+    case Normalise::Unit:
+      return "Intensities: divided by the largest value that the file's type can hold (--normalise unit).";
+    default:
+      return "Intensities: as stored (--normalise none).";
   }
+}
+
+std::string parse_orient(const std::string& code) {
+  check(code.empty() || Reorientation::is_code(code),
+        "--orient {}: must be one letter each of L or R, P or A, I or S, such as RAS", code);
+  return code;
+}
+
+MaskChannel parse_mask_channel(const std::string& name) {
+  auto channel = MaskChannel::Grey;
+  check(from_string(name, channel), "--mask-channel {}: must be grey, red, green, blue or alpha", name);
+  return channel;
 }
 
 PlaneSize parse_plane(const std::string& flag, const std::string& text) {

@@ -7,6 +7,7 @@
 #include <pam/data/plane_size.hpp>
 #include <pam/data/sample.hpp>
 #include <pam/images/labels.hpp>
+#include <pam/images/mask_channel.hpp>
 
 #include <cstdint>
 #include <string>
@@ -17,7 +18,8 @@ static_assert(LabelMap::kIgnore == kIgnoreLabel, "LabelMap and Sample must agree
 
 /// How images become a net's input, in this order: channels, labels, normalise, resize (pictures), crop, pad.
 struct CaseOptions {
-  LabelMap labels = {};  ///< from the label files' numbers to classes
+  LabelMap labels = {};                          ///< from the label files' numbers to classes
+  MaskChannel mask_channel = MaskChannel::Grey;  ///< of label pictures: where the labels are
   Normalise normalise = Normalise::Auto;
   std::int64_t channels = 0;  ///< of pictures: 0 = as stored, 1 = grey, 3 = RGB
   PlaneSize resize = {};      ///< of pictures, before cropping; not given = as they are
