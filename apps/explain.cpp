@@ -83,8 +83,10 @@ int explain_maps(const Arguments& a) {
   cases.front().labels = a.labels;
   const auto source = load_input(cases.front(), options, channels);
   for (const auto& notice : source.notices) std::cerr << "warning: " << with_flags(notice) << "\n";
-  for (const auto& doubt : source.masks.warnings(options.labels)) {
-    std::cerr << "warning: " << with_flags(doubt) << "\n";
+  auto doubts = source.masks.warnings(options.labels);
+  doubts.push_back(source.masks.unusable(options.labels));
+  for (const auto& doubt : doubts) {
+    if (!doubt.empty()) std::cerr << "warning: " << with_flags(doubt) << "\n";
   }
   const auto truth = source.labels.defined()
                          ? source.labels.to(torch::kLong)

@@ -178,6 +178,35 @@ TEST_CASE("a mask in the alpha channel is pointed out, and read with --mask-chan
   CHECK_THAT(wrong.err, Contains("--mask-channel alfa"));
 }
 
+TEST_CASE("explain looks at the true mask as training does", "[apps]") {
+  PAM_SKIP_WITHOUT("explain");
+  const TempDir folder;
+  make_pictures(folder, 6, grey);
+  const auto weights = folder / "run" / "unet" / "last.safetensors";
+  REQUIRE(train(folder, {"--label-threshold", "128"}).code == 0);
+  const auto explain = [&](const std::vector<std::string>& more) {
+    std::vector<std::string> all{"maps",
+                                 "--weights",
+                                 weights.string(),
+                                 "--input",
+                                 (folder / "images" / "p0.png").string(),
+                                 "--labels",
+                                 (folder / "labels" / "p0.png").string(),
+                                 "--threads",
+                                 "1",
+                                 "--out",
+                                 (folder / "figures").string()};
+    all.insert(all.end(), more.begin(), more.end());
+    return test::run_program_with(test::program_named("explain"), all);
+  };
+  const auto doubted = explain({});
+  INFO(doubted.err);
+  CHECK(doubted.code == 0);
+  CHECK_THAT(doubted.err, Contains(" values; 2 were expected") && Contains("--label-threshold 128"));
+  CHECK(explain({"--label-threshold", "128"}).err.empty());
+  CHECK(explain({"--label-threshold", "128", "--label-values", "255"}).code == 2);
+}
+
 TEST_CASE("volumes have no mask channel, and a threshold maps fractions of resampled masks", "[apps]") {
   PAM_SKIP_WITHOUT("train");
   const TempDir folder;
