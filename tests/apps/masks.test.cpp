@@ -18,7 +18,7 @@ torch::Tensor ellipse(int number, double blur) {
   const auto y = torch::arange(32).view({32, 1}).to(torch::kDouble) - 15,
              x = torch::arange(40).view({1, 40}).to(torch::kDouble) - 18 - number;
   const auto radius = (y * y / 49 + x * x / 81).sqrt();
-  return ((1 - radius) * 8 / blur + 0.5).clamp(0, 1);
+  return ((1.003 - radius) * 8 / blur + 0.5).clamp(0, 1);  // no pixel lies on that edge
 }
 
 /// Four pictures in images/, their masks in labels/ by `mask`, which gets the ellipse (0 … 1, sharp or blurred).

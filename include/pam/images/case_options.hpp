@@ -18,8 +18,7 @@ static_assert(LabelMap::kIgnore == kIgnoreLabel, "LabelMap and Sample must agree
 
 /// How images become a net's input, in this order: channels, labels, normalise, resize (pictures), crop, pad.
 struct CaseOptions {
-  LabelMap labels = {};                          ///< from the label files' numbers to classes
-  MaskChannel mask_channel = MaskChannel::Grey;  ///< of label pictures: where the labels are
+  LabelMap labels = {};  ///< from the label files' numbers to classes
   Normalise normalise = Normalise::Auto;
   std::int64_t channels = 0;  ///< of pictures: 0 = as stored, 1 = grey, 3 = RGB
   PlaneSize resize = {};      ///< of pictures, before cropping; not given = as they are
@@ -37,6 +36,7 @@ struct CaseOptions {
   /// The orientation that the training's volumes had: others get a warning. Empty = not known. Not looked at with
   /// `orient`.
   std::string axes = {};
+  MaskChannel mask_channel = MaskChannel::Grey;  ///< of label pictures: where the labels are
 };
 
 }  // namespace pam
