@@ -4,6 +4,7 @@
 #include "cli/program.hpp"
 #include "engine/evaluate_options.hpp"
 #include "engine/mask_pairs.hpp"
+#include "engine/preparation.hpp"
 #include "engine/run_folder.hpp"
 
 #include <pam/core/atomic_file.hpp>
@@ -79,8 +80,9 @@ int main(int argc, char** argv) {
         a.json.empty() || a.csv.empty() ||
             std::filesystem::absolute(a.json).lexically_normal() != std::filesystem::absolute(a.csv).lexically_normal(),
         "--json and --csv: are both {}; give each a file of its own", a.json);
-    MaskReader prediction_reader(a.predicted_values.empty() ? a.values : a.predicted_values, a.zero_non_finite),
-        truth_reader(a.values, a.zero_non_finite);
+    if (a.threshold) a.values = LabelMap::threshold(*a.threshold).text();
+    MaskReader prediction_reader({a.predicted_values.empty() ? a.values : a.predicted_values, a.zero_non_finite}),
+        truth_reader({a.values, a.zero_non_finite, parse_mask_channel(a.mask_channel)});
     a.score.classes = std::max(prediction_reader.classes(), truth_reader.classes());
     std::vector<CaseScores> cases;
     NetworkResult result;
@@ -117,7 +119,9 @@ int main(int argc, char** argv) {
       const auto [prediction, truth] = read_pair(pair, prediction_reader, truth_reader, a.ignore_affine, warnings);
       cases.push_back(score_case(prediction.labels, truth.labels, truth.spacing, pair.name, a.score));
     }
-    for (const auto& warning : warnings) std::cerr << "warning: " << warning << "\n";
+    for (const auto& doubt : truth_reader.doubts()) warnings.push_back("true masks: " + doubt);
+    for (const auto& doubt : prediction_reader.doubts()) warnings.push_back("predictions: " + doubt);
+    for (const auto& warning : warnings) std::cerr << "warning: " << with_flags(warning) << "\n";
     result.name = "predictions";
     result.cases = cases;
     const auto table = case_table({result}, "Scores of each case");

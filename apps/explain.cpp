@@ -4,6 +4,7 @@
 ///   explain receptive-field --nets unet fpa rfna --out figures/
 #include "cli/program.hpp"
 #include "engine/prediction_files.hpp"
+#include "engine/preparation.hpp"
 #include "engine/run_folder.hpp"
 #include "explain/explain_field.hpp"
 #include "explain/explain_maps.hpp"
@@ -71,11 +72,18 @@ int explain_maps(const ExplainArguments& a) {
   auto cases = find_inputs(a.inputs, {}, channels);
   check(cases.size() == 1, "--input: explain maps shows one case, got {}", cases.size());
   auto options = nets.front().preparation.value_or(CaseOptions());
-  options.labels = LabelMap::parse(a.label_values);
+  options.labels = a.label_threshold ? LabelMap::threshold(*a.label_threshold) : LabelMap::parse(a.label_values);
+  options.mask_channel = parse_mask_channel(a.mask_channel);
   cases.front().labels = a.labels;
   check_apart("--out", a.out, cases.front().images, "figures");
   if (!a.labels.empty()) check_apart("--out", a.out, {a.labels}, "figures");
   const auto source = load_input(cases.front(), options, channels);
+  for (const auto& notice : source.notices) std::cerr << "warning: " << with_flags(notice) << "\n";
+  auto doubts = source.masks.warnings(options.labels);
+  doubts.push_back(source.masks.unusable(options.labels));
+  for (const auto& doubt : doubts) {
+    if (!doubt.empty()) std::cerr << "warning: " << with_flags(doubt) << "\n";
+  }
   const auto truth = source.labels.defined()
                          ? source.labels.to(torch::kLong)
                          : torch::zeros({source.slices(), source.plane().height, source.plane().width}, torch::kLong);

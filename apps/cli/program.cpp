@@ -12,6 +12,7 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <cctype>
 #include <cstdio>
 #include <exception>
 #include <filesystem>
@@ -104,8 +105,16 @@ std::string with_flags(std::string sentence) {
       sentence.replace(at, name.size(), flag);
     }
   }
-  static const std::regex labels("CaseOptions::labels = LabelMap::parse\\(\"([^\"]*)\"\\)");
-  return std::regex_replace(sentence, labels, "--label-values $1");
+  static const std::regex labels("CaseOptions::labels = LabelMap::parse\\(\"([^\"]*)\"\\)"),
+      threshold("CaseOptions::labels = LabelMap::threshold\\(([^)]*)\\)"),
+      channel("CaseOptions::mask_channel = MaskChannel::([A-Z])"), any_channel("CaseOptions::mask_channel");
+  sentence = std::regex_replace(sentence, labels, "--label-values $1");
+  sentence = std::regex_replace(sentence, threshold, "--label-threshold $1");
+  for (std::smatch match; std::regex_search(sentence, match, channel);) {
+    const auto initial = static_cast<char>(std::tolower(static_cast<unsigned char>(match[1].str().front())));
+    sentence = match.prefix().str() + "--mask-channel " + initial + match.suffix().str();
+  }
+  return std::regex_replace(sentence, any_channel, "--mask-channel");
 }
 
 int run_program(CLI::App& app, int argc, char** argv, const std::function<int()>& body) {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "engine/evaluate_options.hpp"
 
+#include "engine/preparation.hpp"
+
 namespace pam::apps {
 
 std::vector<OptionRule> add_evaluate_options(CLI::App& app, EvaluateArguments& a) {
@@ -13,6 +15,8 @@ std::vector<OptionRule> add_evaluate_options(CLI::App& app, EvaluateArguments& a
   app.add_option(
       "--pred-label-values", a.predicted_values,
       "the same for the predictions; default: as --label-values, or class numbers if they hold none of those values");
+  app.add_option("--label-threshold", a.threshold, kLabelThresholdHelp)->check(CLI::PositiveNumber);
+  app.add_option("--mask-channel", a.mask_channel, std::string(kMaskChannelHelp) + "; of the true masks");
   app.add_flag("--predicted-only", a.predicted_only, "leave out truths without a prediction, such as training cases");
   app.add_flag("--ignore-affine", a.ignore_affine,
                "score voxel by voxel even if the axes of the masks point in different directions");
@@ -26,7 +30,7 @@ std::vector<OptionRule> add_evaluate_options(CLI::App& app, EvaluateArguments& a
       "--nsd-convention", a.convention,
       "border (default): each border voxel counts one; surface-elements: pieces of the surface count by their area, as "
       "DeepMind's surface-distance has it");
-  return {};  // none makes another meaningless
+  return {{"--label-threshold", OptionRule::kExcludes, "--label-values", "both say what is foreground"}};
 }
 
 }  // namespace pam::apps

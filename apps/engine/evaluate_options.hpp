@@ -4,17 +4,20 @@
 
 #include "cli/option_rules.hpp"
 
+#include <pam/images/mask_channel.hpp>
 #include <pam/metrics/case_scores.hpp>
 
 #include <CLI/CLI.hpp>
 
+#include <optional>
 #include <string>
 #include <vector>
 
 namespace pam::apps {
 
 struct EvaluateArguments {
-  std::string predictions, truths, json, csv, values, predicted_values;
+  std::string predictions, truths, json, csv, values, predicted_values, mask_channel = to_string(MaskChannel::Grey);
+  std::optional<double> threshold;
   std::string convention = to_string(ScoreOptions().nsd_convention);
   bool predicted_only = false, ignore_affine = false, zero_non_finite = false;
   ScoreOptions score;

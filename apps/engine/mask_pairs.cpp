@@ -16,6 +16,7 @@
 #include <array>
 #include <cmath>
 #include <map>
+#include <set>
 
 namespace pam::apps {
 namespace {
@@ -83,31 +84,33 @@ std::string size_text(const torch::Tensor& labels) {
 }
 
 /// Raw values as labels, and for NIfTI the spacing and the grid.
-Mask read_raw(const fs::path& path, bool zero_non_finite, std::vector<std::string>& warnings) {
-  if (!is_nifti_name(path)) return {read_label_image(path), {}, {}};
-  auto image = read_label_volume(path, zero_non_finite, warnings);
+Mask read_raw(const fs::path& path, const MaskReading& how, bool accept_lossy, std::vector<std::string>& warnings) {
+  if (!is_nifti_name(path)) {
+    Mask mask;
+    mask.labels = read_label_image(path, how.channel, accept_lossy, &mask.alpha);
+    return mask;
+  }
+  check(how.channel == MaskChannel::Grey,
+        "{}: is a volume, and only pictures have channels of colours and alpha (--mask-channel)", path.string());
+  auto image = read_label_volume(path, how.zero_non_finite, warnings);
   check(image.voxels.dim() == 3, "{}: a mask is one volume, this file holds {}", path.string(),
         shape_string(image.voxels));
   return {image.voxels, {image.spacing.begin(), image.spacing.end()}, image};
 }
 
 /// The values that occur, rounded: the label map refuses fractions.
-std::set<std::int64_t> values_in(const torch::Tensor& raw) {
-  constexpr std::int64_t kPiece = 1 << 16;
+std::set<std::int64_t> values_of(const MaskSurvey& survey) {
   std::set<std::int64_t> values;
-  const auto flat = raw.reshape(-1);
-  double last = 0;  // neighbours are mostly equal
-  bool is_first = true;
-  for (std::int64_t start = 0; start < flat.numel(); start += kPiece) {
-    const auto piece = flat.narrow(0, start, std::min(kPiece, flat.numel() - start)).to(torch::kDouble);
-    const auto* data = piece.data_ptr<double>();
-    for (std::int64_t i = 0; i < piece.numel(); ++i) {
-      if (!is_first && data[i] == last) continue;
-      last = data[i], is_first = false;
-      values.insert(std::llround(last));
-    }
-  }
+  for (const auto value : survey.values()) values.insert(std::llround(value));
   return values;
+}
+
+/// "1, 2, 3", at most ten.
+std::string some_of(const std::set<std::int64_t>& values) {
+  constexpr std::size_t kSome = 10;
+  std::vector<std::int64_t> first(values.begin(), values.end());
+  first.resize(std::min(kSome, first.size()));
+  return joined(first, ", ") + (values.size() > kSome ? fmt::format(" and {} others", values.size() - kSome) : "");
 }
 
 /// The position of two masks in space. Masks whose headers do not say are assumed to have the same one.
@@ -174,12 +177,13 @@ std::int64_t MaskReader::classes() const {
 }
 
 std::string MaskReader::settle(const std::vector<fs::path>& paths) {
-  std::set<std::int64_t> values;
+  MaskSurvey survey;
   for (const auto& path : paths) {
     std::vector<std::string> repeated;  // of `read`
-    const auto found = values_in(read_raw(path, zero_non_finite_, repeated).labels);
-    values.insert(found.begin(), found.end());
+    const auto raw = read_raw(path, how_, map().is_threshold(), repeated).labels;
+    survey.add(raw, raw, path.string());
   }
+  auto values = values_of(survey);
   values.erase(0);
   if (values.empty()) return {};
   const auto map = LabelMap::parse(values_);
@@ -192,38 +196,46 @@ std::string MaskReader::settle(const std::vector<fs::path>& paths) {
         "the predictions hold the values {}, which could be values of --label-values {} or class numbers, as pam's "
         "programs write them, and mean different classes; say which: --pred-label-values {} or --pred-label-values "
         "identity",
-        joined(values, ", "), values_, values_);
+        some_of(values), values_, values_);
   if (named) return {};
   const bool one_value = classes() == 2 && values.size() == 1;
   check(one_value || numbers,
         "the predictions hold the values {}, none of which --label-values {} names; say with --pred-label-values what "
         "they mean",
-        joined(values, ", "), values_);
-  auto warning = fmt::format("the predictions hold {} and nothing of --label-values {}: taken as {}",
-                             joined(values, ", "), values_, one_value ? "foreground" : "class numbers");
+        some_of(values), values_);
+  auto warning = fmt::format("the predictions hold {} and nothing of --label-values {}: taken as {}", some_of(values),
+                             values_, one_value ? "foreground" : "class numbers");
   values_ = one_value ? "nonzero" : "identity";
   return warning;
 }
 
 Mask MaskReader::read(const fs::path& path, std::vector<std::string>& warnings) {
-  auto mask = read_raw(path, zero_non_finite_, warnings);
+  const auto map = this->map();
+  auto mask = read_raw(path, how_, map.is_threshold(), warnings);
   const auto raw = mask.labels;
-  if (!values_.empty()) {
-    mask.labels = LabelMap::parse(values_).apply(raw, path.string());
-    return mask;
-  }
-  mask.labels = LabelMap::nonzero().apply(raw, path.string());
-  for (const auto value : values_in(raw)) {
-    if (value == 0) continue;
-    check(value > 0, "{}: holds the negative value {}; say with --label-values which values are foreground",
-          path.string(), value);
-    foreground_.insert(value);
-  }
-  check(foreground_.size() <= 1,
-        "{}: with it the masks hold the labels {}; say with --label-values which of them are foreground (e.g. "
-        "--label-values {})",
-        path.string(), joined(foreground_, ", "), *foreground_.begin());
-  return mask;
+  if (!mask.alpha.empty()) warnings.push_back(mask.alpha);
+  mask.labels = map.apply(raw, path.string());
+  survey_.add(raw, mask.labels, path.string(), mask.alpha);
+  if (!values_.empty()) return mask;
+  auto foreground = values_of(survey_);  // of the masks so far
+  foreground.erase(0);
+  if (foreground.empty()) return mask;
+  check(*foreground.begin() > 0, "{}: holds the negative value {}; say with --label-values which values are foreground",
+        path.string(), *foreground.begin());
+  if (foreground.size() == 1) return mask;
+  constexpr std::size_t kFewClasses = 10;
+  check(foreground.size() <= kFewClasses, "{}", joined(survey_.warnings(map), "; "));
+  fail(
+      "{}: with it the masks hold the labels {}; say with --label-values which of them are foreground (e.g. "
+      "--label-values {})",
+      path.string(), some_of(foreground), *foreground.begin());
+}
+
+std::vector<std::string> MaskReader::doubts() const {
+  auto found = survey_.warnings(map());
+  const auto unusable = survey_.unusable(map());
+  if (!unusable.empty()) found.insert(found.begin(), unusable);
+  return found;
 }
 
 std::pair<Mask, Mask> read_pair(const MaskPair& pair, MaskReader& predictions, MaskReader& truths, bool ignore_affine,

@@ -3,11 +3,13 @@
 #pragma once
 
 #include <pam/core/torch.hpp>
+#include <pam/images/labels.hpp>
+#include <pam/images/mask_channel.hpp>
+#include <pam/images/mask_survey.hpp>
 #include <pam/images/nifti_geometry.hpp>
 
 #include <cstdint>
 #include <filesystem>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -31,15 +33,21 @@ struct Mask {
   torch::Tensor labels;         ///< int64: 0 = background, 1 … classes - 1, -1 = ignored
   std::vector<double> spacing;  ///< tensor order, mm; empty for pictures (pixels)
   NiftiGeometry geometry;       ///< of NIfTI
+  std::string alpha = {};       ///< of a picture: what `read_label_image` says of its alpha channel
 };
 
-/// Reads the masks of one side. With a label map in `values` that decides; without one, masks may hold 0 and one other
+/// How the masks of one side are read.
+struct MaskReading {
+  std::string values = {};                  ///< a label map (images/labels.hpp); empty: 0 and one other value
+  bool zero_non_finite = false;             ///< NaN and infinity are background, with a warning, not refused
+  MaskChannel channel = MaskChannel::Grey;  ///< of pictures
+};
+
+/// Reads the masks of one side. With a label map that decides; without one, masks may hold 0 and one other
 /// value, whatever it is (1, 255, 4), the same in all files of the side; more than that is refused.
 class MaskReader {
  public:
-  /// With `zero_non_finite`, NaN and infinity are background, with a warning; without, they are refused.
-  explicit MaskReader(std::string values, bool zero_non_finite = false)
-      : values_(std::move(values)), zero_non_finite_(zero_non_finite) {}
+  explicit MaskReader(const MaskReading& how) : values_(how.values), how_(how) {}
   Mask read(const std::filesystem::path& path, std::vector<std::string>& warnings);
   /// For predictions that were given no label map of their own, only the truth's: where none of their values is named
   /// by that map, they are taken as the class numbers that pam's programs write (or as the one value of a binary mask).
@@ -47,11 +55,16 @@ class MaskReader {
   std::string settle(const std::vector<std::filesystem::path>& paths);
   /// Classes with the background: 2 without a label map.
   [[nodiscard]] std::int64_t classes() const;
+  /// What is doubtful about the masks that were read (`MaskSurvey`): as in training, but masks without background are
+  /// scored.
+  [[nodiscard]] std::vector<std::string> doubts() const;
 
  private:
+  [[nodiscard]] LabelMap map() const { return values_.empty() ? LabelMap::nonzero() : LabelMap::parse(values_); }
+
   std::string values_;
-  bool zero_non_finite_ = false;
-  std::set<std::int64_t> foreground_;
+  MaskReading how_;
+  MaskSurvey survey_;  ///< of the masks that were read
 };
 
 /// Reads both masks of a pair, which are scored voxel by voxel; throws where their sizes or voxel sizes differ, naming

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "engine/preparation.hpp"
 
+#include <pam/images/reorientation.hpp>
+
 #include <fmt/format.h>
 
 namespace pam::apps {
@@ -34,6 +36,18 @@ std::string normalise_sentence(const CaseOptions& options, bool volumes) {
     default:
       return "Intensities: as stored (--normalise none).";
   }
+}
+
+std::string parse_orient(const std::string& code) {
+  check(code.empty() || Reorientation::is_code(code),
+        "--orient {}: must be one letter each of L or R, P or A, I or S, such as RAS", code);
+  return code;
+}
+
+MaskChannel parse_mask_channel(const std::string& name) {
+  auto channel = MaskChannel::Grey;
+  check(from_string(name, channel), "--mask-channel {}: must be grey, red, green, blue or alpha", name);
+  return channel;
 }
 
 PlaneSize parse_plane(const std::string& flag, const std::string& text) {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "explain/explain_options.hpp"
 
+#include "engine/preparation.hpp"
+
 namespace pam::apps {
 
 ExplainCommands add_explain_options(CLI::App& app, ExplainArguments& a) {
@@ -13,6 +15,8 @@ ExplainCommands add_explain_options(CLI::App& app, ExplainArguments& a) {
   maps->add_option("--input", a.inputs, "the image (several: the modalities in channel order)")->required();
   maps->add_option("--labels", a.labels, "the true mask; without it errors are not shown");
   maps->add_option("--label-values", a.label_values, "foreground of the mask (default: nonzero)");
+  maps->add_option("--label-threshold", a.label_threshold, kLabelThresholdHelp)->check(CLI::PositiveNumber);
+  maps->add_option("--mask-channel", a.mask_channel, kMaskChannelHelp);
   maps->add_option("--slice", a.slice, "slice to show, from 0 on (default: those with most foreground)")
       ->check(CLI::NonNegativeNumber);
   maps->add_option("--slices", a.slices, "how many are chosen (default 3)")->check(CLI::Range(1, 100));
@@ -41,7 +45,10 @@ ExplainCommands add_explain_options(CLI::App& app, ExplainArguments& a) {
   }
   commands.maps_rules = {
       {"--slice", OptionRule::kExcludes, "--slices", "one names the slice, the other says how many are chosen"},
-      {"--label-values", OptionRule::kNeeds, "--labels", "says what the true mask holds, and none is given"}};
+      {"--label-values", OptionRule::kNeeds, "--labels", "says what the true mask holds, and none is given"},
+      {"--label-threshold", OptionRule::kNeeds, "--labels", "says what the true mask holds, and none is given"},
+      {"--label-threshold", OptionRule::kExcludes, "--label-values", "both say what is foreground"},
+      {"--mask-channel", OptionRule::kNeeds, "--labels", "says where the true mask lies, and none is given"}};
   for (const char* option : {"--in-channels", "--width"}) {
     commands.field_rules.push_back(
         {option, OptionRule::kNeeds, "--nets", "is of networks with random weights, and none is named"});

@@ -5,9 +5,12 @@
 #include "cli/option_rules.hpp"
 #include "explain/explain_field.hpp"
 
+#include <pam/images/mask_channel.hpp>
+
 #include <CLI/CLI.hpp>
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,7 +19,8 @@ namespace pam::apps {
 struct ExplainArguments {
   std::vector<std::string> weights, nets, inputs;
   std::vector<std::string> net, section, key_prefix;  // one for all weights, or one for each
-  std::string labels, label_values = "nonzero", out, reversed;
+  std::string labels, label_values = "nonzero", mask_channel = to_string(MaskChannel::Grey), out, reversed;
+  std::optional<double> label_threshold;
   std::int64_t slice = -1, slices = 3, batch = 4, threads = 0, show_channel = 0;
   FieldOptions field;
 };

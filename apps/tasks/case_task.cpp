@@ -45,6 +45,7 @@ struct Reading {
   std::vector<std::string> warnings;
   std::vector<SkippedCase> skipped;
   std::map<std::string, std::vector<std::string>> axes;  ///< orientation ("RAS") → cases; of volumes that say
+  MaskSurvey masks;                                      ///< of all label files
 };
 
 /// The foreground classes that occur; looks no further once all `classes` - 1 are found.
@@ -87,6 +88,7 @@ std::shared_ptr<const SliceDataset> training_slices(const std::vector<CaseFiles>
         fmt::format("case {}: none of its {} slices is used (--slices), so it does not take part in the training",
                     each.name, each.slices));
   }
+  reading.masks.add(slices->masks());
   reading.skipped.insert(reading.skipped.end(), slices->skipped().begin(), slices->skipped().end());
   return slices;
 }
@@ -111,6 +113,7 @@ std::vector<CaseFiles> readable_cases(const std::vector<CaseFiles>& cases, std::
             each.name, each.is_volume ? "volume" : "picture", volumes ? "volumes" : "pictures");
       reading.warnings.insert(reading.warnings.end(), each.notices.begin(), each.notices.end());
       if (!each.axes().empty()) reading.axes[each.axes()].push_back(each.name);
+      reading.masks.add(each.masks);
       good.push_back(files);
     } catch (const Error& error) {
       if (!how.skip_bad) throw;
@@ -209,6 +212,8 @@ Task case_task(Task about, const std::vector<CaseFiles>& cases, const Split& spl
   };
   const auto validation = readable(split.validation), test = readable(split.test);
   compare_axes(reading);
+  const auto doubts = reading.masks.warnings(how.cases.labels);
+  reading.warnings.insert(reading.warnings.begin(), doubts.begin(), doubts.end());
   tell(reading, task);
   check(!test.empty(), "none of the {} test cases can be read; the last: {}", split.test.size(),
         reading.skipped.empty() ? "" : reading.skipped.back().reason);
@@ -251,6 +256,9 @@ void add_volume_flags(OptionReader& reader) {
   reader.add<std::string>("--slices", "slices", "slices that train: foreground, brain or all; all are scored");
   reader.add_switch("--skip-bad", "skip_bad", "leave out cases that cannot be read, saying which");
   reader.add_switch("--zero-non-finite", "zero_non_finite", "take NaN and infinity in images and labels as 0");
+  reader.add<std::string>("--normalise", "normalise",
+                          std::string(kNormaliseNames) + "; auto is the task's: zscore-nonzero");
+  reader.add<std::string>("--orient", "orient", kOrientHelp);
 }
 
 namespace {

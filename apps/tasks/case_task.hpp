@@ -34,7 +34,7 @@ struct CaseTaskOptions {
 };
 
 /// The options of a set of volumes: `cases` as the paper prepares them, with foreground, crop, slices, bad and
-/// non-finite input and show_channel as `data` says.
+/// non-finite input, orientation, show_channel and, unless it is "auto", normalisation as `data` says.
 template <typename Data>
 CaseTaskOptions volume_options(const Data& data, CaseOptions cases, std::string foreground) {
   CaseTaskOptions how;
@@ -44,12 +44,15 @@ CaseTaskOptions volume_options(const Data& data, CaseOptions cases, std::string 
   how.slices = parse_slice_choice(data.slices);
   how.skip_bad = data.skip_bad;
   how.cases.zero_non_finite = data.zero_non_finite;
+  if (data.normalise != "auto") parse_normalise(data.normalise, how.cases);
+  how.cases.orient = parse_orient(data.orient);
   how.show_channel = data.show_channel;
   how.foreground = std::move(foreground);
   return how;
 }
 
-/// The flags that sets of volumes share: --crop, --fold, --slices, --skip-bad, --zero-non-finite.
+/// The flags that sets of volumes share: --crop, --fold, --slices, --skip-bad, --zero-non-finite, --normalise,
+/// --orient.
 void add_volume_flags(OptionReader& reader);
 
 /// The task of training on `split.train`, choosing the epoch by `split.validation` where there are such cases, and

@@ -24,18 +24,28 @@ constexpr const char* kHemisphereCaveat =
     "The two hemispheres of one subject are a smoke test, not a study: they show that everything works, not which "
     "network is better.";
 
+LabelMap label_map(const FolderData& options) {
+  if (options.label_threshold == 0) return LabelMap::parse(options.label_values, options.strict_labels);
+  check(
+      options.label_values == FolderData().label_values && !options.strict_labels,
+      "--label-threshold {}: says that all values from it on are foreground; leave --label-values and --strict-labels "
+      "out",
+      options.label_threshold);
+  check(options.label_threshold > 0, "--label-threshold {}: must be above 0", options.label_threshold);
+  return LabelMap::threshold(options.label_threshold);
+}
+
 CaseOptions case_options(const FolderData& options) {
   CaseOptions cases;
-  cases.labels = LabelMap::parse(options.label_values, options.strict_labels);
+  cases.labels = label_map(options);
+  cases.mask_channel = parse_mask_channel(options.mask_channel);
   parse_normalise(options.normalise, cases);
   cases.channels = options.channels;
   cases.crop = parse_plane("--crop", options.crop);
   cases.resize = parse_plane("--resize", options.resize);
   cases.resample = options.resample;
   cases.ignore_affine = options.ignore_affine;
-  check(options.orient.empty() || Reorientation::is_code(options.orient),
-        "--orient {}: must be one letter each of L or R, P or A, I or S, such as RAS", options.orient);
-  cases.orient = options.orient;
+  cases.orient = parse_orient(options.orient);
   cases.zero_non_finite = options.zero_non_finite;
   return cases;
 }
@@ -47,7 +57,7 @@ CaseTaskOptions task_options(const FolderData& options) {
   how.skip_bad = options.skip_bad;
   how.trained_range = options.score == "trained";
   how.show_channel = options.show_channel;
-  how.foreground = "\"" + options.label_values + "\" of the labels";
+  how.foreground = "\"" + how.cases.labels.text() + "\" of the labels";
   return how;
 }
 
@@ -212,6 +222,8 @@ void add_folder_flags(OptionReader& reader) {
   reader.add<std::string>("--label-name", "label_name", "for one folder per case: the word that names its label file");
   reader.add<std::string>("--label-values", "label_values",
                           "foreground: 71-78, or classes: 1=1,2=2,255=ignore, or nonzero");
+  reader.add<double>("--label-threshold", "label_threshold", kLabelThresholdHelp);
+  reader.add<std::string>("--mask-channel", "mask_channel", kMaskChannelHelp);
   reader.add<std::int64_t>("--max-cases", "max_cases", "take only so many cases, the first by name (0: all)");
   reader.add<std::string>("--split", "split", "cases, hemispheres, folders, a .json file, or auto");
   reader.add<double>("--test-share", "test_share", "share of the cases to test");
@@ -228,8 +240,7 @@ void add_folder_flags(OptionReader& reader) {
   reader.add_switch("--resample", "resample", "bring images of another grid to the grid of the labels");
   reader.add_switch("--ignore-affine", "ignore_affine",
                     "pair images and labels voxel by voxel even if their axes point in different directions");
-  reader.add<std::string>("--orient", "orient",
-                          "bring all volumes to this orientation, such as RAS; results have the input's");
+  reader.add<std::string>("--orient", "orient", kOrientHelp);
   reader.add_switch("--strict-labels", "strict_labels",
                     "refuse label values that --label-values does not name, instead of treating them as background");
   reader.add_switch("--skip-bad", "skip_bad", "leave out cases that cannot be read, saying which");

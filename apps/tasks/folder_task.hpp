@@ -19,6 +19,8 @@ struct FolderData {
   std::vector<std::string> modalities;   ///< of one folder per case: words that name its image files, in channel order
   std::string label_name = "seg";        ///< of one folder per case: the word that names its label file
   std::string label_values = "nonzero";  ///< "71-78", "1=1,2=2", "nonzero", … (images/labels.hpp)
+  double label_threshold = 0;            ///< values from it on are foreground, instead of label_values; 0: none
+  std::string mask_channel = "grey";     ///< of label pictures: "grey", "red", "green", "blue", "alpha"
   std::int64_t max_cases = 0;            ///< only so many, the first by name; 0: all
   std::string split = "auto";            ///< "cases", "hemispheres", "folders", a .json file, or "auto"
   double test_share = 0.25;              ///< of the cases, for "cases"
@@ -48,6 +50,8 @@ struct FolderData {
     field("modalities", self.modalities);
     field("label_name", self.label_name);
     field("label_values", self.label_values);
+    field("label_threshold", self.label_threshold);
+    field("mask_channel", self.mask_channel);
     field("max_cases", self.max_cases);
     field("split", self.split);
     field("test_share", self.test_share);

@@ -22,6 +22,8 @@ struct IslesData {
   std::string slices = "foreground";        ///< that train: "foreground", "brain", "all"; scored is every slice
   bool skip_bad = false;                    ///< leave out cases that cannot be read, saying which
   bool zero_non_finite = false;             ///< take NaN and infinity in images as 0
+  std::string normalise = "auto";           ///< see engine/preparation.hpp; auto: the z-score over the brain
+  std::string orient = {};                  ///< "RAS": bring all volumes to this orientation; empty: as stored
   std::int64_t show_channel = -1;           ///< the modality under the overlays; -1: Tmax or DWI, which show lesions
 
   template <typename Self, typename Visitor>
@@ -36,6 +38,8 @@ struct IslesData {
     field("slices", self.slices);
     field("skip_bad", self.skip_bad);
     field("zero_non_finite", self.zero_non_finite);
+    field("normalise", self.normalise);
+    field("orient", self.orient);
     field("show_channel", self.show_channel);
   }
 };

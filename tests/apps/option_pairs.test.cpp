@@ -184,6 +184,8 @@ std::vector<Choice> folder_choices() {
           {"--modalities", {{"modalities", {"t1"}}}},
           {"--label-name", {{"label_name", "mask"}}},
           {"--label-values", {{"label_values", "1"}}},
+          {"--label-threshold", {{"label_threshold", 128}}},
+          {"--mask-channel", {{"mask_channel", "alpha"}}},
           {"--max-cases", {{"max_cases", 3}}},
           {"--split hemispheres", {{"split", "hemispheres"}}},
           {"--split folders", {{"split", "folders"}}},
@@ -213,6 +215,7 @@ Rules folder_rules() {
            {"--images", "--label-name"},
            {"--folds", "--test-share"},
            {"--resample", "--ignore-affine"},
+           {"--label-values", "--label-threshold"},
            {"--split hemispheres", "--test-share"},
            {"--split hemispheres", "--validation-share"},
            {"--split hemispheres", "--folds"},
@@ -228,6 +231,8 @@ Rules folder_rules() {
 std::vector<Choice> volume_choices() {
   return {{"--data", {{"data", "there"}}},
           {"--label-values", {{"label_values", "2"}}},
+          {"--normalise", {{"normalise", "zscore"}}},
+          {"--orient", {{"orient", "RAS"}}},
           {"--crop", {{"crop", "32x32"}}},
           {"--validation-share", {{"validation_share", 0.2}}},
           {"--folds", {{"folds", 3}}},
@@ -395,14 +400,16 @@ TEST_CASE("every pair of options of evaluate means something or is refused", "[a
                                      {"--csv", {"s.csv"}},
                                      {"--label-values", {"1"}},
                                      {"--pred-label-values", {"1"}},
+                                     {"--label-threshold", {"128"}},
+                                     {"--mask-channel", {"alpha"}},
                                      {"--predicted-only", json::array()},   // for folders
                                      {"--ignore-affine", json::array()},    // for volumes
                                      {"--zero-non-finite", json::array()},  // the same
                                      {"--class", {"1"}},
                                      {"--nsd-tolerance", {"2"}},
                                      {"--nsd-convention", {"surface-elements"}}},
-                                    {}, declare);
-  CHECK(pairs == 12 * 11 / 2);
+                                    {{{"--label-threshold", "--label-values"}}, {}}, declare);
+  CHECK(pairs == 14 * 13 / 2);
 }
 
 TEST_CASE("every pair of options of explain means something or is refused", "[apps]") {
@@ -423,6 +430,8 @@ TEST_CASE("every pair of options of explain means something or is refused", "[ap
   auto maps = of_weights, field = of_weights;
   for (const auto& each : std::vector<Choice>{{"--labels", {"l"}},
                                               {"--label-values", {"1"}},
+                                              {"--label-threshold", {"128"}},
+                                              {"--mask-channel", {"alpha"}},
                                               {"--slice", {"1"}},
                                               {"--slices", {"2"}},
                                               {"--show-channel", {"1"}},
@@ -438,10 +447,12 @@ TEST_CASE("every pair of options of explain means something or is refused", "[ap
                                               {"--seed", {"1"}}}) {
     field.push_back(each);
   }
-  const auto pairs_of_maps =
-      pairs_of_words("explain maps", {{"--weights", {"w.pt"}}, {"--input", {"i"}}, {"--out", {"o"}}}, maps,
-                     {{{"--slice", "--slices"}}, {{"--label-values", "--labels"}}}, declare("maps"));
-  CHECK(pairs_of_maps == 14 * 13 / 2);
+  const auto pairs_of_maps = pairs_of_words(
+      "explain maps", {{"--weights", {"w.pt"}}, {"--input", {"i"}}, {"--out", {"o"}}}, maps,
+      {{{"--slice", "--slices"}, {"--label-threshold", "--label-values"}},
+       {{"--label-values", "--labels"}, {"--label-threshold", "--labels"}, {"--mask-channel", "--labels"}}},
+      declare("maps"));
+  CHECK(pairs_of_maps == 16 * 15 / 2);
   const auto pairs_of_field = pairs_of_words("explain receptive-field", {{"--out", {"o"}}}, field,
                                              {{},
                                               {{"--in-channels", "--nets"},

@@ -60,6 +60,23 @@ TEST_CASE("float labels must hold integers, up to the rounding of a scale slope"
   REQUIRE_THROWS_WITH(map.apply(torch::tensor({1e30}), "seg.nii"), Contains("not an integer"));
 }
 
+TEST_CASE("a threshold makes all values from it on one class, fractions too", "[images]") {
+  const auto map = LabelMap::threshold(128);
+  CHECK(map.is_threshold());
+  CHECK(map.classes() == 2);
+  CHECK(mapped(map, {0, 127, 128, 255, -300}) == Classes{0, 0, 1, 1, 0});
+  CHECK(map.text() == ">=128");
+  CHECK(mapped(LabelMap::parse(" >= 128 "), {127, 128}) == Classes{0, 1});
+  CHECK_FALSE(LabelMap::parse("128").is_threshold());
+  const auto half = LabelMap::parse(LabelMap::threshold(0.5).text());
+  CHECK(torch::equal(half.apply(torch::tensor({0.F, 0.49F, 0.5F, 1.F}), "seg.nii"),
+                     torch::tensor({0, 0, 1, 1}, torch::kLong)));
+  CHECK(half.class_of(1, "seg.nii") == 1);
+  CHECK_THROWS_WITH(half.apply(torch::tensor({NAN}), "seg.nii"), Contains("seg.nii: a label is NaN"));
+  for (const char* text : {">=", ">=x", ">=1 2", ">=nan", ">=inf"}) CHECK_THROWS_AS(LabelMap::parse(text), Error);
+  CHECK_THROWS_AS(LabelMap::threshold(INFINITY), Error);
+}
+
 TEST_CASE("label maps that mean nothing are refused with the part that is wrong", "[images]") {
   const auto why = [](const std::string& text) {
     try {

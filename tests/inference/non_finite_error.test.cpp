@@ -176,6 +176,38 @@ TEST_CASE("the error names the slice, in windows, batches and mirror images too"
   CHECK_THAT(text, Contains("predict: 64 of 64 values"));
 }
 
+/// A net whose last layer computes in float16, as under autocast on a GPU: what is beyond 65504 becomes infinite.
+struct HalfImpl : torch::nn::Module {
+  torch::Tensor forward(const torch::Tensor& x) { return (x * 1000).to(torch::kHalf); }
+};
+TORCH_MODULE(Half);
+
+TEST_CASE("what overflows float16 stops a prediction", "[inference]") {
+  const Predictor predictor(Half{});
+  auto planes = torch::full({3, 1, 16, 16}, -60.);
+  CHECK(predictor.labels_of_planes(planes).sum().item<std::int64_t>() == 0);  // -60000: float16 holds it
+  planes[1][0][3][4] = 70;
+  CHECK_THROWS_WITH(predictor.labels_of_planes(planes), Contains("slice 1 (of 3, counted from 0): 1 of 256"));
+}
+
+TEST_CASE("a net whose activations overflow float16 stops a prediction on a GPU; a CPU refuses float16",
+          "[inference]") {
+  const auto net = small_net<ConvBlock>("unet");
+  {
+    torch::NoGradGuard no_grad;
+    parameter(net, "head.weight").mul_(1e6F);  // its logits are finite in float32, and beyond 65504
+  }
+  torch::manual_seed(7);
+  const auto planes = torch::randn({2, 1, 72, 70});
+  CHECK(Predictor(net).probabilities_of_planes(planes).isfinite().all().item<bool>());
+  PredictorOptions how;
+  how.precision = Precision::Float16;
+  CHECK_THROWS_WITH(Predictor(net, {}, how), Contains("a CPU does not compute in it"));
+  if (!torch::cuda::is_available()) PAM_SKIP("no GPU: float16 itself is not computed in");
+  how.device = torch::kCUDA;
+  CHECK_THROWS_AS(Predictor(net, {}, how).labels_of_planes(planes), NonFiniteError);
+}
+
 TEST_CASE("of a case from a file the error names case and slice", "[inference]") {
   const TempDir folder;
   auto scan = torch::zeros({4, 20, 20});

@@ -6,6 +6,7 @@
 #include <pam/data/case_files.hpp>
 #include <pam/data/plane_size.hpp>
 #include <pam/data/sample.hpp>
+#include <pam/images/mask_survey.hpp>
 #include <pam/images/nifti_geometry.hpp>
 #include <pam/images/reorientation.hpp>
 
@@ -34,6 +35,7 @@ struct Case {
   std::array<std::int64_t, 3> cut_before{}, cut_after{};
   Reorientation reorientation;       ///< from the input's axes to those of `image` (`CaseOptions::orient`)
   std::vector<std::string> notices;  ///< warnings for the user: resampled files, affines that differ
+  MaskSurvey masks;                  ///< what numbers the label file holds
 
   /// "RAS", "LPS" …: how the axes of `image` run; empty for pictures, and where the header does not say.
   [[nodiscard]] std::string axes() const {

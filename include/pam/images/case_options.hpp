@@ -7,6 +7,7 @@
 #include <pam/data/plane_size.hpp>
 #include <pam/data/sample.hpp>
 #include <pam/images/labels.hpp>
+#include <pam/images/mask_channel.hpp>
 
 #include <cstdint>
 #include <string>
@@ -35,6 +36,7 @@ struct CaseOptions {
   /// The orientation that the training's volumes had: others get a warning. Empty = not known. Not looked at with
   /// `orient`.
   std::string axes = {};
+  MaskChannel mask_channel = MaskChannel::Grey;  ///< of label pictures: where the labels are
 };
 
 }  // namespace pam

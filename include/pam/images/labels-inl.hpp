@@ -12,6 +12,7 @@
 #include <cctype>
 #include <cmath>
 #include <cstdint>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -40,10 +41,26 @@ PAM_FUNC LabelMap LabelMap::nonzero() {
   return map;
 }
 
+PAM_FUNC LabelMap LabelMap::threshold(double value) {
+  check(std::isfinite(value), "LabelMap: a threshold is a finite number, got {}", value);
+  LabelMap map;
+  map.threshold_ = value;
+  map.text_ = fmt::format(">={:.9g}", value);
+  map.classes_ = 2;
+  return map;
+}
+
 PAM_FUNC LabelMap LabelMap::parse(const std::string& text, bool strict) {
   const auto trimmed = trim(text);
   if (trimmed == "nonzero") return nonzero();
   if (trimmed == "identity") return identity();
+  if (trimmed.rfind(">=", 0) == 0) {
+    const auto number = trim(trimmed.substr(2));
+    char* end = nullptr;
+    const double value = std::strtod(number.c_str(), &end);
+    check(*end == '\0' && std::isfinite(value), "label map: \"{}\" is no threshold such as >=128", trimmed);
+    return threshold(value);
+  }
   LabelMap map;
   map.text_ = trimmed;
   map.strict_ = strict;
@@ -74,6 +91,7 @@ PAM_FUNC torch::Tensor LabelMap::apply(const torch::Tensor& raw, const std::stri
 }
 
 PAM_FUNC std::int64_t LabelMap::class_of(std::int64_t value, const std::string& where) const {
+  if (threshold_) return static_cast<double>(value) >= *threshold_ ? 1 : 0;
   for (const auto& range : ranges_) {
     if (value >= range.low && value <= range.high) return range.target;
   }
@@ -193,6 +211,15 @@ void LabelMap::fill(const torch::Tensor& raw, Class* classes, const std::string&
 template <typename Raw, typename Class>
 void LabelMap::fill(const Raw* raw, Class* classes, std::int64_t count, const std::string& where) const {
   if (count == 0) return;
+  if (threshold_) {
+    for (std::int64_t i = 0; i < count; ++i) {
+      if constexpr (std::is_floating_point_v<Raw>) {
+        check(!std::isnan(raw[i]), "{}: a label is NaN; repair the file, or set CaseOptions::zero_non_finite", where);
+      }
+      classes[i] = static_cast<double>(raw[i]) >= *threshold_ ? 1 : 0;
+    }
+    return;
+  }
   Raw last = raw[0];  // neighbours are mostly equal
   auto last_class = class_as<Class>(integer(last, where), where);
   for (std::int64_t i = 0; i < count; ++i) {
@@ -220,9 +247,11 @@ std::int64_t LabelMap::integer(Raw value, const std::string& where) {
           "{}: the label {} is not an integer; repair the file, or have NaN and infinity taken as background by "
           "CaseOptions::zero_non_finite",
           where, exact);
-    check(std::abs(exact - nearest) <= 1e-4 && std::abs(nearest) < 1e15,
-          "{}: the label {} is not an integer; is this an image, or were the labels resampled with interpolation?",
-          where, exact);
+    check(
+        std::abs(exact - nearest) <= 1e-4 && std::abs(nearest) < 1e15,
+        "{}: the label {} is not an integer; is this an image, or were the labels resampled with interpolation? Where "
+        "they were, a threshold is a remedy (CaseOptions::labels = LabelMap::threshold(0.5))",
+        where, exact);
     return static_cast<std::int64_t>(nearest);
   } else {
     return static_cast<std::int64_t>(value);

@@ -20,7 +20,7 @@
 
 namespace pam {
 
-/// Which raw value becomes which class. Built by `parse`, `identity` or `nonzero`; immutable.
+/// Which raw value becomes which class. Built by `parse`, `identity`, `nonzero` or `threshold`; immutable.
 class LabelMap {
  public:
   /// The label of pixels that are excluded from training and scoring.
@@ -35,9 +35,13 @@ class LabelMap {
   /// Every value but 0 is class 1.
   static LabelMap nonzero();
 
-  /// "71-78" (those are class 1), "26-33,35", "1=1,2=2", "4=1,255=ignore", "nonzero", "identity", JSON such as
-  /// {"1": 1, "2-5": 2, "255": "ignore"}, or the name of a .json file with that. Values that are not named become
-  /// background, or are refused where `strict` ("0" is always background unless it is named).
+  /// Every value of at least `value` is class 1, all below is background: for masks whose edges are blurred or
+  /// compressed, fractions too. Throws `Error` for NaN and infinity.
+  static LabelMap threshold(double value);
+
+  /// "71-78" (those are class 1), "26-33,35", "1=1,2=2", "4=1,255=ignore", "nonzero", "identity", ">=128"
+  /// (`threshold`), JSON such as {"1": 1, "2-5": 2, "255": "ignore"}, or the name of a .json file with that. Values
+  /// that are not named become background, or are refused where `strict` ("0" is always background unless it is named).
   /// Throws `Error` quoting the part that is wrong.
   static LabelMap parse(const std::string& text, bool strict = false);
 
@@ -45,6 +49,8 @@ class LabelMap {
   [[nodiscard]] std::int64_t classes() const { return classes_; }
   /// The text that the map was parsed from, for messages and run records.
   [[nodiscard]] const std::string& text() const { return text_; }
+  /// Whether it is one of `threshold`.
+  [[nodiscard]] bool is_threshold() const { return threshold_.has_value(); }
 
   /// Raw labels of any shape and type → classes (or `kIgnore`) as int64, or as int16 (`dtype` = torch::kShort: a
   /// quarter of the memory for volumes). `where` names the file in messages.
@@ -89,6 +95,7 @@ class LabelMap {
   template <typename Raw>
   static std::int64_t integer(Raw value, const std::string& where);
 
+  std::optional<double> threshold_;
   std::vector<Range> ranges_;  ///< sorted, disjoint; empty = identity
   std::string text_ = "identity";
   std::int64_t classes_ = 0;

@@ -54,13 +54,21 @@ PAM_FUNC LoadedFile load_image_file(const std::filesystem::path& path, std::int6
   return {path, read_image(path, channels).unsqueeze(1), {}, false};
 }
 
-PAM_FUNC LoadedFile load_label_file(const std::filesystem::path& path, bool zero_non_finite,
+PAM_FUNC LoadedFile load_label_file(const std::filesystem::path& path, const CaseOptions& options,
                                     std::vector<std::string>& notices) {
   if (!is_nifti_name(path)) {
     check_data_name(path, ".png, .tif, .bmp");
-    return {path, read_label_image(path).unsqueeze(0).unsqueeze(0), {}, false};
+    LoadedFile loaded{path, {}, {}, false};
+    loaded.values = read_label_image(path, options.mask_channel, options.labels.is_threshold(), &loaded.alpha)
+                        .unsqueeze(0)
+                        .unsqueeze(0);
+    if (!loaded.alpha.empty()) notices.push_back(loaded.alpha);
+    return loaded;
   }
-  auto loaded = as_loaded(path, read_label_volume(path, zero_non_finite, notices));
+  check(options.mask_channel == MaskChannel::Grey,
+        "{}: is a volume, and only pictures have channels of colours and alpha (CaseOptions::mask_channel)",
+        path.string());
+  auto loaded = as_loaded(path, read_label_volume(path, options.zero_non_finite, notices));
   check(loaded.values.size(0) == 1,
         "{}: holds {} label volumes; a label file holds one: save the one that counts alone", path.string(),
         loaded.values.size(0));
@@ -168,8 +176,7 @@ PAM_FUNC Case load_case_files(const CaseFiles& files, const CaseOptions& options
   check(!files.images.empty(), "there are no image files");
   std::vector<LoadedFile> images;
   for (const auto& path : files.images) images.push_back(load_image_file(path, options.channels));
-  auto labels =
-      files.labels.empty() ? LoadedFile{} : load_label_file(files.labels, options.zero_non_finite, result.notices);
+  auto labels = files.labels.empty() ? LoadedFile{} : load_label_file(files.labels, options, result.notices);
   if (options.resample) resample_to_one_grid(images, labels, options, result.notices);
   result.is_volume = images[0].is_volume;
   result.geometry = images[0].geometry;
@@ -182,6 +189,7 @@ PAM_FUNC Case load_case_files(const CaseFiles& files, const CaseOptions& options
   if (labels.values.defined()) {
     check_same_grid(images[0], labels, "label", as_stored, result.notices);
     result.labels = options.labels.apply(labels.values[0], labels.path.string(), torch::kShort);
+    result.masks.add(labels.values[0], result.labels, labels.path.string(), labels.alpha);
   }
   warn_of_axes(result, options);
   if (const auto doubt = spacing_doubt(result.geometry); result.is_volume && !doubt.empty()) {

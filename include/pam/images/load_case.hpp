@@ -23,7 +23,9 @@ LoadedFile load_volume(const std::filesystem::path& path);
 
 LoadedFile load_image_file(const std::filesystem::path& path, std::int64_t channels);
 
-LoadedFile load_label_file(const std::filesystem::path& path, bool zero_non_finite, std::vector<std::string>& notices);
+/// `options`: of labels, mask_channel and zero_non_finite.
+LoadedFile load_label_file(const std::filesystem::path& path, const CaseOptions& options,
+                           std::vector<std::string>& notices);
 
 /// Refuses names that are neither NIfTI nor a picture; `pictures` lists the pictures that are read.
 void check_data_name(const std::filesystem::path& path, const char* pictures);

@@ -9,11 +9,16 @@
 
 namespace pam {
 
-PAM_FUNC torch::Tensor load_labels(const CaseFiles& files, const LabelMap& map, bool zero_non_finite) {
+PAM_FUNC torch::Tensor load_labels(const CaseFiles& files, const LabelMap& map, bool zero_non_finite,
+                                   MaskChannel channel) {
   check(!files.labels.empty(), "case {}: has no label file", files.name);
   try {
     std::vector<std::string> notices;  // of rounding and of zeros: `load_case` passes them on
-    const auto file = detail::load_label_file(files.labels, zero_non_finite, notices);
+    CaseOptions options;
+    options.labels = map;
+    options.mask_channel = channel;
+    options.zero_non_finite = zero_non_finite;
+    const auto file = detail::load_label_file(files.labels, options, notices);
     return map.apply(file.values[0], files.labels.string(), torch::kShort).to(torch::kLong);
   } catch (const Error& error) {
     fail("case {}: {}", files.name, error.what());

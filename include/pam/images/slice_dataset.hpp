@@ -71,7 +71,8 @@ bool wants_slice(const Case& source, std::int64_t z, SliceChoice choice);
 class SliceDataset final : public Dataset {
  public:
   /// Throws `Error`: no cases, a case that cannot be loaded (unless `skip_bad`), cases with different numbers of
-  /// channels, volumes beside pictures, no slice left, a temporary file that cannot be written.
+  /// channels, volumes beside pictures, no slice left, masks without a pixel of background (`MaskSurvey::unusable`), a
+  /// temporary file that cannot be written.
   SliceDataset(const std::vector<CaseFiles>& cases, const CaseOptions& case_options = {},
                const SliceOptions& options = {})
       : store_(options.memory_mib << 20, options.spill_folder) {
@@ -100,6 +101,8 @@ class SliceDataset final : public Dataset {
         store_.size() > 0,
         "no slice of the {} cases has foreground; check the label map ({}), or take all slices (SliceOptions::slices)",
         cases_.size(), case_options.labels.text());
+    const auto unusable = masks_.unusable(case_options.labels);
+    check(unusable.empty(), "{}", unusable);
   }
 
   [[nodiscard]] std::int64_t size() const override { return store_.size(); }
@@ -116,6 +119,8 @@ class SliceDataset final : public Dataset {
 
   [[nodiscard]] const std::vector<CaseSummary>& cases() const { return cases_; }
   [[nodiscard]] const std::vector<SkippedCase>& skipped() const { return skipped_; }
+  /// What numbers the label files hold.
+  [[nodiscard]] const MaskSurvey& masks() const { return masks_; }
   [[nodiscard]] std::int64_t channels() const { return cases_.front().channels; }
   /// Whether the cases are volumes; else they are pictures.
   [[nodiscard]] bool volumes() const { return cases_.front().is_volume; }
@@ -158,6 +163,7 @@ class SliceDataset final : public Dataset {
       places_.emplace_back(cases_.size(), z);
       ++summary.used;
     }
+    masks_.add(source.masks);
     cases_.push_back(std::move(summary));
   }
 
@@ -165,6 +171,7 @@ class SliceDataset final : public Dataset {
   std::vector<std::pair<std::size_t, std::int64_t>> places_;  ///< of each sample: index in cases_, slice
   std::vector<CaseSummary> cases_;
   std::vector<SkippedCase> skipped_;
+  MaskSurvey masks_;
 };
 
 }  // namespace pam

@@ -19,6 +19,7 @@ struct LoadedFile {
   torch::Tensor values;
   NiftiGeometry geometry;
   bool is_volume = true;
+  std::string alpha = {};  ///< of a label picture: what `read_label_image` says of its alpha channel
   [[nodiscard]] std::array<std::int64_t, 3> size() const { return {values.size(1), values.size(2), values.size(3)}; }
 };
 
