@@ -26,7 +26,7 @@ struct PaperColumns {
   bool wanted = false;
   PaperFigures figures;         ///< empty: parameters alone
   std::string distance = "HD";  ///< what the paper calls its distance
-  std::string source;           ///< where `figures` are from, as a sentence for the notes
+  std::string source = {};      ///< where `figures` are from, as a sentence for the notes
 };
 
 namespace detail {

@@ -114,7 +114,7 @@ TEST_CASE("a data set without slices, cases or one number of channels is refused
   REQUIRE_THAT(why(cases, options), Contains("no slice") && Contains("7") && Contains("SliceOptions::slices"));
   REQUIRE_THAT(why({}), Contains("no cases"));
   cases[1].images.push_back(cases[1].images.front());
-  REQUIRE_THAT(why(cases), Contains("case_002") && Contains("2 channels") && Contains("case_001"));
+  REQUIRE_THAT(why(cases), Contains("case_002") && Contains("number of channels is 2") && Contains("case_001"));
   cases[1].images = {folder / "p.png"};
   cases[1].labels = folder / "l.png";
   write_image(cases[1].images[0], torch::ones({1, 20, 24}, torch::kByte));

@@ -150,7 +150,7 @@ TEST_CASE("reversed nets are binary", "[nets]") {
 }
 
 TEST_CASE("JSON that describes no network is refused with the place and the remedy", "[nets]") {
-  const auto read = [](const char* text) { network_from_json(Json::parse(text), "net.json"); };
+  const auto read = [](const char* text) { return network_from_json(Json::parse(text), "net.json"); };
   using Catch::Contains;
   REQUIRE_THROWS_WITH(read(R"([1])"), Contains("net.json") && Contains("JSON object"));
   REQUIRE_THROWS_WITH(read(R"({"in_channels": 4})"), Contains("net.json.name"));
