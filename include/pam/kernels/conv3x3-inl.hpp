@@ -4,6 +4,7 @@
 
 #include <pam/core/autocast.hpp>
 #include <pam/kernels/conv3x3.hpp>
+#include <pam/kernels/detail/cpu/turn_layout.hpp>
 #include <pam/kernels/detail/cpu/winograd_conv.hpp>
 #include <pam/kernels/detail/dispatch.hpp>
 
@@ -30,14 +31,15 @@ PAM_FUNC std::atomic<Convolution>& global_convolution() {
 
 /// Where Winograd's convolution of x (N, C, H, W) to K channels is faster than LibTorch's; `training`: where its
 /// weights must be transformed for every call. Each clause has the times that it comes from: LibTorch's over
-/// Winograd's, both in processor time of 2 threads, AVX-512, LibTorch 1.13, channels-last.
+/// Winograd's, both in processor time of 2 threads, AVX-512, LibTorch 1.13.
 PAM_FUNC bool winograd_pays(const torch::Tensor& x, std::int64_t k, bool training) {
   const auto n = x.size(0), height = x.size(2), width = x.size(3);
-  // Contiguous tensors would have to be turned into channels-last ones and back.
-  if (!is_channels_last(x)) return false;
-  // 4 x C x 160 x 160 to 16 or 32 channels: C = 4 0.44, 8 0.44, 12 0.85, 16 1.16, 32 1.6, 96 1.7. To K channels from 32
-  // at 80 x 80: K = 4 1.3, 8 1.2; such a K is in no network but as the last layer's.
-  if (x.size(1) < 16 || k < 8) return false;
+  // Channels-last, 4 x C x 160 x 160 to 16 or 32 channels: C = 4 0.44, 8 0.44, 12 0.85, 16 1.16, 32 1.6, 96 1.7. To K
+  // channels from 32 at 80 x 80: K = 4 1.3, 8 1.2; a smaller K is in no network.
+  // Contiguous tensors are turned into channels-last ones and back. From C to K at 4 x 160 x 160: 16 to 16 1.0 to 1.3,
+  // 32 to 32 1.3, 64 to 64 1.2, 192 to 64 1.7; 32 to 64 at 80 x 80 1.1 to 1.3.
+  const bool pixels = is_channels_last(x);
+  if (x.size(1) < (pixels ? 16 : 32) || k < (pixels ? 8 : 32)) return false;
   // Tiles are computed in groups of 12; a tile at the border of a small picture has outputs that nobody wants. Products
   // of LibTorch over Winograd's: 4 x 256 x 5 x 5 1.0, 0.94; 512 x 7 x 7 1.0, 0.75 to 0.99; 64 x 13 x 13 1.8, 8;
   // 256 x 10 x 10 2.1, 1.2; 4 x 256 x 10 x 10 2.8, 1.35; 4 x 256 x 20 x 20 3.7, 2.35.
@@ -64,9 +66,9 @@ PAM_FUNC bool takes_winograd(const torch::Tensor& x, const torch::Tensor& weight
 /// The convolution in x's layout.
 PAM_FUNC torch::Tensor winograd(const torch::Tensor& x, const cpu::WinogradWeights& weights,
                                 const torch::Tensor& bias) {
-  const auto layout = layout_of(x);
-  const auto input = x.detach().contiguous(at::MemoryFormat::ChannelsLast);
-  return cpu::winograd_conv(input, weights, bias.defined() ? bias.detach().contiguous() : bias).contiguous(layout);
+  const auto input = dense(x.detach()), row = bias.defined() ? bias.detach().contiguous() : bias;
+  if (is_channels_last(input)) return cpu::winograd_conv(input, weights, row);
+  return cpu::to_planes(cpu::winograd_conv(cpu::to_pixels(input), weights, row));
 }
 
 struct Conv3x3 {

@@ -59,7 +59,7 @@ torch::Tensor conv3x3(const torch::Tensor& x, const torch::Tensor& weight, const
 
 }  // namespace reference
 
-/// The same in x's layout. Winograd's method is used for float32 on a CPU with AVX2, for channels-last x, outside of
+/// The same in x's layout. Winograd's method is used for float32 on a CPU with AVX2, outside of
 /// autocast and of forward-mode differentiation, where `default_convolution()` and, with `Auto`, the sizes of the layer
 /// allow (conv3x3-inl.hpp states the rule and the measurements behind it). The input's gradient is computed in the same
 /// way, the weights' by LibTorch. The result for an image does not depend on the others of its batch, nor on the number
