@@ -111,6 +111,32 @@ TEST_CASE("Winograd's convolution of an image does not depend on the batch that 
   }
 }
 
+TEST_CASE("whether Winograd's convolution is used does not depend on the batch that an image is in", "[kernels]") {
+  if (instruction_sets().empty()) PAM_SKIP("this processor has no AVX2");
+  const torch::NoGradGuard no_grad;
+  bool used = false, left = false;
+  for (const std::int64_t side : {5, 7, 9, 13, 20, 33}) {
+    const Problem p({8, 64, side, side}, 64);
+    std::vector<bool> winograd;
+    for (const std::int64_t count : {1, 3, 8}) {
+      const Tensors inputs{p.x.slice(0, 0, count).contiguous(at::MemoryFormat::ChannelsLast), p.weight};
+      torch::Tensor by_rule;
+      {
+        const ConvolutionScope automatic(Convolution::Auto);
+        by_rule = conv_with(Backend::Fused)(inputs);
+      }
+      const ConvolutionScope forced(Convolution::Winograd);
+      winograd.push_back(torch::equal(by_rule, conv_with(Backend::Fused)(inputs)));
+    }
+    CAPTURE(side);
+    REQUIRE(winograd[0] == winograd[1]);
+    REQUIRE(winograd[0] == winograd[2]);
+    (winograd[0] ? used : left) = true;
+  }
+  REQUIRE(used);
+  REQUIRE(left);
+}
+
 TEST_CASE("Winograd's convolution keeps the layout of its input", "[kernels]") {
   const ConvolutionScope winograd(Convolution::Winograd);
   for (const auto storage : {Storage::Contiguous, Storage::ChannelsLast}) {

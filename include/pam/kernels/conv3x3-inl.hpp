@@ -33,7 +33,7 @@ PAM_FUNC std::atomic<Convolution>& global_convolution() {
 /// weights must be transformed for every call. Each clause has the times that it comes from: LibTorch's over
 /// Winograd's, both in processor time of 2 threads, AVX-512, LibTorch 1.13.
 PAM_FUNC bool winograd_pays(const torch::Tensor& x, std::int64_t k, bool training) {
-  const auto n = x.size(0), height = x.size(2), width = x.size(3);
+  const auto height = x.size(2), width = x.size(3);
   // Channels-last, 4 x C x 160 x 160 to 16 or 32 channels: C = 4 0.44, 8 0.44, 12 0.85, 16 1.16, 32 1.6, 96 1.7. To K
   // channels from 32 at 80 x 80: K = 4 1.3, 8 1.2; a smaller K is in no network.
   // Contiguous tensors are turned into channels-last ones and back. From C to K at 4 x 160 x 160: 16 to 16 1.0 to 1.3,
@@ -43,11 +43,12 @@ PAM_FUNC bool winograd_pays(const torch::Tensor& x, std::int64_t k, bool trainin
   // Tiles are computed in groups of 12; a tile at the border of a small picture has outputs that nobody wants. Products
   // of LibTorch over Winograd's: 4 x 256 x 5 x 5 1.0, 0.94; 512 x 7 x 7 1.0, 0.75 to 0.99; 64 x 13 x 13 1.8, 8;
   // 256 x 10 x 10 2.1, 1.2; 4 x 256 x 10 x 10 2.8, 1.35; 4 x 256 x 20 x 20 3.7, 2.35.
-  const auto tiles = n * ((height + 3) / 4) * ((width + 3) / 4), rows = (tiles + 11) / 12 * 12;
-  if (3 * 36 * rows * cpu::whole_panels(k) > 2 * 9 * n * height * width * k) return false;
+  // One image decides: without gradients, results must not depend on the batch that an image is in.
+  const auto tiles = ((height + 3) / 4) * ((width + 3) / 4), rows = (tiles + 11) / 12 * 12;
+  if (3 * 36 * rows * cpu::whole_panels(k) > 2 * 9 * height * width * k) return false;
   // A training step: 256 x 10 x 10 (9 tiles) 0.7, 128 x 14 x 14 (16) 0.9, 4 x 256 x 10 x 10 (36) 1.0, 4 x 256 x 20 x 20
   // (100) 1.4.
-  return !training || tiles >= 64;
+  return !training || x.size(0) * tiles >= 64;
 }
 
 /// Whether Winograd's convolution is to be used; `training` as above.
