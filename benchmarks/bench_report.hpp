@@ -104,15 +104,15 @@ class Report {
   void add_line(const Row& row) const {
     const bool peer = row.contains("ratio"), baseline = row.contains("speedup");
     if (first_) {
-      fmt::print("{:<24} {:<5} {:<8} {:<6} {:<9} {:>5} {:>9} {:>9} {:>9} {:>9} {:>8} {:>6} {:>9}", "name", "task",
-                 "dtype", "layout", "backend", "batch", "ms", "p10", "p90", "images/s", "matrix %", "copy %",
-                 "peak MiB");
+      fmt::print("{:<24} {:<5} {:<8} {:<6} {:<9} {:<11} {:>5} {:>9} {:>9} {:>9} {:>9} {:>8} {:>6} {:>9}", "name",
+                 "task", "dtype", "layout", "backend", "convolution", "batch", "ms", "p10", "p90", "images/s",
+                 "matrix %", "copy %", "peak MiB");
       fmt::print("{}{}\n", peer ? "   peer ms  ratio  peer's mode" : "", baseline ? "  before ms  speedup" : "");
     }
     const auto text = [&](const char* field) { return row[field].get<std::string>(); };
-    fmt::print("{:<24} {:<5} {:<8} {:<6} {:<9} {:>5} {:>9} {:>9} {:>9} {:>9} {:>8} {:>6} {:>9}", text("name"),
-               text("task"), text("dtype"), text("layout"), text("backend"), row["batch"].dump(), number(row, "ms", 2),
-               number(row, "p10", 2), number(row, "p90", 2), number(row, "images_per_s", 2),
+    fmt::print("{:<24} {:<5} {:<8} {:<6} {:<9} {:<11} {:>5} {:>9} {:>9} {:>9} {:>9} {:>8} {:>6} {:>9}", text("name"),
+               text("task"), text("dtype"), text("layout"), text("backend"), text("convolution"), row["batch"].dump(),
+               number(row, "ms", 2), number(row, "p10", 2), number(row, "p90", 2), number(row, "images_per_s", 2),
                number(row, "matrix_share", 1, 100), number(row, "copy_share", 1, 100),
                number(row, "peak_bytes", 1, 1.0 / (1 << 20)));
     if (peer) {

@@ -27,6 +27,7 @@ struct BenchSetting {
   Precision precision = Precision::Float32;
   bool channels_last = true;
   kernels::Backend backend = kernels::Backend::Fused;
+  kernels::Convolution convolution = kernels::default_convolution();
   std::int64_t batch = 4;
   bool graphs = true;  ///< CUDA graphs where they can be recorded
 };
@@ -72,6 +73,7 @@ class BenchStep {
   }
 
   void step() {
+    kernels::set_default_convolution(setting_.convolution);
     if (training_) {
       (*training_)(input_, labels_);
     } else if (training()) {

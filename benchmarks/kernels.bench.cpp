@@ -10,6 +10,8 @@
 
 #include <pam/core/allocation.hpp>
 #include <pam/core/autocast.hpp>
+#include <pam/kernels/conv3x3.hpp>
+#include <pam/kernels/detail/cpu/simd.hpp>
 #include <pam/kernels/dice.hpp>
 #include <pam/kernels/dilated_branch.hpp>
 #include <pam/kernels/instance_norm.hpp>
@@ -44,7 +46,7 @@ struct Settings {
   std::vector<std::string> dtypes{"float32"}, layouts{"nchw", "nhwc"};
   int threads = 2, runs = 11;
   double mebibytes = 0;
-  bool json = false;
+  bool json = false, avx2 = false;
 
   [[nodiscard]] bool on_gpu() const { return device == "cuda"; }
 };
@@ -226,6 +228,20 @@ class Cases {
       makers.emplace_back([this, c = c, side = side] { return gate(c, side); });
     }
     makers.emplace_back([this] { return dice(); });
+    if (options_.device().is_cuda() || options_.dtype() != torch::kFloat) return makers;
+    for (const auto& [c, k, side] : std::vector<std::array<std::int64_t, 3>>{{4, 32, 160},
+                                                                             {16, 16, 160},
+                                                                             {32, 32, 160},
+                                                                             {96, 32, 160},
+                                                                             {64, 64, 80},
+                                                                             {192, 64, 80},
+                                                                             {128, 128, 40},
+                                                                             {384, 128, 40},
+                                                                             {256, 256, 20}}) {
+      for (const std::int64_t n : {4, 1}) {
+        makers.emplace_back([this, n = n, c = c, k = k, side = side] { return conv(n, c, k, side); });
+      }
+    }
     return makers;
   }
 
@@ -307,6 +323,20 @@ class Cases {
             3 * s + 2 * small};
   }
 
+  /// A 3x3 convolution of stride 1 by Winograd's method, and LibTorch's: of the U-Net, at one size of batch.
+  [[nodiscard]] Case conv(std::int64_t n, std::int64_t c, std::int64_t k, std::int64_t side) const {
+    const auto x = random(n, c, side).relu();
+    const auto weight =
+        (torch::randn({k, c, 3, 3}, options_) / std::sqrt(9.0 * static_cast<double>(c))).contiguous(layout_);
+    const auto in = bytes_of(x), out = in * static_cast<double>(k) / static_cast<double>(c);
+    const auto cache = std::make_shared<pam::kernels::Conv3x3Cache>();
+    // Forward: x in, y out. Backward: x and dy in, dx out.
+    return {
+        "conv3x3",   fmt::format("{}>{}", size_name(x), k),
+        {x, weight}, [cache](Backend b, const Tensors& t) { return pam::kernels::conv3x3(t[0], t[1], {}, *cache, b); },
+        in + out,    2 * in + out};
+  }
+
   [[nodiscard]] Case dice() const {
     const auto logits = random(batch(1, 160), 1, 160);
     const auto target = (torch::rand(logits.sizes(), options_.dtype(torch::kFloat)) > 0.9).to(torch::kFloat);
@@ -369,10 +399,15 @@ int main(int argc, char** argv) {
   app.add_option("--mib", settings.mebibytes, "size of the largest tensor; 40 on the CPU, 128 on a GPU");
   app.add_option("--threads", settings.threads)->check(CLI::PositiveNumber)->capture_default_str();
   app.add_option("--runs", settings.runs)->check(CLI::PositiveNumber)->capture_default_str();
+  app.add_flag("--avx2", settings.avx2,
+               "pam's kernels for AVX2, also where there is AVX-512 (for LibTorch's operations set "
+               "ONEDNN_MAX_CPU_ISA=AVX2 and ATEN_CPU_CAPABILITY=avx2)");
   app.add_flag("--json", settings.json, "a JSON line a measurement instead of the table");
   CLI11_PARSE(app, argc, argv);
   pam::keep_freed_memory();
   at::set_num_threads(settings.threads);
+  if (settings.avx2) pam::kernels::cpu::isa() = std::min(pam::kernels::cpu::isa().load(), pam::kernels::cpu::Isa::Avx2);
+  pam::kernels::set_default_convolution(pam::kernels::Convolution::Winograd);  // where it does not pay, too
   try {
 #if !defined(PAM_WITH_CUDA)
     pam::check(!settings.on_gpu(), "kernels_bench: built without pam's component cuda; measure on the CPU");

@@ -35,7 +35,8 @@ using bench::BenchStep;
 struct Arguments {
   bool list = false, json = false, csv = false;
   std::vector<std::string> nets;
-  std::vector<std::string> tasks{"infer", "train"}, devices, dtypes{"float32"}, layouts, backends{"fused"};
+  std::vector<std::string> tasks{"infer", "train"}, devices, dtypes{"float32"}, layouts, backends{"fused"},
+      convolutions;
   std::vector<std::int64_t> batches{4}, size{160, 160};
   bench::BenchShape shape;
   int threads = 0, repeats = 9;
@@ -176,7 +177,19 @@ class Benchmark {
     return s;
   }
 
-  /// Every layout and backend of one measurement, and the peer, in turns.
+  /// The reference's convolutions are always LibTorch's.
+  [[nodiscard]] std::vector<kernels::Convolution> convolutions_of(kernels::Backend backend) const {
+    if (backend == kernels::Backend::Reference) return {kernels::Convolution::Direct};
+    std::vector<kernels::Convolution> chosen_ones;
+    for (const auto choice :
+         {kernels::Convolution::Direct, kernels::Convolution::Auto, kernels::Convolution::Winograd}) {
+      const auto& names = arguments_.convolutions;
+      if (std::find(names.begin(), names.end(), name_of(choice)) != names.end()) chosen_ones.push_back(choice);
+    }
+    return chosen_ones;
+  }
+
+  /// Every layout, backend and convolution of one measurement, and the peer, in turns.
   void measure(const bench::BenchEntry& entry, const bench::Work& work, BenchSetting setting) {
     std::vector<Contestant> contestants;
     auto layouts = arguments_.layouts;
@@ -186,7 +199,10 @@ class Benchmark {
         setting.channels_last = layout == "nhwc";
         setting.graphs = !arguments_.no_graphs && backend == "fused";
         setting.backend = backend == "fused" ? kernels::Backend::Fused : kernels::Backend::Reference;
-        contestants.emplace_back(std::make_unique<BenchStep>(entry, setting, arguments_.shape));
+        for (const auto convolution : convolutions_of(setting.backend)) {
+          setting.convolution = convolution;
+          contestants.emplace_back(std::make_unique<BenchStep>(entry, setting, arguments_.shape));
+        }
       }
     }
     const auto peer = load_peer(contestants[0]);
@@ -256,6 +272,8 @@ class Benchmark {
     row["copy_share"] = passes * images * bytes / ceilings.copy_bytes_per_s;
     row["channels"] = input[0];
     row["size"] = {input[1], input[2]};
+    // The fused backend too leaves other types, and GPUs, to LibTorch.
+    row["convolution"] = s.precision == Precision::Float32 && s.device.is_cpu() ? name_of(s.convolution) : "direct";
     row["graphs"] = c.step->graphed();
     row["threads"] = torch::get_num_threads();
     row["repeats"] = c.times.size();
@@ -302,6 +320,7 @@ int run(Arguments& arguments) {
     list_modules(arguments);
     return 0;
   }
+  if (arguments.convolutions.empty()) arguments.convolutions = {name_of(kernels::default_convolution())};
   if (arguments.devices.empty()) arguments.devices = {torch::cuda::is_available() ? "cuda" : "cpu"};
   for (const auto& name : arguments.devices) {
     check(!torch::Device(name).is_cuda() || torch::cuda::is_available(),
@@ -328,6 +347,10 @@ void add_options(CLI::App& app, Arguments& a) {
   app.add_option("--layout", a.layouts, "nhwc (channels last, the default), nchw or both")
       ->check(CLI::IsMember({"nchw", "nhwc"}));
   app.add_option("--backend", a.backends, "fused, reference or both")->check(CLI::IsMember({"fused", "reference"}));
+  app.add_option("--convolution", a.convolutions,
+                 "3x3 convolutions of the fused backend on a CPU: direct (LibTorch's), auto (Winograd's where that is "
+                 "faster), winograd (wherever possible), or several (default: PAM_CONVOLUTION, else auto)")
+      ->check(CLI::IsMember({"direct", "auto", "winograd"}));
   app.add_option("--batch", a.batches, "images at once")->check(CLI::Range(1, 4096));
   app.add_option("--channels", a.shape.channels, "input channels of networks")->check(CLI::Range(1, 4096));
   app.add_option("--size", a.size, "height and width of networks' inputs")->expected(2)->check(CLI::Range(1, 65536));

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
-/// `RunRecord`: what is needed to check and repeat a result: options, seed, versions, machine, data, time.
+/// `RunRecord`: what is needed to check and repeat a result: options, seed, versions, machine, data, time, and
+/// how convolutions were computed.
 #pragma once
 
 #include <pam/core/atomic_file.hpp>
 #include <pam/core/error.hpp>
 #include <pam/core/version.hpp>
+#include <pam/kernels/conv3x3.hpp>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -160,7 +162,8 @@ class RunRecord {
   RunRecord(std::string program, nlohmann::json options, std::uint64_t seed)
       : started_(std::chrono::system_clock::now()), steady_(std::chrono::steady_clock::now()) {
     json_ = {{"program", std::move(program)}, {"options", std::move(options)}, {"seed", seed},
-             {"versions", versions_json()},   {"machine", machine_json()},     {"started", utc_time(started_)}};
+             {"versions", versions_json()},   {"machine", machine_json()},     {"started", utc_time(started_)},
+             {"convolution", kernels::convolution_in_use()}};
   }
 
   /// Fingerprint, number and folder of what the run reads.

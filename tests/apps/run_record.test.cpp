@@ -34,6 +34,7 @@ TEST_CASE("A run record holds options, seed, versions, machine, data and time", 
   REQUIRE(json["machine"]["torch_threads"].get<int>() >= 1);
   REQUIRE_FALSE(json["machine"]["cpu"].get<std::string>().empty());
   REQUIRE(json["data"]["files"] == 1);
+  REQUIRE(json["convolution"] == kernels::convolution_in_use());
   REQUIRE(json["note"] == "smoke test");
   REQUIRE(json["wall_seconds"].get<double>() >= 0);
   REQUIRE(std::regex_match(json["started"].get<std::string>(), std::regex("20..-..-..T..:..:..Z")));

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include <pam/kernels/detail/dispatch.hpp>
+#include <pam/kernels/conv3x3.hpp>
 #include <pam/kernels/dice.hpp>
 #include <pam/kernels/dilated_branch.hpp>
+#include <pam/kernels/instance_norm.hpp>
 #include <pam/kernels/pointwise.hpp>
 #include <pam/kernels/upsample.hpp>
 
@@ -59,6 +61,13 @@ TEST_CASE("forward-mode derivatives pass every kernel, whichever input they come
       {"1x1 between layouts",
        [](const Tensors& t) { return kernels::pointwise_to(t[0], t[1], 2, at::MemoryFormat::ChannelsLast); },
        {x, weight}},
+      {"3x3",
+       [](const Tensors& t) {
+         kernels::Conv3x3Cache cache;
+         return kernels::conv3x3(t[0], t[1], t[2], cache, Backend::Fused);
+       },
+       {torch::randn({1, 16, 12, 12}).contiguous(at::MemoryFormat::ChannelsLast), torch::randn({16, 16, 3, 3}),
+        torch::randn({16})}},
       {"strided 1x1",
        [](const Tensors& t) { return kernels::pointwise(t[0], t[1], 2); },
        {x.contiguous(at::MemoryFormat::ChannelsLast), weight}}};

@@ -5,6 +5,7 @@
 #include <pam/weights/weights.hpp>
 
 #include "support/catch.hpp"
+#include "support/convolution_scope.hpp"
 #include "support/files.hpp"
 #include "support/python.hpp"
 #include "support/tensor_matchers.hpp"
@@ -54,6 +55,7 @@ for name in names:
                return arguments;
              }());
   torch::NoGradGuard no_grad;
+  const ConvolutionScope direct(kernels::Convolution::Direct);  // the bound is that of plain sums of products
   for (std::size_t i = 0; i < kNames.size(); ++i) {
     CAPTURE(kNames[i]);
     nets[i]->eval();

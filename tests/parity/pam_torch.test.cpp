@@ -3,6 +3,7 @@
 // C++'s in Python.
 #include "parity/golden_compare.hpp"
 #include "support/catch.hpp"
+#include "support/convolution_scope.hpp"
 #include "support/files.hpp"
 #include "support/python.hpp"
 
@@ -124,6 +125,7 @@ void write_golden(const Network& net, const std::filesystem::path& path) {
 
 TEST_CASE("C++'s networks have Python's outputs and gradients", "[parity]") {
   if (!python_has("torch")) PAM_SKIP("needs Python with torch (Debian: python3-torch)");
+  const ConvolutionScope direct(kernels::Convolution::Direct);  // the bound is that of plain sums of products
   const TempDir folder;
   std::string files;
   const auto nets = all_nets();

@@ -8,6 +8,15 @@
 
 namespace pam {
 
+/// True inside of a scope in which LibTorch computes convolutions on `device`'s kind of device in a narrower type.
+inline bool autocast_enabled(torch::DeviceType device) {
+#if PAM_TORCH_AT_LEAST(2, 4)
+  return at::autocast::is_autocast_enabled(device);
+#else
+  return device == torch::kCPU ? at::autocast::is_cpu_enabled() : at::autocast::is_enabled();
+#endif
+}
+
 /// During its lifetime LibTorch computes convolutions and matrix products on `device`'s kind of device in `type` (bf16
 /// or fp16; the weights keep their type). `enabled` false switches autocast off instead. The destructor restores the
 /// earlier setting. Scopes nest, and each drops LibTorch's cached casts of the weights when it begins and ends:
@@ -16,7 +25,7 @@ namespace pam {
 class AutocastScope {
  public:
   explicit AutocastScope(torch::Device device, torch::ScalarType type = torch::kBFloat16, bool enabled = true)
-      : device_(device.type()), was_enabled_(is_enabled()), was_type_(get_type()) {
+      : device_(device.type()), was_enabled_(autocast_enabled(device_)), was_type_(get_type()) {
     check(type == torch::kBFloat16 || (type == torch::kHalf && device_ != torch::kCPU),
           "autocast: {} on {} is not supported; use bfloat16, or float16 on a GPU", c10::toString(type),
           c10::DeviceTypeName(device_, true));
@@ -34,7 +43,6 @@ class AutocastScope {
 
  private:
 #if PAM_TORCH_AT_LEAST(2, 4)
-  [[nodiscard]] bool is_enabled() const { return at::autocast::is_autocast_enabled(device_); }
   [[nodiscard]] torch::ScalarType get_type() const { return at::autocast::get_autocast_dtype(device_); }
   void set(bool enabled, torch::ScalarType type) const {
     at::autocast::set_autocast_enabled(device_, enabled);
@@ -42,9 +50,6 @@ class AutocastScope {
   }
 #else
   [[nodiscard]] bool on_cpu() const { return device_ == torch::kCPU; }
-  [[nodiscard]] bool is_enabled() const {
-    return on_cpu() ? at::autocast::is_cpu_enabled() : at::autocast::is_enabled();
-  }
   [[nodiscard]] torch::ScalarType get_type() const {
     return on_cpu() ? at::autocast::get_autocast_cpu_dtype() : at::autocast::get_autocast_gpu_dtype();
   }

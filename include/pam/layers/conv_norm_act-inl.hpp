@@ -44,16 +44,21 @@ PAM_FUNC torch::Tensor ConvNormActImpl::forward_with_stride(const torch::Tensor&
 
 PAM_FUNC torch::Tensor ConvNormActImpl::convolve(const torch::Tensor& input, std::int64_t stride) {
   check_nchw(input, options.in_channels(), "ConvNormAct");
-  const auto padding = options.dilation() * (options.kernel_size() - 1) / 2;
-  const auto y =
-      options.kernel_size() == 1 && !options.depthwise()
-          ? kernels::pointwise(input, conv->weight, stride)
-          : torch::conv2d(input, conv->weight, {}, stride, padding, options.dilation(), conv->options.groups());
+  const auto y = apply_weights(input, stride);
   check(!options.norm_act() || y.size(2) * y.size(3) > 1,
         "ConvNormAct: instance norm needs more than one pixel, but an input of {} gives a map of 1x1; feed a larger "
         "image (a net's min_size() says how large)",
         shape_string(input));
   return y;
+}
+
+PAM_FUNC torch::Tensor ConvNormActImpl::apply_weights(const torch::Tensor& input, std::int64_t stride) {
+  const auto side = options.kernel_size(), dilation = options.dilation();
+  if (!options.depthwise() && side == 1) return kernels::pointwise(input, conv->weight, stride);
+  if (!options.depthwise() && side == 3 && stride == 1 && dilation == 1) {
+    return kernels::conv3x3(input, conv->weight, {}, weights_, backend());
+  }
+  return torch::conv2d(input, conv->weight, {}, stride, dilation * (side - 1) / 2, dilation, conv->options.groups());
 }
 
 PAM_FUNC void ConvNormActImpl::pretty_print(std::ostream& stream) const {

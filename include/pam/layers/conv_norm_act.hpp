@@ -7,6 +7,7 @@
 #include <pam/core/module.hpp>
 #include <pam/core/options.hpp>
 #include <pam/kernels/backend.hpp>
+#include <pam/kernels/conv3x3.hpp>
 
 #include <ostream>
 
@@ -69,6 +70,12 @@ class ConvNormActImpl final : public torch::nn::Cloneable<ConvNormActImpl>, publ
   ConvNormActOptions options;
   torch::nn::Conv2d conv{nullptr};
   torch::nn::InstanceNorm2d norm{nullptr};  ///< null without `norm_act`
+
+ private:
+  /// The convolution, whichever function computes it fastest.
+  torch::Tensor apply_weights(const torch::Tensor& input, std::int64_t stride);
+
+  kernels::Conv3x3Cache weights_;
 };
 
 PAM_MODULE(ConvNormAct);

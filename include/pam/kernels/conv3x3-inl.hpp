@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: MIT
+/// Definitions of conv3x3.hpp (core/config.hpp).
+#pragma once
+
+#include <pam/core/autocast.hpp>
+#include <pam/kernels/conv3x3.hpp>
+#include <pam/kernels/detail/cpu/turn_layout.hpp>
+#include <pam/kernels/detail/cpu/winograd_conv.hpp>
+#include <pam/kernels/detail/dispatch.hpp>
+
+#include <cstdlib>
+
+namespace pam::kernels {
+
+namespace detail {
+
+PAM_FUNC Convolution convolution_named(const std::string& name) {
+  for (const auto choice : {Convolution::Direct, Convolution::Auto, Convolution::Winograd}) {
+    if (name == name_of(choice)) return choice;
+  }
+  fail("the environment variable PAM_CONVOLUTION is '{}'; it must be direct, auto or winograd, or be unset", name);
+}
+
+PAM_FUNC std::atomic<Convolution>& global_convolution() {
+  static std::atomic<Convolution> choice{[] {
+    const char* name = std::getenv("PAM_CONVOLUTION");
+    return name == nullptr ? Convolution::Auto : convolution_named(name);
+  }()};
+  return choice;
+}
+
+/// Where Winograd's convolution of x (N, C, H, W) to K channels is faster than LibTorch's; `training`: where its
+/// weights must be transformed for every call. Each clause has the times that it comes from: LibTorch's over
+/// Winograd's, both in processor time of 2 threads, AVX-512, LibTorch 1.13.
+PAM_FUNC bool winograd_pays(const torch::Tensor& x, std::int64_t k, bool training) {
+  const auto height = x.size(2), width = x.size(3);
+  // Channels-last, 4 x C x 160 x 160 to 16 or 32 channels: C = 4 0.44, 8 0.44, 12 0.85, 16 1.16, 32 1.6, 96 1.7. To K
+  // channels from 32 at 80 x 80: K = 4 1.3, 8 1.2; a smaller K is in no network.
+  // Contiguous tensors are turned into channels-last ones and back. From C to K at 4 x 160 x 160: 16 to 16 1.0 to 1.3,
+  // 32 to 32 1.3, 64 to 64 1.2, 192 to 64 1.7; 32 to 64 at 80 x 80 1.1 to 1.3.
+  const bool pixels = is_channels_last(x);
+  if (x.size(1) < (pixels ? 16 : 32) || k < (pixels ? 8 : 32)) return false;
+  // Tiles are computed in groups of 12; a tile at the border of a small picture has outputs that nobody wants. Products
+  // of LibTorch over Winograd's: 4 x 256 x 5 x 5 1.0, 0.94; 512 x 7 x 7 1.0, 0.75 to 0.99; 64 x 13 x 13 1.8, 8;
+  // 256 x 10 x 10 2.1, 1.2; 4 x 256 x 10 x 10 2.8, 1.35; 4 x 256 x 20 x 20 3.7, 2.35.
+  // One image decides: without gradients, results must not depend on the batch that an image is in.
+  const auto tiles = ((height + 3) / 4) * ((width + 3) / 4), rows = (tiles + 11) / 12 * 12;
+  if (3 * 36 * rows * cpu::whole_panels(k) > 2 * 9 * height * width * k) return false;
+  // A training step: 256 x 10 x 10 (9 tiles) 0.7, 128 x 14 x 14 (16) 0.9, 4 x 256 x 10 x 10 (36) 1.0, 4 x 256 x 20 x 20
+  // (100) 1.4.
+  return !training || x.size(0) * tiles >= 64;
+}
+
+/// Whether Winograd's convolution is to be used; `training` as above.
+PAM_FUNC bool takes_winograd(const torch::Tensor& x, const torch::Tensor& weight, const torch::Tensor& bias,
+                             Backend backend, bool training) {
+  if (backend != Backend::Fused || has_tangent(x, weight, bias) || !cpu::takes(x) || !cpu::alike(x, weight) ||
+      x.scalar_type() != torch::kFloat || weight.dim() != 4 || weight.size(1) != x.size(1) || weight.size(2) != 3 ||
+      weight.size(3) != 3 || weight.numel() == 0 || autocast_enabled(torch::kCPU)) {
+    return false;
+  }
+  if (bias.defined() && (!cpu::alike(x, bias) || bias.dim() != 1 || bias.size(0) != weight.size(0))) return false;
+  const auto choice = default_convolution();
+  return choice == Convolution::Winograd || (choice == Convolution::Auto && winograd_pays(x, weight.size(0), training));
+}
+
+/// The convolution in x's layout.
+PAM_FUNC torch::Tensor winograd(const torch::Tensor& x, const cpu::WinogradWeights& weights,
+                                const torch::Tensor& bias) {
+  const auto input = dense(x.detach()), row = bias.defined() ? bias.detach().contiguous() : bias;
+  if (is_channels_last(input)) return cpu::winograd_conv(input, weights, row);
+  return cpu::to_planes(cpu::winograd_conv(cpu::to_pixels(input), weights, row));
+}
+
+struct Conv3x3 {
+  static torch::Tensor forward(torch::autograd::AutogradContext* ctx, const torch::Tensor& x,
+                               const torch::Tensor& weight, const torch::Tensor& bias, Conv3x3Cache& cache) {
+    ctx->save_for_backward({x, weight, bias});
+    return winograd(x, cache.of(weight)->weights, bias);
+  }
+
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* ctx,
+                                                 const torch::autograd::variable_list& grads) {
+    const auto saved = ctx->get_saved_variables();
+    const auto &x = saved[0], &weight = saved[1], &bias = saved[2];
+    if (torch::GradMode::is_enabled()) {
+      return differentiable_gradients([](const auto& v) { return reference::conv3x3(v[0], v[1], v[2]); },
+                                      {x, weight, bias}, grads[0]);
+    }
+    const auto dy = grads[0].contiguous(layout_of(dense(x)));
+    torch::Tensor dx;
+    // The gradient of a convolution is the convolution with the weights turned by half a circle, inputs for outputs.
+    const bool turned = x.requires_grad() && takes_winograd(dy, weight.transpose(0, 1), {}, Backend::Fused, true);
+    if (turned) dx = winograd(dy, cpu::WinogradWeights(weight.detach(), /*turned=*/true), {});
+    const std::vector<std::int64_t> one{1, 1}, none{0, 0}, bias_size{weight.size(0)};
+    const auto rest = at::convolution_backward(
+        dy, x, weight, at::OptionalIntArrayRef(bias_size), one, one, one, /*transposed=*/false, none, /*groups=*/1,
+        {x.requires_grad() && !turned, weight.requires_grad(), bias.defined() && bias.requires_grad()});
+    return {turned ? dx : std::get<0>(rest), std::get<1>(rest), std::get<2>(rest)};
+  }
+};
+
+}  // namespace detail
+
+PAM_FUNC std::string name_of(Convolution convolution) {
+  return convolution == Convolution::Direct ? "direct" : convolution == Convolution::Auto ? "auto" : "winograd";
+}
+
+PAM_FUNC std::string convolution_in_use() {
+  const auto isa = cpu::isa().load();
+  const auto choice = default_convolution();
+  if (isa == cpu::Isa::None || choice == Convolution::Direct) return "direct";
+  return name_of(choice) + (isa == cpu::Isa::Avx512 ? " (AVX-512)" : " (AVX2)");
+}
+
+PAM_FUNC Convolution default_convolution() { return detail::global_convolution(); }
+PAM_FUNC void set_default_convolution(Convolution convolution) { detail::global_convolution() = convolution; }
+
+PAM_FUNC std::shared_ptr<const cpu::CachedWeights> Conv3x3Cache::of(const torch::Tensor& weight) {
+  const auto now = weight.detach();
+  cpu::WeightsKey key(now);
+  const std::lock_guard<std::mutex> lock(mutex_);
+  if (weights_ == nullptr || !(weights_->key == key)) {
+    weights_ = std::make_shared<const cpu::CachedWeights>(
+        cpu::CachedWeights{std::move(key), cpu::WinogradWeights(now, /*turned=*/false)});
+  }
+  return weights_;
+}
+
+PAM_FUNC torch::Tensor reference::conv3x3(const torch::Tensor& x, const torch::Tensor& weight,
+                                          const torch::Tensor& bias) {
+  return torch::conv2d(x, weight, bias, /*stride=*/1, /*padding=*/1);
+}
+
+PAM_FUNC torch::Tensor conv3x3(const torch::Tensor& x, const torch::Tensor& weight, const torch::Tensor& bias,
+                               Conv3x3Cache& cache, Backend backend) {
+  if (!detail::takes_winograd(x, weight, bias, backend, detail::wants_graph(weight)))
+    return reference::conv3x3(x, weight, bias);
+  if (detail::wants_graph(x, weight, bias)) {
+    torch::autograd::variable_list inputs{x, weight};
+    if (bias.defined()) inputs.push_back(bias);
+    return detail::apply_kernel(
+        inputs, [&](auto* ctx) { return detail::Conv3x3::forward(ctx, x, weight, bias, cache); },
+        detail::Conv3x3::backward);
+  }
+  return detail::winograd(x, cache.of(weight)->weights, bias);
+}
+
+}  // namespace pam::kernels
