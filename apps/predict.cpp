@@ -106,7 +106,6 @@ int predict(const CLI::App& app, PredictArguments& a) {
   std::cout << fmt::format("{}: {} channels in, {} to predict", net.name(), net.in_channels(),
                            cases.size() == 1 ? "1 case" : fmt::format("{} cases", cases.size()))
             << std::endl;
-  mark_results(a.out);
   ProgressLine line(cases.size());
   bool overlapped = false;
   for (const auto& files : cases) {
@@ -114,6 +113,7 @@ int predict(const CLI::App& app, PredictArguments& a) {
     overlapped = overlapped || takes_windows(source.plane(), a.how);
     for (const auto& notice : source.notices) std::cerr << "warning: " << with_flags(notice) << "\n";
     const auto found = predict_one(predictor, std::move(source), a, line);
+    mark_results(a.out);  // not before there is a result
     const auto written = write_prediction(found, a.out, !a.no_probability);
     line.finish(summary(found, written.front()));
   }

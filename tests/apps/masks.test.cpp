@@ -233,7 +233,7 @@ TEST_CASE("--label-threshold and --label-values say the same thing twice, and ar
   const TempDir folder;
   make_pictures(folder, 0.01, grey);
   for (const std::vector<std::string>& more :
-       {std::vector<std::string>{"--label-values", "255"}, {"--strict-labels"}}) {
+       {std::vector<std::string>{"--label-values", "255"}, {"--label-values", "255=1", "--strict-labels"}}) {
     auto words = more;
     words.insert(words.end(), {"--label-threshold", "128"});
     const auto end = train(folder, words);

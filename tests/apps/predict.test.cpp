@@ -81,8 +81,8 @@ TEST_CASE("predict gives a NIfTI mask and probability on the input's grid, from 
       predict({"--weights", weights, "--input", a.string(), b.string(), "--out", (folder / "out").string()});
   INFO(done.err);
   REQUIRE(done.code == 0);
-  const auto mask = read_nifti(folder / "out" / "a_0000.nii.gz");
-  const auto probability = read_nifti(folder / "out" / "a_0000_probability.nii.gz");
+  const auto mask = read_nifti(folder / "out" / "a.nii.gz");
+  const auto probability = read_nifti(folder / "out" / "a_probability.nii.gz");
   const auto p = expected(net, {"a", {a, b}, {}})[0];
   // One network twice, with other batches: float32 rounding.
   REQUIRE(torch::allclose(probability.voxels, p, 1e-4, 1e-5));

@@ -346,7 +346,7 @@ TEST_CASE("A checkpoint of another width or depth, a lost one and a broken confi
   other["net_options"] = {{"depth", 4}};
   refused(other, {"last.state.safetensors", "another depth", "resume with the net"});
   std::ofstream(config) << R"({"epochs": 2)";
-  const auto broken = run({"--out", (folder / "run").string(), "--resume", "--overwrite"});
+  const auto broken = run({"--out", (folder / "run").string(), "--overwrite"});
   REQUIRE(broken.code == 2);
   REQUIRE_THAT(broken.err, Catch::Contains("config.json") && Catch::Contains("delete it"));
 
@@ -400,7 +400,7 @@ TEST_CASE("A run from before prune_convolutions is never continued as the networ
     const auto plain = run({"--out", (folder / "run").string(), "--resume", "--nets", "unet"});
     INFO(plain.err);
     REQUIRE(plain.code == 0);
-    const auto again = run({"--out", (folder / "run").string(), "--resume", "--overwrite"});
+    const auto again = run({"--out", (folder / "run").string(), "--overwrite"});
     INFO(again.err);
     REQUIRE(again.code == 0);
   }
@@ -588,7 +588,7 @@ TEST_CASE("Bad input ends with code 2, one sentence, and nothing written", "[app
   refuses({"--set", "schedule.gamma=0"}, {"gamma must be above 0"});
   refuses({"--set", "schedule.warm_up=9"}, {"warm_up must be between 0 and the run's 2 steps, got 9"});
   refuses({"--set", "loss_options.smooth=0"}, {"smooth must be positive"});
-  refuses({"--channels", "7"}, {"case", "channels must be 0 (as stored), 1 or 3, got 7"});
+  refuses({"--channels", "7"}, {"--channels 7", "must be 1 (grey), 3 (RGB) or 0 (as stored)"});
   const auto grey = test::text_of(folder / "images" / "case1.png");
   write_image(folder / "images" / "case1.png", torch::zeros({3, 40, 48}, torch::kByte));
   std::ofstream(folder / "split.json") << R"({"train": ["case0", "case1"], "test": ["case2"]})";
