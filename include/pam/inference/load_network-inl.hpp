@@ -122,8 +122,8 @@ PAM_LAZY_FUNC nlohmann::json named_options(nlohmann::json options, std::type_ind
 
 /// `net` as weights without "pam.net" have it: an RFNA block with ratio 2 or 4 has a D2 if it keeps all convolutions,
 /// as it did before prune_convolutions; if it prunes, it has nothing of that name.
-PAM_LAZY_FUNC void keep_named_convolutions(nlohmann::json& net, const WeightsFile& weights, const std::string& file,
-                                           const LoadNetworkOptions& options) {
+PAM_LAZY void keep_named_convolutions(nlohmann::json& net, const WeightsFile& weights, const std::string& file,
+                                      const LoadNetworkOptions& options) {
   const auto has_d2 = [&](const std::string& part) {
     return tensor_ending(weights.tensors, (part.empty() ? "" : part + ".") + "down2.conv.weight").defined();
   };
