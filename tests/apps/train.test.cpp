@@ -346,7 +346,7 @@ TEST_CASE("A checkpoint of another width or depth, a lost one and a broken confi
   other["net_options"] = {{"depth", 4}};
   refused(other, {"last.state.safetensors", "another depth", "resume with the net"});
   std::ofstream(config) << R"({"epochs": 2)";
-  const auto broken = run({"--out", (folder / "run").string(), "--overwrite"});
+  const auto broken = run({"--out", (folder / "run").string(), "--resume"});
   REQUIRE(broken.code == 2);
   REQUIRE_THAT(broken.err, Catch::Contains("config.json") && Catch::Contains("delete it"));
 
@@ -400,7 +400,7 @@ TEST_CASE("A run from before prune_convolutions is never continued as the networ
     const auto plain = run({"--out", (folder / "run").string(), "--resume", "--nets", "unet"});
     INFO(plain.err);
     REQUIRE(plain.code == 0);
-    const auto again = run({"--out", (folder / "run").string(), "--overwrite"});
+    const auto again = run(arguments_for(folder, {"--nets", "unet", net, "--epochs", "1", "--overwrite"}));
     INFO(again.err);
     REQUIRE(again.code == 0);
   }
