@@ -69,6 +69,7 @@ int explain_maps(const ExplainArguments& a) {
   std::vector<LoadedNetwork> nets;
   for (std::size_t i = 0; i < a.weights.size(); ++i) nets.push_back(load_network(source_of(a, i)));
   const auto channels = nets.front().net.in_channels();
+  check(a.show_channel < channels, "--show-channel {}: the network has channels 0 to {}", a.show_channel, channels - 1);
   auto cases = find_inputs(a.inputs, {}, channels);
   check(cases.size() == 1, "--input: explain maps shows one case, got {}", cases.size());
   auto options = nets.front().preparation.value_or(CaseOptions());
@@ -93,7 +94,6 @@ int explain_maps(const ExplainArguments& a) {
           nets.front().net.name(), channels, each.net.name(), each.net.in_channels());
     explained.push_back(explain_network(each.net, source, a.batch));
   }
-  check(a.show_channel < channels, "--show-channel {}: the network has channels 0 to {}", a.show_channel, channels - 1);
   options.normalise = Normalise::None;  // a z-scored volume would show air as grey
   const auto shown = load_input(cases.front(), options, channels).image[a.show_channel];
   OverlayOptions view = source.is_volume ? radiological_view(orientation(source.geometry.affine)) : OverlayOptions();

@@ -102,7 +102,7 @@ class ComparisonRun {
   /// Everything that can be refused has been refused: this is the first thing that is written.
   void begin(const Task& task) {
     check_trainable(task, setup_.experiment);
-    if (setup_.experiment.resume && !setup_.experiment.overwrite) check_trained(task);
+    if (setup_.experiment.resume) check_trained(task);
     mark_results(out_);
     if (setup_.experiment.overwrite) forget_run(out_);
     write_atomically(config_path(out_), setup_.config().dump(2) + "\n");
@@ -110,12 +110,14 @@ class ComparisonRun {
 
   /// Throws `Error` where one of the comparison's trainings cannot be continued.
   void check_trained(const Task& task) const {
-    for (const auto fold : setup_.folds) {
-      for (std::int64_t repeat = 0; repeat < comparison_.repeats; ++repeat) {
-        for (const auto& net : comparison_.nets) {
-          check_same_convolutions(task, setup_.experiment, net, cell_folder(out_, fold, repeat, net));
+    for (const auto& net : comparison_.nets) {
+      std::vector<std::filesystem::path> folders;
+      for (const auto fold : setup_.folds) {
+        for (std::int64_t repeat = 0; repeat < comparison_.repeats; ++repeat) {
+          folders.push_back(cell_folder(out_, fold, repeat, net));
         }
       }
+      check_same_convolutions(task, setup_.experiment, net, folders);
     }
   }
 

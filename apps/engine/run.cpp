@@ -64,8 +64,8 @@ int run_experiment(const ExperimentOptions& options, const nlohmann::json& confi
   auto task = make_task();
   check_trainable(task, options);
   const std::filesystem::path out = options.out;
-  if (options.resume && !options.overwrite) {
-    for (const auto& net : options.nets) check_same_convolutions(task, options, net, out / net);
+  if (options.resume) {
+    for (const auto& net : options.nets) check_same_convolutions(task, options, net, {out / net});
   }
   processes().barrier();  // nothing is written before every process has looked at the folder
   if (processes().first()) {

@@ -406,18 +406,19 @@ std::vector<nlohmann::json> prunings(const nlohmann::json& net) {
 }  // namespace
 
 void check_same_convolutions(const Task& task, const ExperimentOptions& options, const std::string& net,
-                             const std::filesystem::path& folder) {
-  const auto [before, file] = trained_network(folder);
-  if (!before.is_object()) return;
-  const auto then = prunings(before);
-  if (std::count(then.begin(), then.end(), nullptr) == 0) return;  // it says itself what it has, or has no such block
+                             const std::vector<std::filesystem::path>& folders) {
   const auto now = prunings(
       make_network(net, task.in_channels, task.classes, options.width, options.net_options, options.seed).options());
-  check(std::count(now.begin(), now.end(), true) == 0,
-        "--resume: {} is of an older pam, whose {} had convolutions that are left out now (RFNA with ratio 2 or 4, "
-        "option prune_convolutions), so it would be continued as another network: continue it with that pam, or start "
-        "again with --overwrite or another --out",
-        file.string(), net);
+  if (std::count(now.begin(), now.end(), true) == 0) return;  // nothing is left out: no weights need be read
+  for (const auto& folder : folders) {
+    const auto [before, file] = trained_network(folder);
+    const auto then = before.is_object() ? prunings(before) : std::vector<nlohmann::json>();
+    check(std::count(then.begin(), then.end(), nullptr) == 0,
+          "--resume: {} is of an older pam, whose {} had convolutions that are left out now (RFNA with ratio 2 or 4, "
+          "option prune_convolutions), so it would be continued as another network: continue it with that pam, or "
+          "start again with --overwrite or another --out",
+          file.string(), net);
+  }
 }
 
 std::vector<EpochPoint> read_epochs(const std::filesystem::path& folder) {

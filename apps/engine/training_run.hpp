@@ -46,10 +46,10 @@ struct RunResult {
 /// stopping without validation, a warm-up longer than the run, or if `options.out` holds the data. Writes nothing.
 void check_trainable(const Task& task, const ExperimentOptions& options);
 
-/// Throws `Error` if `folder` holds a training of `net` in which RFNA blocks had other convolutions than the options
+/// Throws `Error` if one of `folders` holds a training of `net` in which RFNA blocks had other convolutions than the options
 /// ask for now: one from before prune_convolutions, when ratios 2 and 4 kept all of them. Writes nothing.
 void check_same_convolutions(const Task& task, const ExperimentOptions& options, const std::string& net,
-                             const std::filesystem::path& folder);
+                             const std::vector<std::filesystem::path>& folders);
 
 /// Trains and scores `net` in `folder`, or reads the result where the run is done and `options.resume` is set.
 /// `config` is every option of the program, as `--config` takes them, and `command` the command line, for the records.

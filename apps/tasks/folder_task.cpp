@@ -264,9 +264,10 @@ void check_folder_options(const FolderData& options) {
           option, options.images);
   }
   check(
-      !options.strict_labels || options.label_values != "nonzero",
-      "--strict-labels: --label-values nonzero names every value, so there is none to refuse; name the values, such as "
-      "--label-values 1=1,2=2, or leave --strict-labels out");
+      !options.strict_labels || (options.label_values != "nonzero" && options.label_values.rfind(">=", 0) != 0),
+      "--strict-labels: --label-values {} names every value, so there is none to refuse; name the values, such as "
+      "--label-values 1=1,2=2, or leave --strict-labels out",
+      options.label_values);
   check(!options.resample || !options.ignore_affine,
         "--resample and --ignore-affine: the first moves voxels by their affines, the second pairs them as they are "
         "stored; leave one of them out");

@@ -63,7 +63,7 @@ void grey(const std::filesystem::path& path, const torch::Tensor& mask) {
   write_label_image(path, (mask * 255).round().to(torch::kByte));
 }
 
-TEST_CASE("masks of 0 and 255 train and are scored without a word", "[apps]") {
+TEST_CASE("masks of 0 and 255 train and are scored without a warning", "[apps]") {
   PAM_SKIP_WITHOUT("train");
   const TempDir folder;
   make_pictures(folder, 0.01, grey);

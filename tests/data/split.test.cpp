@@ -101,6 +101,8 @@ TEST_CASE("nnU-Net's list of folds is read by fold: its val cases test", "[data]
   std::ofstream(folder / "one.json") << R"({"train": ["a"], "val": ["b"], "test": ["c"]})";
   REQUIRE(folds_in_split(folder / "one.json") == 0);
   REQUIRE(read_split(folder / "one.json").validation == std::vector<std::string>{"b"});
+  std::ofstream(folder / "both.json") << R"({"train": ["a"], "validation": ["b"], "val": ["c"], "test": ["d"]})";
+  REQUIRE_THROWS_WITH(read_split(folder / "both.json"), Contains("both.json") && Contains("are the same part"));
   std::ofstream(folder / "none.json") << "[]";
   REQUIRE_THROWS_WITH(folds_in_split(folder / "none.json"), Contains("empty"));
   REQUIRE_THROWS_WITH(read_split(folder / "none.json"), Contains("empty"));

@@ -213,7 +213,7 @@ TEST_CASE("case folders without a file are left out where the caller takes the r
   std::filesystem::remove(folder / "p1/T1.nii");
   skipped.clear();
   REQUIRE_THAT(message_of<Error>([&] { static_cast<void>(find_cases(options, &skipped)); }),
-               Contains("none of its 3 case folders has all files"));
+               Contains("none of its 4 case folders has all files"));
 }
 
 TEST_CASE("words for case folders are refused where files are paired by name", "[datasets]") {

@@ -107,8 +107,7 @@ class ReverseFalseNegativeAttentionImpl final : public torch::nn::Cloneable<Reve
 
   /// The smallest input side: the branch's smallest map must have more than one pixel a side.
   [[nodiscard]] std::int64_t min_size() const {
-    const bool normalised = options.branch() && (options.expand_norm() || !branch->down2.is_empty());
-    return (normalised ? options.ratio() : 1) * options.stride() + 1;
+    return (options.branch() && branch->normalises() ? options.ratio() : 1) * options.stride() + 1;
   }
 
   void pretty_print(std::ostream& stream) const override;

@@ -119,10 +119,12 @@ class ReverseFalseNegativeBranchImpl final : public torch::nn::Cloneable<Reverse
   /// How many convolutions follow E: 2 (D2, D3), 1 (D2) or 0.
   [[nodiscard]] std::int64_t steps() const { return steps(options); }
 
+  /// Whether any of its maps is normalised.
+  [[nodiscard]] bool normalises() const { return options.expand_norm() || steps() > 0; }
+
   /// The smallest side of what the branch reads: its smallest normalised map must have more than one pixel per side.
   [[nodiscard]] std::int64_t min_size() const {
-    if (steps() == 0 && !options.expand_norm()) return 1;  // nothing is normalised
-    return options.ratio() * (reads_features() ? 1 : options.stride()) + 1;
+    return normalises() ? options.ratio() * (reads_features() ? 1 : options.stride()) + 1 : 1;
   }
 
   void pretty_print(std::ostream& stream) const override;

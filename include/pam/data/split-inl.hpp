@@ -176,6 +176,7 @@ PAM_FUNC Split read_split(const std::filesystem::path& path, std::int64_t fold) 
       check(part != nullptr,
             "{}: unknown key \"{}\"; a split has train, validation and test, or is a list of folds with train and val",
             path.string(), key);
+      check(part->empty(), "{}: \"val\" and \"validation\" are the same part; keep one", path.string());
       *part = value.get<std::vector<std::string>>();
     }
     if (has_folds && split.test.empty()) std::swap(split.test, split.validation);

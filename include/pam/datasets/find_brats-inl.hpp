@@ -100,20 +100,16 @@ PAM_FUNC FoundCases find_brats(const BratsOptions& options, std::vector<std::str
     item.name = folder.filename().string();
     is_later = is_later || detail::lower(item.name).compare(0, 6, "brats-") == 0;  // BraTS-GLI-00001-000
     const auto files = detail::brats_files(folder);
-    try {
+    detail::find_or_skip(skipped, [&, &folder = folder] {
       for (const auto& modality : options.modalities) {
         item.images.push_back(
             detail::required_file(files, detail::brats_words(modality), item.name, folder, detail::kBratsHelp));
       }
       item.labels = detail::brats_labels(files, item.name, folder, options.need_labels, found.notices);
       found.cases.push_back(std::move(item));
-    } catch (const Error& error) {
-      if (skipped == nullptr) throw;
-      skipped->push_back(error.what());
-    }
+    });
   }
-  check(!found.cases.empty(), "{}: none of its {} cases has all files; the last: {}", root.string(), folders.size(),
-        skipped == nullptr || skipped->empty() ? "" : skipped->back());
+  detail::check_any_found(found.cases, root, skipped);
   if (is_later && options.check_names) {
     found.notices.emplace_back(
         "these cases are named as in BraTS 2023 and later, where enhancing tumour has the label 3, not 4; give "

@@ -152,17 +152,13 @@ inline std::vector<CaseFiles> case_folders(const std::filesystem::path& root, co
     const auto files = data_files(folder);
     CaseFiles item;
     item.name = folder.filename().string();
-    try {
+    find_or_skip(skipped, [&] {
       for (const auto& word : options.modalities) item.images.push_back(file_named(files, word, folder, true));
       item.labels = file_named(files, options.label_name, folder, options.need_labels);
       cases.push_back(std::move(item));
-    } catch (const Error& error) {
-      if (skipped == nullptr) throw;
-      skipped->push_back(error.what());
-    }
+    });
   }
-  check(!cases.empty(), "{}: none of its {} case folders has all files; the last: {}", root.string(), folders.size(),
-        skipped == nullptr || skipped->empty() ? "" : skipped->back());
+  check_any_found(cases, root, skipped);
   return cases;
 }
 

@@ -49,7 +49,8 @@ PAM_FUNC void add_isles2018(IslesCases& result, const std::filesystem::path& fol
                             std::vector<std::string>* skipped) {
   result.edition = IslesEdition::Isles2018;
   result.modalities = {"CBF", "CBV", "MTT", "Tmax"};
-  for (const auto& place : folders_named(folder, "case_")) try {
+  for (const auto& place : folders_named(folder, "case_")) {
+    find_or_skip(skipped, [&] {
       CaseFiles item;
       item.name = place.filename().string();
       const auto files = case_files(place, [](const auto&) { return true; });
@@ -59,10 +60,8 @@ PAM_FUNC void add_isles2018(IslesCases& result, const std::filesystem::path& fol
       item.labels = need_labels ? required_file(files, {"OT"}, item.name, place, kIslesHelp)
                                 : one_named(files, {"OT"}, item.name);
       result.cases.push_back(std::move(item));
-    } catch (const Error& error) {
-      if (skipped == nullptr) throw;
-      skipped->push_back(error.what());
-    }
+    });
+  }
 }
 
 PAM_FUNC void add_nifti_below(const std::filesystem::path& folder, std::vector<NamedFile>& files) {
@@ -126,7 +125,8 @@ PAM_FUNC void add_isles22(IslesCases& result, const std::filesystem::path& folde
   }
   auto masks = isles22_masks(derivatives);
   std::vector<std::filesystem::path> flairs;
-  for (const auto& place : folders_named(folder, "sub-")) try {
+  for (const auto& place : folders_named(folder, "sub-")) {
+    find_or_skip(skipped, [&] {
       CaseFiles item;
       item.name = place.filename().string();
       std::vector<NamedFile> files;
@@ -145,10 +145,8 @@ PAM_FUNC void add_isles22(IslesCases& result, const std::filesystem::path& folde
       }
       flairs.push_back(std::move(flair));
       result.cases.push_back(std::move(item));
-    } catch (const Error& error) {
-      if (skipped == nullptr) throw;
-      skipped->push_back(error.what());
-    }
+    });
+  }
   add_flair(result, flairs);
   std::vector<std::string> left;
   for (const auto& mask : masks) left.push_back(mask.first);
@@ -173,8 +171,7 @@ PAM_FUNC IslesCases find_isles(const std::filesystem::path& given, bool need_lab
   } else {
     detail::add_isles22(result, bids, need_labels, skipped);
   }
-  check(!result.cases.empty(), "{}: none of its cases has all files; the last: {}", root.string(),
-        skipped == nullptr || skipped->empty() ? "" : skipped->back());
+  detail::check_any_found(result.cases, root, skipped);
   detail::sort_cases(result.cases);
   return result;
 }

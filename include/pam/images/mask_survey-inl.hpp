@@ -12,7 +12,7 @@
 namespace pam {
 namespace detail {
 
-/// The share of `map`'s background, or foreground, among the values: the value that most pixels of it have.
+/// The most frequent value among those that `map` makes foreground, or background.
 PAM_FUNC double most_frequent(const ValueCounts& counts, const LabelMap& map, bool foreground) {
   double value = 0;
   std::int64_t most = 0;
@@ -37,15 +37,10 @@ PAM_FUNC void MaskSurvey::add(const torch::Tensor& raw, const torch::Tensor& lab
                               const std::string& alpha) {
   const auto is_same = [&](const auto& mask) { return mask.file == file; };
   if (std::any_of(masks_.begin(), masks_.end(), is_same)) return;
-  detail::ValueCounts own, classes;
+  detail::ValueCounts own;
   detail::add_values(raw, own);
-  detail::add_values(labels, classes);
-  Mask mask{file, 0, 0, static_cast<std::int64_t>(own.size())};
-  for (const auto& [value, count] : classes) {
-    if (value == 0) mask.background += count;
-    if (value > 0) mask.foreground += count;
-  }
-  masks_.push_back(std::move(mask));
+  masks_.push_back({file, labels.eq(0).sum().item<std::int64_t>(), labels.gt(0).sum().item<std::int64_t>(),
+                    static_cast<std::int64_t>(own.size())});
   if (!alpha.empty()) alphas_.push_back(alpha);
   for (const auto& [value, count] : own) counts_[value] += count;
 }

@@ -132,8 +132,7 @@ PAM_LAZY void keep_named_convolutions(nlohmann::json& net, const WeightsFile& we
   auto full = network_from_json(net, file, options.limits).options();
   const auto named = full;
   const auto keep = [&](nlohmann::json& part, const std::string& name) {
-    const auto ratio = part.value("ratio", nlohmann::json());
-    if ((ratio == 2 || ratio == 4) && has_d2(name)) part["prune_convolutions"] = false;
+    if (has_small_ratio(part) && has_d2(name)) part["prune_convolutions"] = false;
   };
   for (std::size_t i = 0; i < full["stages"].size(); ++i) keep(full["stages"][i], formatted("stage{}", i + 1));
   keep(full["bridge"], "bridge");

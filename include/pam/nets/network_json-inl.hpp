@@ -23,11 +23,13 @@ PAM_FUNC void erase_filled_in(nlohmann::json& json) {
   }
 }
 
+PAM_FUNC bool has_small_ratio(const nlohmann::json& json) {
+  const auto ratio = json.is_object() ? number_or(json, "ratio", 8) : 8;
+  return ratio == 2 || ratio == 4;
+}
+
 PAM_FUNC void keep_convolutions(nlohmann::json& json) {
-  if (json.is_object() && !json.contains("prune_convolutions")) {
-    const auto ratio = number_or(json, "ratio", 8);
-    if (ratio == 2 || ratio == 4) json["prune_convolutions"] = false;
-  }
+  if (has_small_ratio(json) && !json.contains("prune_convolutions")) json["prune_convolutions"] = false;
   for (auto& item : json) {
     if (item.is_structured()) keep_convolutions(item);
   }
@@ -105,10 +107,8 @@ PAM_FUNC double estimate_block(const nlohmann::json& json, double in, double out
     const bool full = depthwise != json.end() && *depthwise == false;
     const auto share = json.find("share_weights");
     double steps = share != json.end() && *share == false ? 2 : 1;  // convolutions with weights of their own
-    if (const auto prune = json.find("prune_convolutions"); prune != json.end() && *prune == true) {
-      const auto ratio = number_or(json, "ratio", 8);
-      if (ratio == 2 || ratio == 4) steps = ratio == 2 ? 0 : 1;
-    }
+    const auto prune = json.find("prune_convolutions");
+    if (prune != json.end() && *prune == true && has_small_ratio(json)) steps = json["ratio"] == 2 ? 0 : 1;
     sum += m * std::max(in, out) + steps * (full ? 9 * m * m : 9 * m) + 6 * m + m * out + in * out;
   }
   if (const auto attention = json.find("attention"); attention != json.end()) {

@@ -26,6 +26,10 @@ inline constexpr std::array<const char*, 7> kFilledIn{"in_channels",   "out_chan
 /// Removes `kFilledIn` from `json` and everything in it.
 void erase_filled_in(nlohmann::json& json);
 
+/// Whether `json`, a part of a net, has an RFNA block's ratio of 2 or 4, whose convolutions prune_convolutions leaves
+/// out.
+bool has_small_ratio(const nlohmann::json& json);
+
 /// Sets prune_convolutions to false in every part of a stored net that has ratio 2 or 4 and does not say: files from
 /// before that option hold RFNA blocks with all convolutions. `json` must not be nested deeply (`check_nesting`).
 void keep_convolutions(nlohmann::json& json);
