@@ -8,9 +8,10 @@
 #include "engine/predict_options.hpp"
 #include "engine/prediction_files.hpp"
 #include "engine/preparation.hpp"
-#include "engine/run_folder.hpp"
+#include "engine/result_writer.hpp"
 #include "tasks/case_task.hpp"
 
+#include <pam/data/ordered_workers.hpp>
 #include <pam/datasets/other_files.hpp>
 #include <pam/images/nifti.hpp>
 #include <pam/inference/largest_component.hpp>
@@ -29,13 +30,10 @@ namespace {
 using namespace pam;
 using namespace pam::apps;
 
-/// Probabilities and labels of a prepared case on the input's grid, with a progress line.
-CasePrediction predict_one(const Predictor& predictor, Case source, const PredictArguments& a, ProgressLine& line) {
-  const auto name = source.name;
-  auto found = predict_case(predictor, std::move(source), [&](std::int64_t done, std::int64_t total) {
-    if (interrupted() != 0) throw Interrupted("Stopped; finished cases are in " + a.out + ".");
-    line.show(name, done, total);
-  });
+/// Probabilities and labels of a prepared case on the input's grid; `progress` is called after every batch.
+CasePrediction predict_one(const Predictor& predictor, Case source, const PredictArguments& a,
+                           const Predictor::Progress& progress) {
+  auto found = predict_case(predictor, std::move(source), progress);
   // The map that is written beside the mask decides, on the input's grid.
   found.labels = labels_of(found.probabilities.transpose(0, 1), a.how.threshold);
   if (a.largest) found.labels = largest_component(found.labels);
@@ -79,10 +77,35 @@ bool takes_windows(const PlaneSize& plane, const PredictorOptions& how) {
   return plane.height * plane.width > how.largest_plane;
 }
 
-std::string summary(const CasePrediction& found, const std::filesystem::path& file) {
-  const auto voxels = found.labels.gt(0).sum().item<std::int64_t>();
-  return fmt::format("{}: {} of {} {} are foreground -> {}", found.source.name, voxels, found.labels.numel(),
-                     found.source.is_volume ? "voxels" : "pixels", file.string());
+/// Predicts all cases: while one is in the network, the next is read and the results of the one before are written.
+/// Returns whether any plane was taken in windows.
+bool predict_all(const Predictor& predictor, const std::vector<CaseFiles>& cases, const PredictArguments& a) {
+  ProgressLine line(cases.size());
+  ResultWriter writer(a.out, !a.no_probability, line);
+  bool overlapped = false;
+  std::size_t before = 0;
+  OrderedWorkers<Case> reader(static_cast<std::int64_t>(cases.size()), /*workers=*/1, /*ahead=*/1, [&](std::int64_t i) {
+    return load_input(cases[static_cast<std::size_t>(i)], predictor.preparation(), predictor.in_channels());
+  });
+  try {
+    while (auto source = reader.next()) {
+      overlapped = overlapped || takes_windows(source->plane(), a.how);
+      if (!source->notices.empty()) writer.finish();  // warnings follow the results of the case before
+      for (const auto& notice : source->notices) std::cerr << "warning: " << with_flags(notice) << "\n";
+      const auto name = source->name;
+      writer.start(predict_one(predictor, std::move(*source), a, [&](std::int64_t done, std::int64_t total) {
+        writer.finish_if_written();
+        if (interrupted() != 0) throw Interrupted("Stopped; finished cases are in " + a.out + ".");
+        line.show(before, name, done, total);
+      }));
+      ++before;
+    }
+  } catch (...) {
+    writer.finish();  // the case before counts, and an error of its own comes first
+    throw;
+  }
+  writer.finish();
+  return overlapped;
 }
 
 int predict(const CLI::App& app, PredictArguments& a) {
@@ -101,22 +124,12 @@ int predict(const CLI::App& app, PredictArguments& a) {
   check_results(cases, a.no_probability ? 0 : net.classes(), a.out, a.overwrite);
   a.how.device = find_device(a.device);
   from_string(a.precision, a.how.precision);
-  a.how.channels_last = channels_last(a.layout, a.how.device);
+  a.how.channels_last = a.layout != "nchw";
   const Predictor predictor(net, options, a.how);
   std::cout << fmt::format("{}: {} channels in, {} to predict", net.name(), net.in_channels(),
                            cases.size() == 1 ? "1 case" : fmt::format("{} cases", cases.size()))
             << std::endl;
-  ProgressLine line(cases.size());
-  bool overlapped = false;
-  for (const auto& files : cases) {
-    auto source = load_input(files, predictor.preparation(), predictor.in_channels());
-    overlapped = overlapped || takes_windows(source.plane(), a.how);
-    for (const auto& notice : source.notices) std::cerr << "warning: " << with_flags(notice) << "\n";
-    const auto found = predict_one(predictor, std::move(source), a, line);
-    mark_results(a.out);  // not before there is a result
-    const auto written = write_prediction(found, a.out, !a.no_probability);
-    line.finish(summary(found, written.front()));
-  }
+  const bool overlapped = predict_all(predictor, cases, a);
   if (app.count("--overlap") > 0 && !overlapped) {
     std::cerr
         << "warning: --overlap changed nothing: every plane was taken whole (--window sets the side of windows)\n";

@@ -47,7 +47,7 @@ struct Settings {
   std::vector<std::string> dtypes{"float32"}, layouts{"nchw", "nhwc"};
   int threads = 2, runs = 11;
   double mebibytes = 0;
-  bool json = false, avx2 = false;
+  bool json = false, avx2 = false, errors = false;
 
   [[nodiscard]] bool on_gpu() const { return device == "cuda"; }
 };
@@ -196,6 +196,29 @@ void measure(const Case& c, const std::string& layout, const std::string& dtype,
     copies.push_back(m), reference.push_back(r), fused.push_back(f);
   }
   print_row({c, layout, dtype, train, median(fused), median(reference), median(copies), copy.bytes()}, settings.json);
+}
+
+/// The largest errors against float64, divided by the largest entry: of the output and of the gradient of each input.
+void print_errors(const Case& c, const std::string& layout) {
+  const auto format = layout == "nhwc" ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous;
+  torch::Tensor direction;
+  const auto results = [&](Backend backend, torch::ScalarType type) {
+    Tensors leaves;
+    for (const auto& input : c.inputs) leaves.push_back(input.detach().to(type).requires_grad_(true));
+    Tensors all{c.run(backend, leaves)};
+    if (!direction.defined()) direction = torch::randn_like(all[0]).contiguous(format);
+    for (auto& gradient : torch::autograd::grad({all[0]}, leaves, {direction.to(type)})) all.push_back(gradient);
+    return all;
+  };
+  const auto exact = results(Backend::Reference, torch::kDouble);
+  std::array<std::string, 2> errors;
+  for (std::size_t i = 0; i < 2; ++i) {
+    const auto found = results(i == 0 ? Backend::Reference : Backend::Fused, torch::kFloat);
+    for (std::size_t j = 0; j < exact.size(); ++j) {
+      errors[i] += fmt::format(" {:>8.1e}", ((found[j] - exact[j]).abs().max() / exact[j].abs().max()).item<double>());
+    }
+  }
+  fmt::print("{:<24} {:<22} {:<5} ref{}  fused{}\n", c.name, c.size, layout, errors[0], errors[1]);
 }
 
 std::string size_name(const torch::Tensor& x) { return fmt::format("{}", pam::joined(x.sizes(), "x")); }
@@ -389,7 +412,9 @@ void run(const Settings& settings) {
   // A GPU's cache holds 50 MiB, and the copy before must last longer than the host needs to queue the work.
   const double mebibytes = settings.mebibytes > 0 ? settings.mebibytes : settings.on_gpu() ? 128 : 40;
   Copy copy(options, settings.on_gpu() ? 2048 : 128);
-  if (!settings.json) {
+  if (settings.errors) {
+    fmt::print("Largest errors against float64, as shares of the largest entry: output, then each input's gradient\n");
+  } else if (!settings.json) {
     fmt::print("LibTorch {}, {}, {} threads, {} runs, tensors of {} MiB; copies of {:.0f} MiB\n", TORCH_VERSION,
                device.str(), settings.threads, settings.runs, mebibytes, copy.bytes() / 2 / kMiB);
     print_header();
@@ -402,6 +427,10 @@ void run(const Settings& settings) {
       for (const auto& make : cases.all()) {
         const auto c = make();
         if (c.name.find(settings.only) == std::string::npos) continue;
+        if (settings.errors) {
+          print_errors(c, layout);
+          continue;
+        }
         for (const bool train : {false, true}) measure(c, layout, dtype, train, settings, copy);
       }
     }
@@ -425,6 +454,7 @@ int main(int argc, char** argv) {
   app.add_flag("--avx2", settings.avx2,
                "pam's kernels for AVX2, also where there is AVX-512 (for LibTorch's operations set "
                "ONEDNN_MAX_CPU_ISA=AVX2 and ATEN_CPU_CAPABILITY=avx2)");
+  app.add_flag("--errors", settings.errors, "errors against float64 instead of times");
   app.add_flag("--json", settings.json, "a JSON line a measurement instead of the table");
   CLI11_PARSE(app, argc, argv);
   pam::keep_freed_memory();

@@ -147,13 +147,13 @@ void check_results(const std::vector<CaseFiles>& cases, std::int64_t probabiliti
 
 ProgressLine::ProgressLine(std::size_t cases) : cases_(cases), terminal_(::isatty(STDERR_FILENO) == 1) {}
 
-void ProgressLine::show(const std::string& name, std::int64_t done, std::int64_t total) {
+void ProgressLine::show(std::size_t before, const std::string& name, std::int64_t done, std::int64_t total) {
   const double now = watch_.seconds();
   if (!terminal_ || (done < total && now - shown_ < 0.1)) return;
   shown_ = now;
-  const double share = (static_cast<double>(finished_) + static_cast<double>(done) / static_cast<double>(total)) /
+  const double share = (static_cast<double>(before) + static_cast<double>(done) / static_cast<double>(total)) /
                        static_cast<double>(cases_);
-  std::cerr << fmt::format("\r\033[K{}  {}/{}  case {} of {}  left {}", name, done, total, finished_ + 1, cases_,
+  std::cerr << fmt::format("\r\033[K{}  {}/{}  case {} of {}  left {}", name, done, total, before + 1, cases_,
                            duration_string(now / share - now))
             << std::flush;
 }

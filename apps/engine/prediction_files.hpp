@@ -29,7 +29,9 @@ void check_results(const std::vector<CaseFiles>& cases, std::int64_t probabiliti
 class ProgressLine {
  public:
   explicit ProgressLine(std::size_t cases);
-  void show(const std::string& name, std::int64_t done, std::int64_t total);
+  /// `done` of `total` parts of the case `name`, which `before` others have gone before.
+  void show(std::size_t before, const std::string& name, std::int64_t done, std::int64_t total);
+  /// One more case is finished.
   void finish(const std::string& text);
 
  private:

@@ -12,6 +12,9 @@
 #include <pam/weights/weights.hpp>
 
 #include "apps/program_runs.hpp"
+#include "support/open_counter.hpp"
+
+#include <algorithm>
 
 namespace apps_predict_test {
 using namespace pam;
@@ -280,6 +283,103 @@ TEST_CASE("weights from Python: the flags that messages name choose section, pre
   done = run("two.pt", {"--section", "ema"});
   CHECK(done.code == 2);
   CHECK_THAT(done.err, Contains("has no section 'ema'"));
+}
+
+/// Cases of two modalities, a_0000 and a_0001 and so on, in `folder`.
+void write_cases(const std::filesystem::path& folder, const std::vector<std::string>& names) {
+  std::filesystem::create_directories(folder);
+  std::int64_t seed = 20;
+  for (const auto& name : names) {
+    for (const char* channel : {"_0000.nii.gz", "_0001.nii.gz"}) write_scan(folder / (name + channel), seed++);
+  }
+}
+
+TEST_CASE("predict reads ahead and writes behind: each file is decoded once, results are those of single cases",
+          "[apps]") {
+  PAM_SKIP_WITHOUT("predict");
+  const TempDir folder;
+  const auto weights = saved(small_net<ConvBlock>("unet", 2), folder / "net.safetensors");
+  write_cases(folder / "in", {"a", "b", "c"});
+  const test::OpenCounter opened(folder / "in");
+  const auto done =
+      predict({"--weights", weights, "--input", (folder / "in").string(), "--out", (folder / "out").string()});
+  INFO(done.err);
+  REQUIRE(done.code == 0);
+  const auto counts = opened.counts();
+  REQUIRE(counts.size() == 6);
+  for (const auto& [file, count] : counts) {
+    CAPTURE(file);
+    CHECK(count == 1);  // nobody has opened it a second time, be it for its header
+  }
+  const auto a = done.out.find("a: "), b = done.out.find("b: "), c = done.out.find("c: ");
+  CHECK((a < b && b < c && c != std::string::npos));
+  for (const std::string name : {"a", "b", "c"}) {
+    const auto alone = predict({"--weights", weights, "--input", (folder / "in" / (name + "_0000.nii.gz")).string(),
+                                (folder / "in" / (name + "_0001.nii.gz")).string(), "--out",
+                                (folder / "alone").string(), "--overwrite"});
+    REQUIRE(alone.code == 0);
+    for (const std::string file : {name + ".nii.gz", name + "_probability.nii.gz"}) {
+      CHECK(torch::equal(read_nifti(folder / "out" / file).voxels, read_nifti(folder / "alone" / file).voxels));
+    }
+  }
+}
+
+TEST_CASE("a damaged case ends predict with its message after the results of the cases before it", "[apps]") {
+  PAM_SKIP_WITHOUT("predict");
+  const TempDir folder;
+  const auto weights = saved(small_net<ConvBlock>("unet", 2), folder / "net.safetensors");
+  write_cases(folder / "in", {"a", "b", "c"});
+  // Both files of b are damaged: the first one is named, whichever is decoded first.
+  for (const char* name : {"b_0000.nii.gz", "b_0001.nii.gz"}) {
+    std::filesystem::resize_file(folder / "in" / name, std::filesystem::file_size(folder / "in" / name) / 2);
+  }
+  const auto done =
+      predict({"--weights", weights, "--input", (folder / "in").string(), "--out", (folder / "out").string()});
+  CHECK(done.code == 2);
+  CHECK_THAT(done.err, Contains("case b") && Contains("b_0000.nii.gz") && Contains("cut short"));
+  CHECK_THAT(done.out, Contains("a: ") && !Contains("c: "));
+  CHECK(std::filesystem::exists(folder / "out" / "a_probability.nii.gz"));
+  CHECK_FALSE(std::filesystem::exists(folder / "out" / "c.nii.gz"));
+}
+
+TEST_CASE("a result that cannot be written ends predict, though the next case is computed meanwhile", "[apps]") {
+  PAM_SKIP_WITHOUT("predict");
+  const TempDir folder;
+  const auto weights = saved(small_net<ConvBlock>("unet", 2), folder / "net.safetensors");
+  write_cases(folder / "in", {"a", "b"});
+  std::filesystem::create_directories(folder / "out" / "a.nii.gz");
+  const auto done = predict({"--weights", weights, "--input", (folder / "in").string(), "--out",
+                             (folder / "out").string(), "--overwrite"});
+  CHECK(done.code == 2);
+  CHECK_THAT(done.err, Contains("a.nii.gz: is a folder or device"));
+  CHECK_FALSE(std::filesystem::exists(folder / "out" / "b.nii.gz"));
+}
+
+TEST_CASE("Ctrl-C ends predict with 130; what it says is finished is there, and nothing half-written", "[apps]") {
+  PAM_SKIP_WITHOUT("predict");
+  const TempDir folder;
+  const auto weights = saved(small_net<ConvBlock>("unet", 2), folder / "net.safetensors");
+  std::vector<std::string> names;
+  for (int i = 0; i < 60; ++i) names.push_back(fmt::format("case{:02}", i));
+  write_cases(folder / "in", names);
+  test::ProgramRun broken(test::program_named("predict"), {"--weights", weights, "--input", (folder / "in").string(),
+                                                           "--out", (folder / "out").string()});
+  REQUIRE(test::wait_until(broken, [&] { return test::text_of(broken.out()).find("case00: ") != std::string::npos; }));
+  if (broken.over()) PAM_SKIP("the run was over before the interrupt could be sent");
+  broken.send(SIGINT);
+  const auto done = broken.wait();
+  INFO(done.err);
+  REQUIRE(done.code == 130);
+  REQUIRE_THAT(done.err, Contains("Stopped; finished cases are in"));
+  const auto said = std::count(done.out.begin(), done.out.end(), '\n') - 1;  // the first line names the network
+  std::int64_t files = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(folder / "out")) {
+    if (entry.path().extension() != ".gz") continue;
+    CHECK_NOTHROW(read_nifti(entry.path()));
+    ++files;
+  }
+  CHECK(said < 60);
+  CHECK(files == 2 * said);
 }
 
 TEST_CASE("what predict cannot do it says, with code 2 and nothing written", "[apps]") {

@@ -40,29 +40,33 @@ PAM_FUNC void check_normalised(const char* what, const torch::Tensor& image) {
         "{}: the image must be a contiguous float32 (C, …), got {}", what, shape_string(image));
 }
 
-PAM_FUNC void zscore(torch::Tensor& image, bool zeros_count) {
-  const auto per_channel = image.numel() / std::max<std::int64_t>(image.size(0), 1);
-  for (std::int64_t channel = 0; channel < image.size(0); ++channel) {
-    float* values = image.data_ptr<float>() + channel * per_channel;
-    const auto counts = [&](std::int64_t i) { return zeros_count || values[i] != 0; };
-    double sum = 0, count = 0, squares = 0;
-    for (std::int64_t i = 0; i < per_channel; ++i) {
-      sum += static_cast<double>(values[i]);
-      count += counts(i) ? 1 : 0;
-    }
-    if (count == 0) continue;
-    const double mean = sum / count;
-    for (std::int64_t i = 0; i < per_channel; ++i) {
-      const double difference = static_cast<double>(values[i]) - mean;
-      squares += counts(i) ? difference * difference : 0;
-    }
-    const double deviation = std::sqrt(squares / count);
-    // Below this share of the mean the spread is rounding, not signal.
-    const double scale = deviation > 1e-7 * std::abs(mean) ? 1 / deviation : 0;
-    for (std::int64_t i = 0; i < per_channel; ++i) {
-      if (counts(i)) values[i] = static_cast<float>((static_cast<double>(values[i]) - mean) * scale);
-    }
+PAM_FUNC void zscore(float* values, std::int64_t size, bool zeros_count) {
+  const auto counts = [&](std::int64_t i) { return zeros_count || values[i] != 0; };
+  double sum = 0, count = 0, squares = 0;
+  for (std::int64_t i = 0; i < size; ++i) {
+    sum += static_cast<double>(values[i]);
+    count += counts(i) ? 1 : 0;
   }
+  if (count == 0) return;
+  const double mean = sum / count;
+  for (std::int64_t i = 0; i < size; ++i) {
+    const double difference = static_cast<double>(values[i]) - mean;
+    squares += counts(i) ? difference * difference : 0;
+  }
+  const double deviation = std::sqrt(squares / count);
+  // Below this share of the mean the spread is rounding, not signal.
+  const double scale = deviation > 1e-7 * std::abs(mean) ? 1 / deviation : 0;
+  for (std::int64_t i = 0; i < size; ++i) {
+    if (counts(i)) values[i] = static_cast<float>((static_cast<double>(values[i]) - mean) * scale);
+  }
+}
+
+PAM_FUNC void zscore(torch::Tensor& image, bool zeros_count) {
+  const auto channels = image.size(0), size = image.numel() / std::max<std::int64_t>(channels, 1);
+  auto* values = image.data_ptr<float>();
+  at::parallel_for(0, channels, /*grain_size=*/1, [&](std::int64_t first, std::int64_t last) {
+    for (auto channel = first; channel < last; ++channel) zscore(values + channel * size, size, zeros_count);
+  });
 }
 
 /// `values` to 0 … 1.

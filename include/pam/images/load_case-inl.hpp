@@ -3,6 +3,7 @@
 #pragma once
 
 #include <pam/core/error.hpp>
+#include <pam/data/ordered_workers.hpp>
 #include <pam/images/case.hpp>
 #include <pam/images/case_options.hpp>
 #include <pam/images/crop.hpp>
@@ -169,13 +170,24 @@ PAM_FUNC void warn_of_axes(Case& result, const CaseOptions& options) {
       result.files.images.front().string(), axes, options.axes));
 }
 
+PAM_FUNC std::vector<LoadedFile> load_image_files(const std::vector<std::filesystem::path>& paths,
+                                                  std::int64_t channels) {
+  const auto count = static_cast<std::int64_t>(paths.size());
+  const auto threads = count > 1 ? static_cast<std::int64_t>(at::get_num_threads()) : 0;
+  OrderedWorkers<LoadedFile> files(count, threads, count, [&](std::int64_t i) {
+    return load_image_file(paths[static_cast<std::size_t>(i)], channels);
+  });
+  std::vector<LoadedFile> loaded;
+  while (auto file = files.next()) loaded.push_back(std::move(*file));
+  return loaded;
+}
+
 PAM_FUNC Case load_case_files(const CaseFiles& files, const CaseOptions& options) {
   Case result;
   result.name = files.name;
   result.files = files;
   check(!files.images.empty(), "there are no image files");
-  std::vector<LoadedFile> images;
-  for (const auto& path : files.images) images.push_back(load_image_file(path, options.channels));
+  auto images = load_image_files(files.images, options.channels);
   auto labels = files.labels.empty() ? LoadedFile{} : load_label_file(files.labels, options, result.notices);
   if (options.resample) resample_to_one_grid(images, labels, options, result.notices);
   result.is_volume = images[0].is_volume;

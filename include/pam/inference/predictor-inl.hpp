@@ -75,7 +75,7 @@ PAM_FUNC Case Predictor::prepared(const torch::Tensor& image) const {
 PAM_FUNC torch::Tensor Predictor::probabilities(const torch::Tensor& image, const Progress& progress) const {
   const torch::NoGradGuard no_grad;
   const auto source = prepared(image);
-  const auto planes = probabilities_of_planes(source.image.transpose(0, 1).contiguous(), progress);
+  const auto planes = probabilities_of_planes(source.image.transpose(0, 1), progress);
   const auto whole = to_input_grid(planes.transpose(0, 1).contiguous(), source);
   return source.is_volume ? whole : whole.squeeze(1);
 }
@@ -83,7 +83,7 @@ PAM_FUNC torch::Tensor Predictor::probabilities(const torch::Tensor& image, cons
 PAM_FUNC torch::Tensor Predictor::labels(const torch::Tensor& image, const Progress& progress) const {
   const torch::NoGradGuard no_grad;
   const auto source = prepared(image);
-  const auto whole = to_input_grid(labels_of_planes(source.image.transpose(0, 1).contiguous(), progress), source);
+  const auto whole = to_input_grid(labels_of_planes(source.image.transpose(0, 1), progress), source);
   return source.is_volume ? whole : whole.squeeze(0);
 }
 

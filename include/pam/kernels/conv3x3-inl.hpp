@@ -6,9 +6,11 @@
 #include <pam/kernels/conv3x3.hpp>
 #include <pam/kernels/detail/cpu/turn_layout.hpp>
 #include <pam/kernels/detail/cpu/winograd_conv.hpp>
+#include <pam/kernels/detail/cpu/winograd_gradient.hpp>
 #include <pam/kernels/detail/dispatch.hpp>
 #include <pam/kernels/detail/readable.hpp>
 
+#include <array>
 #include <cstdlib>
 
 namespace pam::kernels {
@@ -96,16 +98,26 @@ struct Conv3x3 {
       return differentiable_gradients([](const auto& v) { return reference::conv3x3(v[0], v[1], v[2]); },
                                       {x, weight, bias}, grads[0]);
     }
-    const auto dy = grads[0].contiguous(layout_of(dense(x)));
-    torch::Tensor dx;
+    const auto input = dense(x.detach()), dy = grads[0].contiguous(layout_of(input));
+    const auto in_pixels = [](const torch::Tensor& t) { return is_channels_last(t) ? t : cpu::to_pixels(t); };
+    const auto dy_pixels = in_pixels(dy);
+    torch::Tensor dx, dweight, dbias;
     // The gradient of a convolution is the convolution with the weights turned by half a circle, inputs for outputs.
     const bool turned = x.requires_grad() && takes_winograd(dy, weight.transpose(0, 1), {}, Backend::Fused, true);
-    if (turned) dx = winograd(dy, cpu::WinogradWeights(weight.detach(), /*turned=*/true), {});
-    const std::vector<std::int64_t> one{1, 1}, none{0, 0}, bias_size{weight.size(0)};
-    const auto rest = at::convolution_backward(
-        dy, x, weight, at::OptionalIntArrayRef(bias_size), one, one, one, /*transposed=*/false, none, /*groups=*/1,
-        {x.requires_grad() && !turned, weight.requires_grad(), bias.defined() && bias.requires_grad()});
-    return {turned ? dx : std::get<0>(rest), std::get<1>(rest), std::get<2>(rest)};
+    if (turned) {
+      dx = cpu::winograd_conv(dy_pixels, cpu::WinogradWeights(weight.detach(), /*turned=*/true), {});
+      if (!is_channels_last(input)) dx = cpu::to_planes(dx);
+    }
+    if (weight.requires_grad()) dweight = cpu::winograd_gradient(in_pixels(input), dy_pixels, weight.detach());
+    const std::array<bool, 3> rest{x.requires_grad() && !turned, false, bias.defined() && bias.requires_grad()};
+    if (rest[0] || rest[2]) {
+      const std::vector<std::int64_t> one{1, 1}, none{0, 0}, bias_size{weight.size(0)};
+      const auto all = at::convolution_backward(dy, x, weight, at::OptionalIntArrayRef(bias_size), one, one, one,
+                                                /*transposed=*/false, none, /*groups=*/1, rest);
+      if (rest[0]) dx = std::get<0>(all);
+      dbias = std::get<2>(all);
+    }
+    return {dx, dweight, dbias};
   }
 };
 

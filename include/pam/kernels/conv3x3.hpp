@@ -61,8 +61,8 @@ torch::Tensor conv3x3(const torch::Tensor& x, const torch::Tensor& weight, const
 
 /// The same in x's layout. Winograd's method is used for float32 on a CPU with AVX2, outside of autocast and of
 /// forward-mode differentiation, where `default_convolution()` and, with `Auto`, the sizes of the layer allow
-/// (conv3x3-inl.hpp states the rule and the measurements behind it). The input's gradient is computed in the same way,
-/// the weights' by LibTorch. Winograd's result for an image depends neither on the others of its batch nor on the
+/// (conv3x3-inl.hpp states the rule and the measurements behind it). The gradients of the input and of the weights are
+/// computed in the same way. Winograd's result for an image depends neither on the others of its batch nor on the
 /// number of threads; whether it is used does not either, except that where the weights want a gradient, small images
 /// use it in large batches alone. Its error is at most 2e-5 of the output's largest entry, and usually that of a plain
 /// sum; a value that is not finite reaches the outputs up to 4 pixels away, not only its neighbours.

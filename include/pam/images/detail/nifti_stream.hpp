@@ -138,53 +138,23 @@ class NiftiInput {
 class NiftiOutput {
  public:
   /// `level`: 0 = no compression, 1 (fast) … 9 (small) = gzip.
-  NiftiOutput(std::ostream& out, int level) : out_(out), compress_(level > 0) {
-    if (!compress_) return;
-    constexpr int kGzip = 15 + 16;  // the largest window, and a gzip instead of a zlib frame
-    check(deflateInit2(&deflate_, level, Z_DEFLATED, kGzip, 8, Z_DEFAULT_STRATEGY) == Z_OK,
-          "gzip: there is no memory for a compressor");
-  }
-  NiftiOutput(const NiftiOutput&) = delete;
-  NiftiOutput& operator=(const NiftiOutput&) = delete;
-  ~NiftiOutput() {
-    if (compress_) deflateEnd(&deflate_);
-  }
+  NiftiOutput(std::ostream& out, int level);
 
-  void write(const void* data, std::int64_t size) {
-    const auto* bytes = static_cast<const char*>(data);
-    while (size > 0) {
-      const auto step = std::min<std::int64_t>(size, 1 << 24);
-      if (compress_) {
-        deflate_.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(bytes));
-        deflate_.avail_in = static_cast<uInt>(step);
-        pump(Z_NO_FLUSH);
-      } else {
-        out_.write(bytes, step);
-      }
-      bytes += step;
-      size -= step;
-    }
-  }
+  /// Large data is compressed by blocks, on as many threads as LibTorch uses; the file is the same for any number. Each
+  /// block may refer to the 32 KiB before it, so that the size is that of one stream.
+  void write(const void* data, std::int64_t size);
 
   /// Call this once, after the last byte.
-  void finish() {
-    if (compress_) pump(Z_FINISH);
-  }
+  void finish();
 
  private:
-  void pump(int flush) {
-    do {
-      deflate_.next_out = reinterpret_cast<Bytef*>(buffer_.data());
-      deflate_.avail_out = static_cast<uInt>(buffer_.size());
-      static_cast<void>(deflate(&deflate_, flush));
-      out_.write(buffer_.data(), static_cast<std::streamsize>(buffer_.size() - deflate_.avail_out));
-    } while (deflate_.avail_out == 0);
-  }
-
   std::ostream& out_;
-  bool compress_;
-  z_stream deflate_{};
-  std::array<char, 1 << 16> buffer_{};
+  int level_;
+  std::uint32_t checksum_ = 0, length_ = 0;  ///< of what was written; the length modulo 2^32, as gzip wants it
 };
 
 }  // namespace pam::detail
+
+#ifndef PAM_COMPILED
+#include <pam/images/detail/nifti_stream-inl.hpp>
+#endif
