@@ -40,14 +40,16 @@ inline std::string printed_by(const std::string& command) {
   return text;
 }
 
-/// One paragraph of Markdown. `sources`: a folder of pam's checkout, whose commit is named.
+/// The command and one paragraph, as Markdown. `sources`: a folder of pam's checkout, whose commit is named.
 inline std::string measurement_facts(int argc, char** argv, const std::filesystem::path& sources) {
   std::string command = "pam_bench";
   for (const auto* variable : {"ONEDNN_MAX_CPU_ISA", "ATEN_CPU_CAPABILITY", "PAM_CONVOLUTION"}) {
     if (const auto* value = std::getenv(variable)) command = fmt::format("{}={} ", variable, value) + command;
   }
   for (int i = 1; i < argc; ++i) {
-    const std::string word = argv[i];
+    std::string word = argv[i];
+    const auto* home = std::getenv("HOME");
+    if (home != nullptr && word.rfind(std::string(home) + "/", 0) == 0) word = "~" + word.substr(std::string(home).size());
     command += word.find(' ') == std::string::npos ? " " + word : " \"" + word + "\"";
   }
   std::string vectors;
@@ -74,7 +76,8 @@ inline std::string measurement_facts(int argc, char** argv, const std::filesyste
   const std::string compiler = fmt::format("g++ {}", __GNUC__);
 #endif
   return fmt::format(
-      "`{}`\n{}, {} cores ({}), {} threads, load {:.1f} at the start, {}; pam {} with LibTorch {}, {}, convolution {}.",
+      "```sh\n{}\n```\n\n{}, {} cores ({}), {} threads, load {:.1f} at the start, {}; pam at commit {}, LibTorch {}, {}, "
+      "convolution {}.",
       command, cpu, std::thread::hardware_concurrency(), vectors.empty() ? "no vectors known" : vectors.substr(2),
       torch::get_num_threads(), load, date, commit, TORCH_VERSION, compiler, kernels::convolution_in_use());
 }

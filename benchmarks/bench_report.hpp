@@ -145,7 +145,7 @@ class MarkdownTable {
   std::vector<std::string> rivals_, notes_;
 };
 
-/// Prints rows as they come; Markdown at the end, with `facts`: command, machine, versions. A table shows the columns that
+/// Prints rows as they come; Markdown at the end, below `facts`: command, machine, versions. A table shows the columns that
 /// people read, JSON and CSV all fields.
 class Report {
  public:
@@ -153,12 +153,6 @@ class Report {
 
   void finish() const {
     if (format_ != Format::Markdown) return;
-    for (const auto& [task, name] : {std::pair{"infer", "Inference"}, {"train", "Training step"}}) {
-      if (std::none_of(rows_.begin(), rows_.end(), [&task = task](const Row& row) { return row["task"] == task; })) {
-        continue;
-      }
-      fmt::print("{}, milliseconds:\n\n{}\n", name, MarkdownTable(rows_, task).text());
-    }
     std::string versions;
     for (const auto& row : rows_) {
       for (const auto& rival : row.value("rivals", Row::object())) {
@@ -167,6 +161,11 @@ class Report {
       }
     }
     fmt::print("{}{}\n", facts_, versions.empty() ? "" : " Rivals: " + versions.substr(0, versions.size() - 2) + ".");
+    for (const auto& [task, name] : {std::pair{"infer", "Inference"}, {"train", "Training step"}}) {
+      const auto is_of = [&task = task](const Row& row) { return row["task"] == task; };
+      if (std::none_of(rows_.begin(), rows_.end(), is_of)) continue;
+      fmt::print("\n{}, milliseconds:\n\n{}", name, MarkdownTable(rows_, task).text());
+    }
     std::fflush(stdout);
   }
 

@@ -40,7 +40,7 @@ fi
 python=$venv/bin/python
 measure() { # WHAT OPTIONS...
   echo "== $1" >&2
-  printf '## %s\n\n' "$1" >>"$tables"
+  printf '### %s\n\n' "$1" >>"$tables"
   shift
   "$bench" --device cpu --peer "$python" --repeats "$rounds" --markdown "$@" >>"$tables"
   echo >>"$tables"
