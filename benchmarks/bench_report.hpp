@@ -106,6 +106,9 @@ class MarkdownTable {
     for (const auto& [field, usual] : {std::pair{"dtype", "float32"}, {"layout", "nhwc"}, {"backend", "fused"}}) {
       if (row[field] != usual) text += ", " + row[field].get<std::string>();
     }
+    if (row.contains("peer_dtype") && row["peer_dtype"] != row["dtype"]) {
+      text += ", float32 against " + row["peer_dtype"].get<std::string>();
+    }
     return text;
   }
 

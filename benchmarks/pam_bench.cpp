@@ -163,8 +163,10 @@ class Benchmark {
       for (const auto& device : arguments_.devices) {
         for (const auto& dtype : arguments_.dtypes) {
           for (const auto batch : arguments_.batches) {
-            for (const auto& task : arguments_.tasks)
-              measure(entry, work, setting(entry.name, device, dtype, batch, task));
+            for (const auto& task : arguments_.tasks) {
+              measure(entry, work, setting(entry.name, device, dtype == "auto" ? "bfloat16" : dtype, batch, task),
+                      dtype == "auto");
+            }
           }
         }
       }
@@ -205,8 +207,8 @@ class Benchmark {
     return chosen_ones;
   }
 
-  /// Every layout, backend and convolution of one measurement, and the peers, in turns.
-  void measure(const bench::BenchEntry& entry, const bench::Work& work, BenchSetting setting) {
+  /// Every layout, backend and convolution of one measurement, and the peers, in turns. `both`: pam in float32 too.
+  void measure(const bench::BenchEntry& entry, const bench::Work& work, BenchSetting setting, bool both) {
     std::vector<Contestant> contestants;
     auto layouts = arguments_.layouts;
     if (layouts.empty()) layouts = {"nhwc"};
@@ -218,6 +220,10 @@ class Benchmark {
         for (const auto convolution : convolutions_of(setting.backend)) {
           setting.convolution = convolution;
           contestants.emplace_back(std::make_unique<BenchStep>(entry, setting, arguments_.shape));
+          if (!both) continue;
+          auto wide = setting;
+          wide.precision = Precision::Float32;
+          contestants.emplace_back(std::make_unique<BenchStep>(entry, wide, arguments_.shape));
         }
       }
     }
@@ -227,7 +233,7 @@ class Benchmark {
       for (auto& c : contestants) c.round();
       for (auto& rival : rivals) rivals_->round(rival, contestants[0].steps);
     }
-    for (const auto& c : contestants) add_row(c, work, rivals);
+    for (const auto& c : contestants) add_row(c, work, rivals, to_string(setting.precision));
   }
 
   std::vector<bench::Rival> load_rivals(const BenchStep& step) {
@@ -246,7 +252,8 @@ class Benchmark {
     return rivals_->load(given);
   }
 
-  void add_row(const Contestant& c, const bench::Work& work, const std::vector<bench::Rival>& rivals) {
+  void add_row(const Contestant& c, const bench::Work& work, const std::vector<bench::Rival>& rivals,
+               const std::string& peer_dtype) {
     const auto& s = c.step->setting();
     const auto& input = c.step->input();
     const double ms = bench::quantile(c.times, 0.5), images = 1e3 * static_cast<double>(s.batch) / ms;
@@ -279,7 +286,10 @@ class Benchmark {
     row["threads"] = torch::get_num_threads();
     row["repeats"] = c.times.size();
     row["libtorch"] = TORCH_VERSION;
-    if (rivals_) bench::add_rivals(row, rivals);
+    if (rivals_) {
+      row["peer_dtype"] = peer_dtype;
+      bench::add_rivals(row, rivals);
+    }
     if (baseline_) baseline_->compare(row);
     report_.add(row);
   }
@@ -354,7 +364,8 @@ void add_options(CLI::App& app, Arguments& a) {
                  "modules by name, as --list shows them (default: unet fpa rfna_section33; for --list: all)");
   app.add_option("--tasks", a.tasks, "infer, train or both")->check(CLI::IsMember({"infer", "train"}));
   app.add_option("--device", a.devices, "cpu, cuda, cuda:1 … (default: CUDA if there is a GPU)");
-  app.add_option("--dtype", a.dtypes, "float32, bfloat16, float16")
+  app.add_option("--dtype", a.dtypes,
+                 "float32, bfloat16, float16, or auto: pam in bfloat16 and in float32, both against bfloat16 rivals")
       ->transform(CLI::Transformer(std::map<std::string, std::string>{
           {"fp32", "float32"}, {"bf16", "bfloat16"}, {"fp16", "float16"}, {"half", "float16"}}));
   app.add_option("--layout", a.layouts, "nhwc (channels last, the default), nchw or both")

@@ -50,7 +50,7 @@ start=$SECONDS
 measure 'Inference' --nets "${nets[@]}" --tasks infer --batch 4 1
 measure 'Training step' --nets "${nets[@]}" --tasks train
 measure 'One thread' --nets "${nets[@]}" --tasks infer --threads 1
-measure 'bfloat16' --nets "${nets[@]}" --tasks infer --dtype bfloat16
+measure 'bfloat16' --nets unet --tasks infer --dtype auto
 measure 'AVX2 alone' --nets unet --tasks infer --avx2
 cat "$tables"
 echo "$((SECONDS - start)) s; the tables are in $tables"

@@ -153,14 +153,15 @@ TEST_CASE("the Markdown table has a column for each rival and a note for each re
   ncnn.failed.clear(), ncnn.times = {50};
   bench::add_rivals(fpa, {eager, ncnn});
   fpa["dtype"] = "bfloat16";
+  unet["peer_dtype"] = fpa["peer_dtype"] = "bfloat16";
   other["task"] = "train";
   REQUIRE(bench::MarkdownTable({unet, fpa, other}, "infer").text() ==
           "| network | batch | pam ms | p10 to p90 | PyTorch eager | OpenVINO | ncnn | fastest ÷ pam | largest "
           "difference |\n"
           "| --- | ---:| ---:| --- | ---:| ---:| ---:| ---:| ---:|\n"
-          "| unet | 4 | 103.0 | 102.0 to 104.0 | 390.0 (nhwc) | **206.0** | none [1] | **2.00** | 3.0e-06 |\n"
+          "| unet, float32 against bfloat16 | 4 | 103.0 | 102.0 to 104.0 | 390.0 (nhwc) | **206.0** | none [1] | **2.00** | 3.0e-06 |\n"
           "| fpa, bfloat16 | 4 | 100.0 | 99.0 to 101.0 | 390.0 (nhwc) | – | **50.0** | **0.50** | 2.0e-06 |\n"
-          "\n[1] ncnn, unet: took longer than 120 s\n");
+          "\n[1] ncnn, unet, float32 against bfloat16: took longer than 120 s\n");
 }
 
 TEST_CASE("where every rival failed there is no ratio", "[benchmarks]") {
