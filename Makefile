@@ -2,7 +2,7 @@
 JOBS ?= $(shell nproc)
 PREFIX ?= /usr/local
 .DEFAULT_GOAL := help
-.PHONY: help demo programs test test-newest-torch sanitize install package docs clean
+.PHONY: help demo programs test test-newest-torch bench-peers sanitize install package docs clean
 
 help: ## print this list
 	@grep -E '^[a-z-]+: *##' $(MAKEFILE_LIST) | sed 's/: *## /\t/' | awk -F '\t' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -26,6 +26,9 @@ test: ## install what is missing, build and run all tests (LibTorch from Debian)
 
 test-newest-torch: ## build and run the core tests against the newest torch on PyPI (5.4 GB, kept outside the tree)
 	tools/test_newest_torch.sh $(JOBS)
+
+bench-peers: ## time the networks in pam and in PyTorch, OpenVINO, ONNX Runtime and ncnn (installs them outside the tree)
+	tools/bench_peers.sh $(JOBS)
 
 sanitize: ## run the tests under AddressSanitizer and UndefinedBehaviorSanitizer
 	tools/install_dependencies.sh --for sanitize

@@ -4,6 +4,7 @@
 ///   predict --weights fpa.pt --net fpa --input t1.nii.gz t1ce.nii.gz t2.nii.gz flair.nii.gz --out masks/
 #include "cli/program.hpp"
 #include "engine/experiment_options.hpp"
+#include "engine/fastest_precision.hpp"
 #include "engine/networks.hpp"
 #include "engine/predict_options.hpp"
 #include "engine/prediction_files.hpp"
@@ -123,8 +124,14 @@ int predict(const CLI::App& app, PredictArguments& a) {
   check_use(app, cases, net);
   check_results(cases, a.no_probability ? 0 : net.classes(), a.out, a.overwrite);
   a.how.device = find_device(a.device);
-  from_string(a.precision, a.how.precision);
-  a.how.channels_last = a.layout != "nchw";
+  a.how.channels_last = channels_last(a.layout, a.how.device);
+  if (a.precision == "auto") {
+    const auto choice = fastest_precision({net}, /*training=*/false, a.how.device, a.how.channels_last);
+    std::cout << choice.reason << std::endl;
+    a.how.precision = choice.precision;
+  } else {
+    a.how.precision = precision_named(a.precision);
+  }
   const Predictor predictor(net, options, a.how);
   std::cout << fmt::format("{}: {} channels in, {} to predict", net.name(), net.in_channels(),
                            cases.size() == 1 ? "1 case" : fmt::format("{} cases", cases.size()))

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// pam_bench's measurements as a table, as JSON lines and as CSV, and against the lines of an earlier run.
+/// pam_bench's measurements as a table, as JSON lines, as CSV and as Markdown, and against the lines of an earlier run.
 #pragma once
 
 #include <pam/core/error.hpp>
@@ -7,9 +7,11 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
 #include <cstdio>
 #include <fstream>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace pam::bench {
@@ -17,7 +19,7 @@ namespace pam::bench {
 /// One measurement; null marks what could not be measured.
 using Row = nlohmann::ordered_json;
 
-enum class Format { Table, Json, Csv };
+enum class Format { Table, Json, Csv, Markdown };
 
 /// What makes two rows the same measurement.
 inline std::string row_key(const Row& row) {
@@ -60,13 +62,123 @@ class Baseline {
   std::vector<Row> rows_;
 };
 
-/// Prints rows as they come. A table shows the columns that people read, the other formats all fields.
+/// A number of `row` with so many digits after the point; "-" where there is none.
+inline std::string number(const Row& row, const char* field, int digits, double factor = 1) {
+  if (!row.contains(field) || !row[field].is_number()) return "-";
+  return fmt::format("{:.{}f}", row[field].get<double>() * factor, digits);
+}
+
+/// The rows of `task` against their rivals (bench_rivals.hpp), as a Markdown table; below it, why rivals have no time.
+class MarkdownTable {
+ public:
+  MarkdownTable(const std::vector<Row>& rows, const std::string& task) {
+    for (const auto& row : rows) {
+      if (row["task"] != task) continue;
+      rows_.push_back(row);
+      if (!row.contains("rivals")) continue;
+      for (const auto& item : row["rivals"].items()) {
+        if (std::find(rivals_.begin(), rivals_.end(), item.key()) == rivals_.end()) rivals_.push_back(item.key());
+      }
+    }
+  }
+
+  [[nodiscard]] std::string text() {
+    std::string text = "| network | batch | pam ms | p10 to p90 |", line = "| --- | ---:| ---:| --- |";
+    for (const auto& rival : rivals_) text += " " + title(rival) + " |", line += " ---:|";
+    if (!rivals_.empty()) text += " fastest ÷ pam | largest difference |", line += " ---:| ---:|";
+    text += "\n" + line + "\n";
+    for (const auto& row : rows_) text += line_of(row);
+    for (std::size_t i = 0; i < notes_.size(); ++i) text += fmt::format("{}[{}] {}\n", i == 0 ? "\n" : "", i + 1, notes_[i]);
+    return text;
+  }
+
+ private:
+  static std::string title(const std::string& rival) {
+    if (rival == "eager") return "PyTorch eager";
+    if (rival == "compile") return "torch.compile";
+    if (rival == "onnxruntime") return "ONNX Runtime";
+    return rival == "openvino" ? "OpenVINO" : rival;
+  }
+
+  /// The network, and what of its setting is not the default.
+  static std::string subject(const Row& row) {
+    auto text = row["name"].get<std::string>();
+    for (const auto& [field, usual] : {std::pair{"dtype", "float32"}, {"layout", "nhwc"}, {"backend", "fused"}}) {
+      if (row[field] != usual) text += ", " + row[field].get<std::string>();
+    }
+    if (row.contains("peer_dtype") && row["peer_dtype"] != row["dtype"]) {
+      text += ", float32 against " + row["peer_dtype"].get<std::string>();
+    }
+    return text;
+  }
+
+  std::string line_of(const Row& row) {
+    auto line = fmt::format("| {} | {} | {} | {} to {} |", subject(row), row["batch"].dump(), number(row, "ms", 1),
+                            number(row, "p10", 1), number(row, "p90", 1));
+    if (rivals_.empty()) return line + "\n";
+    double difference = -1;
+    for (const auto& rival : rivals_) {
+      const auto found = row["rivals"].find(rival);
+      line += " " + (found == row["rivals"].end() ? "–" : cell(row, rival, *found)) + " |";
+      if (found != row["rivals"].end()) difference = std::max(difference, found->value("difference", -1.0));
+    }
+    return line + fmt::format(" **{}** | {} |\n", number(row, "ratio", 2),
+                              difference < 0 ? "-" : fmt::format("{:.1e}", difference));
+  }
+
+  /// "213.4 (nhwc)", bold for the fastest, or the number of a note.
+  std::string cell(const Row& row, const std::string& rival, const Row& entry) {
+    if (entry.contains("failed")) {
+      return note(fmt::format("{}, {}: {}", title(rival), subject(row), entry["failed"].get<std::string>()));
+    }
+    auto text = number(entry, "ms", 1);
+    if (row["peer_ms"] == entry["ms"]) text = "**" + text + "**";
+    const auto variant = entry["variant"].get<std::string>();
+    return variant.empty() || rival.find(' ') != std::string::npos ? text : text + " (" + variant + ")";
+  }
+
+  std::string note(const std::string& text) {
+    const auto found = std::find(notes_.begin(), notes_.end(), text);
+    const auto number = static_cast<std::size_t>(found - notes_.begin()) + 1;
+    if (found == notes_.end()) notes_.push_back(text);
+    return fmt::format("none [{}]", number);
+  }
+
+  std::vector<Row> rows_;
+  std::vector<std::string> rivals_, notes_;
+};
+
+/// Prints rows as they come; Markdown at the end, below `facts`: command, machine, versions. A table shows the columns that
+/// people read, JSON and CSV all fields.
 class Report {
  public:
-  explicit Report(Format format) : format_(format) {}
+  explicit Report(Format format, std::string facts = "") : format_(format), facts_(std::move(facts)) {}
+
+  void finish() const {
+    if (format_ != Format::Markdown) return;
+    std::string versions;
+    for (const auto& row : rows_) {
+      for (const auto& rival : row.value("rivals", Row::object())) {
+        const auto version = rival.value("version", "");
+        if (!version.empty() && versions.find(version + ",") == std::string::npos) versions += version + ", ";
+      }
+    }
+    fmt::print("{}{}\n", facts_, versions.empty() ? "" : " Rivals: " + versions.substr(0, versions.size() - 2) + ".");
+    for (const auto& [task, name] : {std::pair{"infer", "Inference"}, {"train", "Training step"}}) {
+      const auto is_of = [&task = task](const Row& row) { return row["task"] == task; };
+      if (std::none_of(rows_.begin(), rows_.end(), is_of)) continue;
+      fmt::print("\n{}, milliseconds:\n\n{}", name, MarkdownTable(rows_, task).text());
+    }
+    std::fflush(stdout);
+  }
 
   void add(const Row& row) {
-    if (format_ == Format::Json) {
+    if (format_ == Format::Markdown) {
+      rows_.push_back(row);
+      fmt::print(stderr, "{} {}, batch {}: pam {} ms, fastest rival {} ms, ratio {}\n", row["name"].get<std::string>(),
+                 row["task"].get<std::string>(), row["batch"].dump(), number(row, "ms", 1), number(row, "peer_ms", 1),
+                 number(row, "ratio", 2));
+    } else if (format_ == Format::Json) {
       fmt::print("{}\n", row.dump());
     } else if (format_ == Format::Csv) {
       if (first_) print_csv(row, [](const auto& item) { return item.key(); });
@@ -82,7 +194,9 @@ class Report {
   template <typename Text>
   static void print_csv(const Row& row, const Text& text) {
     std::string line;
-    for (const auto& item : row.items()) line += (line.empty() ? "" : ",") + text(item);
+    for (const auto& item : row.items()) {
+      if (!item.value().is_object()) line += (line.empty() ? "" : ",") + text(item);  // the rivals: a list of their own
+    }
     fmt::print("{}\n", line);
   }
 
@@ -94,11 +208,6 @@ class Report {
     std::string joined;
     for (const auto& entry : value) joined += (joined.empty() ? "" : "x") + entry.dump();
     return joined;
-  }
-
-  static std::string number(const Row& row, const char* field, int digits, double factor = 1) {
-    if (!row.contains(field) || !row[field].is_number()) return "-";
-    return fmt::format("{:.{}f}", row[field].get<double>() * factor, digits);
   }
 
   void add_line(const Row& row) const {
@@ -121,9 +230,23 @@ class Report {
     }
     if (baseline) fmt::print(" {:>10} {:>8}", number(row, "baseline_ms", 2), number(row, "speedup", 2));
     fmt::print("\n");
+    if (!peer) return;
+    for (const auto& item : row["rivals"].items()) add_rival(item.key(), item.value());
+  }
+
+  static void add_rival(const std::string& name, const Row& rival) {
+    const auto version = rival.value("version", "");
+    if (rival.contains("failed")) {
+      fmt::print("    {:<28} {}\n", name, rival["failed"].get<std::string>());
+      return;
+    }
+    fmt::print("    {:<28} {:>9} ms {:<12} difference {:.1e}  {}\n", name, number(rival, "ms", 2), rival.value("variant", ""),
+               rival.value("difference", 0.0), version);
   }
 
   Format format_;
+  std::string facts_;
+  std::vector<Row> rows_;
   bool first_ = true;
 };
 

@@ -86,13 +86,23 @@ class BenchStep {
     }
   }
 
+  /// What the module computes of the input as it is now, in float32 on the CPU.
+  [[nodiscard]] torch::Tensor output() const {
+    kernels::set_default_convolution(setting_.convolution);
+    const torch::NoGradGuard no_grad;
+    const auto scope = autocast(setting_.device, training() ? setting_.precision : Precision::Float32);
+    return model_(input_).to(torch::kCPU, torch::kFloat);
+  }
+
   /// True where a CUDA graph is replayed.
   [[nodiscard]] bool graphed() const {
     return (inference_ && inference_->graphed()) || (training_ && training_->graphed());
   }
   [[nodiscard]] const BenchSetting& setting() const { return setting_; }
   [[nodiscard]] const nlohmann::json& net() const { return case_.net; }
+  [[nodiscard]] const torch::nn::Module& module() const { return *case_.module; }
   [[nodiscard]] const std::vector<std::int64_t>& input() const { return case_.input; }
+  [[nodiscard]] const torch::Tensor& images() const { return input_; }
   [[nodiscard]] std::int64_t parameters() const {
     std::int64_t count = 0;
     for (const auto& p : case_.module->parameters()) count += p.numel();

@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: MIT
-// pam_bench: the size and speed of pam's modules, and the speed of the same networks in Python.
+// pam_bench: the size and speed of pam's modules, and the speed of the same networks in PyTorch and other engines.
 //   pam_bench --list [--json]                       parameters and multiply-accumulates of every module
 //   pam_bench --nets unet fpa --tasks infer train   milliseconds, medians of repeats
-//   pam_bench --nets fpa --peer ~/venv/bin/python   the same in Python beside it, in its fastest mode and layout
+//   pam_bench --nets fpa --peer ~/venv/bin/python   the same network in PyTorch, torch.compile, ONNX Runtime … beside it
 //   pam_bench --nets fpa --json > old.jsonl; pam_bench --nets fpa --baseline old.jsonl   what has changed since
 // Things that are compared are timed alternately, one round each, so that other load on the machine affects all of
 // them. A wrong command line ends with exit code 2. Milliseconds depend on the machine: compare ratios.
-#include "bench_peer.hpp"
+#include "bench_machine.hpp"
 #include "bench_report.hpp"
+#include "bench_rivals.hpp"
 #include "bench_step.hpp"
 
 #include <pam/core/allocation.hpp>
 #include <pam/core/nearest.hpp>
+#include <pam/kernels/detail/cpu/simd.hpp>
 
 #include <CLI/CLI.hpp>
 
@@ -22,8 +24,10 @@
 #include <memory>
 #include <thread>
 
+#include <unistd.h>
+
 #ifndef PAM_BENCH_PEER
-#define PAM_BENCH_PEER "benchmarks/torch_peer.py"
+#define PAM_BENCH_PEER "benchmarks/peer.py"
 #endif
 
 namespace {
@@ -33,7 +37,7 @@ using bench::BenchSetting;
 using bench::BenchStep;
 
 struct Arguments {
-  bool list = false, json = false, csv = false;
+  bool list = false, json = false, csv = false, markdown = false;
   std::vector<std::string> nets;
   std::vector<std::string> tasks{"infer", "train"}, devices, dtypes{"float32"}, layouts, backends{"fused"},
       convolutions;
@@ -41,9 +45,10 @@ struct Arguments {
   bench::BenchShape shape;
   int threads = 0, repeats = 9;
   std::string baseline;
-  bool peer = false, no_graphs = false;
+  bool peer = false, no_graphs = false, avx2 = false;
   std::string peer_python = "python3";
   std::vector<std::string> peer_modes;
+  double peer_limit = 120;  ///< seconds
 };
 
 /// The entries that were asked for, or all. Throws for a name that nothing has.
@@ -130,44 +135,57 @@ struct Contestant {
 
 class Benchmark {
  public:
-  explicit Benchmark(const Arguments& arguments)
+  Benchmark(const Arguments& arguments, const std::string& facts)
       : arguments_(arguments),
-        report_(arguments.json  ? bench::Format::Json
-                : arguments.csv ? bench::Format::Csv
-                                : bench::Format::Table) {
+        report_(arguments.json       ? bench::Format::Json
+                : arguments.csv      ? bench::Format::Csv
+                : arguments.markdown ? bench::Format::Markdown
+                                     : bench::Format::Table,
+                facts) {
     if (!arguments.baseline.empty()) baseline_.emplace(arguments.baseline);
-    if (arguments.peer) {
-      const char* script = std::getenv("PAM_TORCH_PEER");
-      peer_ = std::make_unique<bench::Peer>(arguments.peer_python, script != nullptr ? script : PAM_BENCH_PEER,
-                                            torch::get_num_threads());
-    }
+    if (!arguments.peer) return;
+    const char* script = std::getenv("PAM_PEER");
+    rivals_.emplace(arguments.peer_python, script != nullptr ? script : PAM_BENCH_PEER, peer_modes(),
+                    torch::get_num_threads(), arguments.peer_limit);
   }
 
   void run() {
     std::vector<std::string> names = arguments_.nets;
     if (names.empty()) names = {"unet", "fpa", "rfna_section33"};
     const auto entries = chosen(names);  // a wrong name is refused before anything is printed
-    if (!arguments_.json && !arguments_.csv) {
-      fmt::print("{} x {} x {} (networks), {} threads, LibTorch {}{}; milliseconds, median of {}\n",
+    if (!arguments_.json && !arguments_.csv && !arguments_.markdown) {
+      fmt::print("{} x {} x {} (networks), {} threads, LibTorch {}; milliseconds, median of {}\n",
                  arguments_.shape.channels, arguments_.shape.height, arguments_.shape.width, torch::get_num_threads(),
-                 TORCH_VERSION,
-                 peer_ ? ", peer: Python's torch " + peer_->version() + ", torch.compile for " + peer_->isa() : "",
-                 arguments_.repeats);
+                 TORCH_VERSION, arguments_.repeats);
     }
     for (const auto& entry : entries) {
       const auto work = work_of(entry, arguments_.shape);
       for (const auto& device : arguments_.devices) {
         for (const auto& dtype : arguments_.dtypes) {
           for (const auto batch : arguments_.batches) {
-            for (const auto& task : arguments_.tasks)
-              measure(entry, work, setting(entry.name, device, dtype, batch, task));
+            for (const auto& task : arguments_.tasks) {
+              measure(entry, work, setting(entry.name, device, dtype == "auto" ? "bfloat16" : dtype, batch, task),
+                      dtype == "auto");
+            }
           }
         }
       }
     }
+    report_.finish();
   }
 
  private:
+  /// Those asked for, or what the devices offer.
+  [[nodiscard]] std::vector<std::string> peer_modes() const {
+    if (!arguments_.peer_modes.empty()) return arguments_.peer_modes;
+    const auto is_cuda = [](const auto& name) { return torch::Device(name).is_cuda(); };
+    if (std::any_of(arguments_.devices.begin(), arguments_.devices.end(), is_cuda)) {
+      return {"eager", "compile", "max-autotune-no-cudagraphs", "reduce-overhead"};
+    }
+    if (arguments_.avx2) return {"eager", "compile"};
+    return {"eager", "compile", "openvino", "onnxruntime", "ncnn"};
+  }
+
   static BenchSetting setting(const std::string& name, const std::string& device, const std::string& dtype,
                               std::int64_t batch, const std::string& task) {
     BenchSetting s;
@@ -189,8 +207,8 @@ class Benchmark {
     return chosen_ones;
   }
 
-  /// Every layout, backend and convolution of one measurement, and the peer, in turns.
-  void measure(const bench::BenchEntry& entry, const bench::Work& work, BenchSetting setting) {
+  /// Every layout, backend and convolution of one measurement, and the peers, in turns. `both`: pam in float32 too.
+  void measure(const bench::BenchEntry& entry, const bench::Work& work, BenchSetting setting, bool both) {
     std::vector<Contestant> contestants;
     auto layouts = arguments_.layouts;
     if (layouts.empty()) layouts = {"nhwc"};
@@ -202,50 +220,40 @@ class Benchmark {
         for (const auto convolution : convolutions_of(setting.backend)) {
           setting.convolution = convolution;
           contestants.emplace_back(std::make_unique<BenchStep>(entry, setting, arguments_.shape));
+          if (!both) continue;
+          auto wide = setting;
+          wide.precision = Precision::Float32;
+          contestants.emplace_back(std::make_unique<BenchStep>(entry, wide, arguments_.shape));
         }
       }
     }
-    const auto peer = load_peer(contestants[0]);
+    auto rivals = load_rivals(*contestants[0].step);
     for (auto& c : contestants) c.warm_up();
-    std::vector<double> peer_times;
-    const int peer_steps = contestants[0].steps;
     for (int i = 0; i < arguments_.repeats; ++i) {
       for (auto& c : contestants) c.round();
-      if (peer.is_string())
-        peer_times.push_back(peer_->ask({{"op", "run"}, {"steps", peer_steps}}).at("ms").get<double>());
+      for (auto& rival : rivals) rivals_->round(rival, contestants[0].steps);
     }
-    for (const auto& c : contestants) add_row(c, work, peer, peer_times);
+    for (const auto& c : contestants) add_row(c, work, rivals, to_string(setting.precision));
   }
 
-  /// The peer's fastest mode, or null where there is none.
-  nlohmann::json load_peer(const Contestant& like) {
-    if (!peer_ || like.step->net().is_null()) return nullptr;
-    const auto& s = like.step->setting();
-    auto modes = arguments_.peer_modes;
-    if (modes.empty()) {
-      modes = {"eager", "compile"};
-      if (s.device.is_cuda()) modes.insert(modes.end(), {"max-autotune-no-cudagraphs", "reduce-overhead"});
-    }
-    const auto answer = peer_->ask({{"op", "load"},
-                                    {"net", like.step->net()},
-                                    {"task", s.task},
-                                    {"device", s.device.is_cuda() ? "cuda" : "cpu"},
-                                    {"dtype", to_string(s.precision)},
-                                    {"batch", s.batch},
-                                    {"size", arguments_.size},
-                                    {"modes", modes},
-                                    {"repeats", 5}});
-    for (const auto& [mode, took] : answer.at("ms").items()) {
-      if (took.is_string()) {
-        std::cerr << "peer: " << s.name << " " << s.task << ", " << mode << ": " << took.get<std::string>() << "\n";
-      }
-    }
-    peer_modes_ = answer.at("ms");
-    return answer.at("mode");
+  std::vector<bench::Rival> load_rivals(const BenchStep& step) {
+    if (!rivals_ || step.net().is_null()) return {};
+    const auto& s = step.setting();
+    bench::PeerCase given;
+    given.weights = state_dict(step.module());
+    given.metadata = {{"pam.net", step.net().dump()},
+                      {"pam.reversed", step.net().value("reversed", false) ? "true" : "false"}};
+    given.input = step.images();
+    given.expected = step.output();
+    given.task = s.task;
+    given.device = s.device.is_cuda() ? "cuda" : "cpu";
+    given.dtype = to_string(s.precision);
+    if (s.precision != Precision::Float32 || s.device.is_cuda()) given.bound = 0.1;  // PyTorch there: TensorFloat-32
+    return rivals_->load(given);
   }
 
-  void add_row(const Contestant& c, const bench::Work& work, const nlohmann::json& peer,
-               const std::vector<double>& peer_times) {
+  void add_row(const Contestant& c, const bench::Work& work, const std::vector<bench::Rival>& rivals,
+               const std::string& peer_dtype) {
     const auto& s = c.step->setting();
     const auto& input = c.step->input();
     const double ms = bench::quantile(c.times, 0.5), images = 1e3 * static_cast<double>(s.batch) / ms;
@@ -278,17 +286,9 @@ class Benchmark {
     row["threads"] = torch::get_num_threads();
     row["repeats"] = c.times.size();
     row["libtorch"] = TORCH_VERSION;
-    if (peer_) {
-      for (const auto* field : {"peer_ms", "peer_mode", "ratio"}) row[field] = nullptr;
-      row["peer_torch"] = peer_->version();
-      row["peer_isa"] = peer_->isa();
-      if (!peer_times.empty()) {
-        const double peer_ms = bench::quantile(peer_times, 0.5);
-        row["peer_ms"] = peer_ms;
-        row["peer_mode"] = peer;
-        row["ratio"] = peer_ms / ms;
-        row["peer_tried"] = peer_modes_;
-      }
+    if (rivals_) {
+      row["peer_dtype"] = peer_dtype;
+      bench::add_rivals(row, rivals);
     }
     if (baseline_) baseline_->compare(row);
     report_.add(row);
@@ -304,13 +304,35 @@ class Benchmark {
   const Arguments& arguments_;
   bench::Report report_;
   std::optional<bench::Baseline> baseline_;
-  std::unique_ptr<bench::Peer> peer_;
-  nlohmann::json peer_modes_;
+  std::optional<bench::Rivals> rivals_;
   std::map<std::string, bench::Ceilings> ceilings_;
 };
 
-int run(Arguments& arguments) {
-  check(!(arguments.json && arguments.csv), "pam_bench: --json and --csv exclude each other");
+/// Starts this program again in an environment that holds LibTorch, on both sides, to AVX2: its libraries look at it when
+/// they are loaded.
+void hold_libraries_to_avx2(char** argv) {
+  if (const auto* held = std::getenv("ATEN_CPU_CAPABILITY"); held != nullptr && std::string(held) == "avx2") return;
+  for (const auto& [name, value] : {std::pair{"ATEN_CPU_CAPABILITY", "avx2"},
+                                    {"ONEDNN_MAX_CPU_ISA", "AVX2"},
+                                    {"MKL_ENABLE_INSTRUCTIONS", "AVX2"},
+                                    {"OPENBLAS_CORETYPE", "Haswell"}}) {
+    setenv(name, value, 1);
+  }
+  execv("/proc/self/exe", argv);
+  fail("pam_bench: --avx2: this program cannot start itself again; set ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2");
+}
+
+int run(Arguments& arguments, int argc, char** argv) {
+  check(static_cast<int>(arguments.json) + arguments.csv + arguments.markdown <= 1,
+        "pam_bench: --json, --csv and --markdown exclude each other");
+  if (arguments.avx2) {
+    for (const auto& mode : arguments.peer_modes) {
+      check(!bench::Rivals::is_engine(mode),
+            "pam_bench: --avx2: {} cannot be held to AVX2; compare with --peer-modes eager compile", mode);
+    }
+    hold_libraries_to_avx2(argv);
+    kernels::cpu::isa() = std::min(kernels::cpu::isa().load(), kernels::cpu::Isa::Avx2);
+  }
   keep_freed_memory();
   // LibTorch takes half of the processors where they are threads of one core.
   const auto cores = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
@@ -326,7 +348,7 @@ int run(Arguments& arguments) {
     check(!torch::Device(name).is_cuda() || torch::cuda::is_available(),
           "pam_bench: --device {}: this LibTorch sees no CUDA device", name);
   }
-  Benchmark(arguments).run();
+  Benchmark(arguments, bench::measurement_facts(argc, argv, std::filesystem::path(PAM_BENCH_PEER).parent_path())).run();
   return 0;
 }
 
@@ -337,11 +359,13 @@ void add_options(CLI::App& app, Arguments& a) {
       "channels, stride 2, at 80 x 80, attentions with 128 channels at 40 x 40");
   app.add_flag("--json", a.json, "one JSON object per line");
   app.add_flag("--csv", a.csv, "comma-separated values");
+  app.add_flag("--markdown", a.markdown, "one table per task, with command, machine, versions and commit");
   app.add_option("--nets,names", a.nets,
                  "modules by name, as --list shows them (default: unet fpa rfna_section33; for --list: all)");
   app.add_option("--tasks", a.tasks, "infer, train or both")->check(CLI::IsMember({"infer", "train"}));
   app.add_option("--device", a.devices, "cpu, cuda, cuda:1 … (default: CUDA if there is a GPU)");
-  app.add_option("--dtype", a.dtypes, "float32, bfloat16, float16")
+  app.add_option("--dtype", a.dtypes,
+                 "float32, bfloat16, float16, or auto: pam in bfloat16 and in float32, both against bfloat16 rivals")
       ->transform(CLI::Transformer(std::map<std::string, std::string>{
           {"fp32", "float32"}, {"bf16", "bfloat16"}, {"fp16", "float16"}, {"half", "float16"}}));
   app.add_option("--layout", a.layouts, "nhwc (channels last, the default), nchw or both")
@@ -361,13 +385,19 @@ void add_options(CLI::App& app, Arguments& a) {
   app.add_option("--threads", a.threads, "CPU threads; 0: one per core")->check(CLI::Range(0, 1024));
   app.add_flag("--no-graphs", a.no_graphs, "no CUDA graphs; otherwise the fused backend replays one on a GPU");
   app.add_option("--baseline", a.baseline, "JSON lines of an earlier run: adds its milliseconds and the speed-up");
+  app.add_flag("--avx2", a.avx2, "no AVX-512, neither in pam's kernels nor in LibTorch's and PyTorch's");
   const auto* peer = app.add_option("--peer", a.peer_python,
-                                    "this Python (default: python3) runs the same networks, eager and under "
-                                    "torch.compile, in both layouts; the fastest is timed alternately with pam")
+                                    "this Python (default: python3) runs the same networks, with the same weights, in "
+                                    "PyTorch and other engines; their outputs are compared with pam's, each is timed "
+                                    "alternately with pam, and the ratio is to the fastest")
                          ->expected(0, 1);
   app.add_option("--peer-modes", a.peer_modes,
-                 "eager, compile, or a mode of torch.compile (default: eager compile; on CUDA also "
-                 "max-autotune-no-cudagraphs reduce-overhead)");
+                 "eager, compile or another mode of torch.compile (the fastest of its layouts, or one: \"compile nhwc\"), "
+                 "openvino, onnxruntime, ncnn (default: all of these; on CUDA eager compile "
+                 "max-autotune-no-cudagraphs reduce-overhead). The engines only infer.");
+  app.add_option("--peer-limit", a.peer_limit,
+                 "seconds that a layout of a peer's mode may take to compile its network and to be tried (default 120)")
+      ->check(CLI::Range(1.0, 1e5));
   app.parse_complete_callback([&a, peer] { a.peer = peer->count() > 0; });
 }
 
@@ -380,7 +410,7 @@ int main(int argc, char** argv) {
   add_options(app, arguments);
   try {
     app.parse(argc, argv);
-    return run(arguments);
+    return run(arguments, argc, argv);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : 2;
   } catch (const c10::Error& error) {

@@ -605,8 +605,8 @@ def compare(a, b, bound):
 # ------------------------------------------------------------------------------------------------ export and timing
 
 
-def export_onnx(net, path, size):
-    """Writes an ONNX file with free batch, height and width; compares it with onnxruntime where that is installed."""
+def write_onnx(net, path, size):
+    """Writes an ONNX file with free batch, height and width. `size`: the height and width that the net is traced with."""
     import inspect
     net.eval()
     x = torch.randn(1, net.options["in_channels"], *size)
@@ -614,6 +614,12 @@ def export_onnx(net, path, size):
     free = {0: "batch", 2: "height", 3: "width"}
     torch.onnx.export(net, x, path, input_names=["image"], output_names=["logits"], opset_version=13,
                       dynamic_axes={"image": free, "logits": free}, **more)
+
+
+def export_onnx(net, path, size):
+    """Writes an ONNX file, and compares it with onnxruntime where that is installed."""
+    write_onnx(net, path, size)
+    x = torch.randn(1, net.options["in_channels"], *size)
     print("wrote %s" % path)
     try:
         import onnxruntime

@@ -1,38 +1,39 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that are missing, and says which and why. Through sudo where the user is not root.
-# usage: tools/install_dependencies.sh --for demo|test|sanitize|newest|docs [--dry-run]
+# usage: tools/install_dependencies.sh --for demo|test|sanitize|newest|peers|docs [--dry-run]
 set -euo pipefail
 
 # package | who needs it | why
 packages='
-cmake                  | demo test sanitize newest | configures the build
-ninja-build            | demo test sanitize newest | runs the build
-clang                  | demo test sanitize newest | the compiler of the presets
-libomp-dev             | demo test sanitize newest | OpenMP for clang: without it the CPU kernels are serial
-mold                   | demo test sanitize newest | links in 0.2 s instead of 1.2
-ccache                 | test sanitize newest      | keeps compiled objects between builds
-build-essential        | test                      | g++, which the package test compiles with
-libtorch-dev           | demo test sanitize        | LibTorch 1.13
-libopenblas0-openmp    | demo test sanitize        | a fast BLAS: the one LibTorch brings is 30 times slower
-libfmt-dev             | demo test sanitize newest | messages
-nlohmann-json3-dev     | demo test sanitize newest | options, configurations, reports
-libcli11-dev           | demo test sanitize        | the command lines of the programs
-libopencv-imgcodecs-dev| demo test sanitize newest | PNG, JPEG and TIFF
-libopencv-imgproc-dev  | demo test sanitize newest | resizing and drawing
-libniftiio-dev         | demo test sanitize newest | NIfTI files
-libnifti2-dev          | demo test sanitize newest | the header that niftiio includes
-libznz-dev             | demo test sanitize newest | compressed NIfTI files
-zlib1g-dev             | demo test sanitize newest | compression
-mricron-data           | demo test                 | a real MRI with labels: the data of the demo
-catch2                 | test sanitize newest      | the test framework
-libgloo-dev            | test sanitize newest      | headers for training over several processes
-libclang-rt-dev        | sanitize                  | the sanitizers of clang
-python3-venv           | newest                    | the virtual environment of the newest torch
-python3-torch          | test                      | an independent source for tests: PyTorch
-python3-scipy          | test                      | an independent source for tests: scipy
-python3-numpy          | test                      | an independent source for tests: numpy
-python3-nibabel        | test                      | an independent source for tests: nibabel, a reader of NIfTI
-mkdocs                 | test docs                 | the documentation as a site
+cmake                  | demo test sanitize newest peers | configures the build
+ninja-build            | demo test sanitize newest peers | runs the build
+clang                  | demo test sanitize newest peers | the compiler of the presets
+libomp-dev             | demo test sanitize newest peers | OpenMP for clang: without it the CPU kernels are serial
+mold                   | demo test sanitize newest peers | links in 0.2 s instead of 1.2
+ccache                 | test sanitize newest            | keeps compiled objects between builds
+build-essential        | test peers                      | g++, which the package test and torch.compile compile with
+libtorch-dev           | demo test sanitize peers        | LibTorch 1.13
+libopenblas0-openmp    | demo test sanitize peers        | a fast BLAS: the one LibTorch brings is 30 times slower
+libfmt-dev             | demo test sanitize newest peers | messages
+nlohmann-json3-dev     | demo test sanitize newest peers | options, configurations, reports
+libcli11-dev           | demo test sanitize peers        | the command lines of the programs
+libopencv-imgcodecs-dev| demo test sanitize newest peers | PNG, JPEG and TIFF
+libopencv-imgproc-dev  | demo test sanitize newest peers | resizing and drawing
+libniftiio-dev         | demo test sanitize newest peers | NIfTI files
+libnifti2-dev          | demo test sanitize newest peers | the header that niftiio includes
+libznz-dev             | demo test sanitize newest peers | compressed NIfTI files
+zlib1g-dev             | demo test sanitize newest peers | compression
+mricron-data           | demo test                       | a real MRI with labels: the data of the demo
+catch2                 | test sanitize newest            | the test framework
+libgloo-dev            | test sanitize newest            | headers for training over several processes
+libclang-rt-dev        | sanitize                        | the sanitizers of clang
+python3-venv           | newest peers                    | the virtual environment of the newest torch
+python3-dev            | peers                           | Python.h, which torch.compile includes
+python3-torch          | test                            | an independent source for tests: PyTorch
+python3-scipy          | test                            | an independent source for tests: scipy
+python3-numpy          | test                            | an independent source for tests: numpy
+python3-nibabel        | test                            | an independent source for tests: nibabel, a reader of NIfTI
+mkdocs                 | test docs                       | the documentation as a site
 '
 
 purpose=
@@ -41,13 +42,13 @@ while [ $# -gt 0 ]; do
   case $1 in
     --for) purpose=${2:-}; shift ;;
     --dry-run) dry_run=yes ;;
-    *) echo "unknown argument '$1'; usage: $0 --for demo|test|sanitize|newest|docs [--dry-run]" >&2; exit 2 ;;
+    *) echo "unknown argument '$1'; usage: $0 --for demo|test|sanitize|newest|peers|docs [--dry-run]" >&2; exit 2 ;;
   esac
   shift
 done
 case $purpose in
-  demo | test | sanitize | newest | docs) ;;
-  *) echo "--for must be demo, test, sanitize, newest or docs, not '$purpose'" >&2; exit 2 ;;
+  demo | test | sanitize | newest | peers | docs) ;;
+  *) echo "--for must be demo, test, sanitize, newest, peers or docs, not '$purpose'" >&2; exit 2 ;;
 esac
 
 # Another LibTorch, named in one of the usual ways, is used in place of Debian's.

@@ -84,6 +84,9 @@ std::int64_t fold_count(const nlohmann::json& recipe_options) {
 
 void check_setup(const CompareSetup& setup) {
   check_experiment(setup.experiment);
+  check(setup.experiment.precision != "auto",
+        "--precision auto: the networks of a comparison, and its continuation on another machine, compute in one type; "
+        "name it: float32 or bfloat16");
   const auto& nets = setup.experiment.nets;
   const auto& baseline = setup.options.baseline;
   check(baseline == "best" || std::find(nets.begin(), nets.end(), baseline) != nets.end(),

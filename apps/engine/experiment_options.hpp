@@ -36,10 +36,10 @@ struct ExperimentOptions {
   std::int64_t seed = 0;        ///< of weights, order and augmentation
   std::int64_t workers = 2;     ///< threads that prepare batches
   std::string device = "auto";  ///< "auto", "cpu", "cuda", "cuda:1"
-  Precision precision = Precision::Float32;  ///< of training and, the same, of scoring
-  std::string layout = "auto";               ///< "auto", "nchw" or "nhwc"
-  std::int64_t threads = 0;                  ///< 0: one per core
-  std::string out;                           ///< the run's folder
+  std::string precision = "float32";  ///< of training and, the same, of scoring; "auto": see fastest_precision.hpp
+  std::string layout = "auto";        ///< "auto", "nchw" or "nhwc"
+  std::int64_t threads = 0;           ///< 0: one per core
+  std::string out;                    ///< the run's folder
   bool resume = false;
   bool overwrite = false;
   bool allow_changes = false;  ///< resume with other epochs, schedule, optimizer, clipping, patience or precision
@@ -86,8 +86,12 @@ struct ExperimentOptions {
 /// for other names.
 bool channels_last(const std::string& layout, torch::Device device);
 
-/// Help of --precision and --layout.
+/// The type called `name`. Throws `Error` for other names, "auto" among them, which must have been decided before.
+Precision precision_named(const std::string& name);
+
+/// Help of --precision, of its value auto, and of --layout.
 extern const char* const kPrecisionHelp;
+extern const char* const kAutoPrecisionHelp;
 extern const char* const kLayoutHelp;
 
 /// The flags that all training programs share.

@@ -40,9 +40,9 @@ std::vector<OptionRule> add_predict_options(CLI::App& app, PredictArguments& a) 
   app.add_option("--overlap", a.how.overlap, "of the windows, as a share (default 0.5)")->check(CLI::Range(0.0, 0.95));
   app.add_option("--batch", a.how.batch, "slices or windows at once (default 4)")->check(CLI::Range(1, 4096));
   app.add_option("--device", a.device, "auto, cpu, cuda, cuda:1");
-  app.add_option("--precision", a.precision, kPrecisionHelp)->check(CLI::IsMember({"float32", "bfloat16", "float16"}));
-  app.add_option("--layout", a.layout, "order of activations in memory: nchw, nhwc (channels-last) or auto (nhwc)")
-      ->check(CLI::IsMember({"auto", "nchw", "nhwc"}));
+  app.add_option("--precision", a.precision, std::string(kPrecisionHelp) + kAutoPrecisionHelp)
+      ->check(CLI::IsMember({"float32", "bfloat16", "float16", "auto"}));
+  app.add_option("--layout", a.layout, kLayoutHelp)->check(CLI::IsMember({"auto", "nchw", "nhwc"}));
   app.add_option("--threads", a.threads, "CPU threads; 0: one per core")->check(CLI::Range(0, 4096));
   return {{"--ignore-affine", OptionRule::kExcludes, "--resample",
            "the first pairs voxels as they are stored, the second moves them by their affines"}};

@@ -3,6 +3,8 @@
 
 #include "cli/option_reader.hpp"
 #include "cli/program.hpp"
+#include "engine/fastest_precision.hpp"
+#include "engine/networks.hpp"
 #include "engine/processes.hpp"
 #include "engine/robustness.hpp"
 #include "engine/run_folder.hpp"
@@ -37,6 +39,34 @@ std::vector<RunResult> run_networks(const Task& task, const ExperimentOptions& o
   return results;
 }
 
+/// --precision auto when a run is resumed: the precision that its record names, if there is one.
+void keep_precision(ExperimentOptions& options, nlohmann::json& config) {
+  const auto before = options_of_run(options.resume ? options.out : std::string());
+  if (options.precision != "auto" || !before.is_object()) return;
+  options.precision = before.value("precision", options.precision);
+  config["precision"] = options.precision;
+  std::cout << fmt::format("precision: {} (auto: as the run was begun)", options.precision) << std::endl;
+}
+
+/// --precision auto otherwise: the faster one for the run's networks together. The first process decides.
+void decide_precision(const Task& task, ExperimentOptions& options, nlohmann::json& config, RunRecord& record) {
+  if (options.precision != "auto") return;
+  PrecisionChoice choice;
+  if (processes().first()) {
+    std::vector<Network> nets;
+    for (const auto& net : options.nets) {
+      nets.push_back(make_network(net, task.in_channels, task.classes, options.width, options.net_options, 0));
+    }
+    const auto device = processes().device(options.device);
+    choice = fastest_precision(nets, /*training=*/true, device, channels_last(options.layout, device));
+    std::cout << choice.reason << std::endl;
+  }
+  const bool narrow = processes().any(choice.precision == Precision::Bfloat16);
+  options.precision = to_string(narrow ? Precision::Bfloat16 : Precision::Float32);
+  config["precision"] = options.precision;
+  record.set("options", config).set("precision_choice", choice.reason);
+}
+
 }  // namespace
 
 std::string command_line(int argc, char** argv) {
@@ -54,15 +84,19 @@ std::string command_line(int argc, char** argv) {
   return line;
 }
 
-int run_experiment(const ExperimentOptions& options, const nlohmann::json& config, const std::string& command,
+int run_experiment(const ExperimentOptions& given, const nlohmann::json& given_config, const std::string& command,
                    const std::function<Task()>& make_task) {
+  auto options = given;
+  auto config = given_config;
   const InterruptScope signals;
   check_experiment(options);
   const ProcessScope together(options.timeout);
+  keep_precision(options, config);
   check_run_folder({options.out, "run", config, options.resume, options.overwrite, options.allow_changes, {}});
   RunRecord record(command, config, static_cast<std::uint64_t>(options.seed));
   auto task = make_task();
   check_trainable(task, options);
+  decide_precision(task, options, config, record);
   const std::filesystem::path out = options.out;
   if (options.resume) {
     for (const auto& net : options.nets) check_same_convolutions(task, options, net, {out / net});

@@ -124,7 +124,7 @@ class TrainingRun {
     fit.accumulate = options_.accumulate;
     fit.patience = options_.patience;
     fit.validate_every = options_.validate_every;
-    fit.precision = options_.precision;
+    fit.precision = precision_named(options_.precision);
     fit.channels_last = channels_last_;
     fit.seed = options_.seed;
     fit.catch_signals = true;
@@ -243,7 +243,7 @@ class TrainingRun {
   [[nodiscard]] Predictor predictor() const {
     PredictorOptions how;
     how.device = device_;
-    how.precision = options_.precision;
+    how.precision = precision_named(options_.precision);
     how.channels_last = channels_last_;
     how.batch = options_.batch;
     how.largest_plane = std::numeric_limits<std::int64_t>::max();
@@ -319,7 +319,7 @@ class TrainingRun {
     write_charts(folder_ / "curves.svg", curves({network}));
     write_atomically(folder_ / "scores.csv", case_table({network}, "").csv());
     record_.data(task_.files, task_.data).set("network", net_.options()).set("parameters", network.parameters);
-    record_.set("precision", to_string(options_.precision)).set("layout", channels_last_ ? "nhwc" : "nchw");
+    record_.set("precision", options_.precision).set("layout", channels_last_ ? "nhwc" : "nchw");
     record_.set("scored_weights", scored_weights().filename().string());
     record_.write(folder_ / "run.json");
     if (!result_.robustness.empty()) write_robustness({result_}, folder_);

@@ -22,6 +22,7 @@
 #include <pam/core/allocation.hpp>
 #include <pam/core/atomic_file.hpp>
 #include <pam/core/autocast.hpp>
+#include <pam/core/cache_folder.hpp>
 #include <pam/core/clone.hpp>
 #include <pam/core/config.hpp>
 #include <pam/core/cuda_graph.hpp>

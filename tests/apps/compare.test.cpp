@@ -260,6 +260,7 @@ TEST_CASE("compare's bad input ends with code 2, one sentence, and nothing writt
   refuses({"--folds", "0,0"}, {"twice"});
   refuses({"--folds", "first"}, {"--folds first", "all"});
   refuses({"--repeats", "0"}, {"--repeats", "1 to 1000"});
+  refuses({"--precision", "auto"}, {"--precision auto", "float32 or bfloat16"});
   refuses({"--repeats", "two"}, {"repeats", "whole number"});
   refuses({"--set", "fold=1"}, {"fold is 1", "--folds 1"});
   refuses({"--set", "epocs=1"}, {"\"epocs\"", "epochs"});

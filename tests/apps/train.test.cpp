@@ -555,7 +555,7 @@ TEST_CASE("bfloat16 and channels-last are options of the run and in its record; 
     return end.err;
   };
   CHECK_THAT(refused({"--precision", "float16"}), Catch::Contains("use bfloat16 or float32"));
-  CHECK_THAT(refused({"--precision", "half"}), Catch::Contains("\"bfloat16\" or \"float16\""));
+  CHECK_THAT(refused({"--precision", "half"}), Catch::Contains("--precision half: must be float32, bfloat16, float16 or auto"));
   CHECK_THAT(refused({"--layout", "chw"}), Catch::Contains("must be auto, nchw or nhwc"));
 }
 

@@ -3,6 +3,8 @@
 /// compiler. A cache must never break a program: an entry that cannot be read, or is damaged, is ignored.
 #pragma once
 
+#include <pam/core/cache_folder.hpp>
+
 #include <unistd.h>
 
 #include <cstdint>
@@ -26,18 +28,7 @@ inline std::string fingerprint(const std::string& text) {
 
 class CodeCache {
  public:
-  /// Empty if the environment names no home folder; then nothing is cached.
-  static std::filesystem::path default_folder() {
-    const auto variable = [](const char* name) {
-      const char* value = std::getenv(name);
-      return std::string(value ? value : "");
-    };
-    if (const auto cache = variable("XDG_CACHE_HOME"); !cache.empty()) return std::filesystem::path(cache) / "pam";
-    if (const auto home = variable("HOME"); !home.empty()) return std::filesystem::path(home) / ".cache" / "pam";
-    return {};
-  }
-
-  explicit CodeCache(std::filesystem::path folder = default_folder()) : folder_(std::move(folder)) {}
+  explicit CodeCache(std::filesystem::path folder = cache_folder()) : folder_(std::move(folder)) {}
 
   /// `key` names everything that the code depends on: source, options, architecture, versions.
   [[nodiscard]] std::optional<std::string> read(const std::string& key) const {
