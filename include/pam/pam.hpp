@@ -26,6 +26,7 @@
 #include <pam/core/clone.hpp>
 #include <pam/core/config.hpp>
 #include <pam/core/cuda_graph.hpp>
+#include <pam/core/cudnn_benchmark.hpp>
 #include <pam/core/duration_string.hpp>
 #include <pam/core/error.hpp>
 #include <pam/core/inspect.hpp>
@@ -63,6 +64,7 @@
 #include <pam/kernels/activation.hpp>
 #include <pam/kernels/backend.hpp>
 #include <pam/kernels/conv3x3.hpp>
+#include <pam/kernels/depthwise_step.hpp>
 #include <pam/kernels/dice.hpp>
 #include <pam/kernels/dilated_branch.hpp>
 #include <pam/kernels/gate.hpp>

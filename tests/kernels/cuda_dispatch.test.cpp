@@ -4,6 +4,7 @@
 #ifdef PAM_WITH_CUDA
 #include <pam/core/seed.hpp>
 #include <pam/kernels/instance_norm.hpp>
+#include <pam/kernels/depthwise_step.hpp>
 #include <pam/kernels/dice.hpp>
 #include <pam/kernels/dilated_branch.hpp>
 #include <pam/kernels/upsample.hpp>
@@ -31,7 +32,7 @@ class StandIn final : public kernels::cuda::Launcher {
   }
   [[nodiscard]] std::int64_t shared_limit() const override { return shared_; }
   [[nodiscard]] std::int64_t busy_blocks() const override { return 3; }
-  [[nodiscard]] int block() const override { return 32; }
+  [[nodiscard]] int block() const override { return host_launcher().block(); }
   [[nodiscard]] bool has(const std::string& kernel) const {
     return std::find(started.begin(), started.end(), kernel) != started.end();
   }
@@ -76,6 +77,12 @@ TEST_CASE("public functions reach the CUDA kernels and give the float64 referenc
     REQUIRE(device.has("branch_plane_backward"));
     compare(
         [](const Tensors& t, Backend k) {
+          return kernels::depthwise_step(t[0], {t[1], t[2], t[3]}, /*stride=*/2, /*dilation=*/1, 1e-5, k);
+        },
+        {x, conv, w, b}, draw({2, 4, 3, 4}));
+    REQUIRE(device.has("depthwise_norm") == (storage == Storage::ChannelsLast));  // else LibTorch's convolution
+    compare(
+        [](const Tensors& t, Backend k) {
           return kernels::dice_sums(t[0], torch::ones({2, 4, 6, 7}), k);
         },
         {x}, torch::tensor({1.f, 2.f, 3.f}));
@@ -93,8 +100,8 @@ TEST_CASE("planes too large for shared memory go through the plain depth-wise ke
     };
   };
   require_matches_float64(f(Backend::Fused), f(Backend::Reference), inputs, torch::randn({1, 3, 9, 8}), 1e-4);
-  REQUIRE(device.has("depthwise"));
-  REQUIRE(device.has("depthwise_tap_sums"));
+  REQUIRE(device.has("branch_conv"));
+  REQUIRE(device.has("branch_conv_taps"));
   REQUIRE_FALSE(device.has("branch_plane"));
 }
 

@@ -2,6 +2,7 @@
 /// Definitions of conv_norm_act.hpp (core/config.hpp).
 #pragma once
 
+#include <pam/kernels/depthwise_step.hpp>
 #include <pam/kernels/pointwise.hpp>
 #include <pam/layers/conv_norm_act.hpp>
 
@@ -38,23 +39,24 @@ PAM_FUNC void ConvNormActImpl::reset() {
 PAM_FUNC kernels::Activation ConvNormActImpl::forward_activation(const kernels::Activation& input,
                                                                 std::int64_t stride) {
   if (!options.norm_act()) return convolve(input.tensor(), stride);
+  check_input(input.sizes(), stride);
+  if (options.depthwise() && options.kernel_size() == 3) {
+    return kernels::depthwise_step(input.tensor(), {conv->weight, norm->weight, norm->bias}, stride, options.dilation(),
+                                   kEps, backend());
+  }
   const kernels::InstanceNorm of_output{norm->weight, norm->bias, kEps};
-  if (!is_plain3x3(stride)) return {convolve(input.tensor(), stride), of_output, backend()};
-  check_nchw(input.sizes(), options.in_channels(), "ConvNormAct");
-  auto y = kernels::conv3x3_norm_relu(input, conv->weight, of_output, weights_, backend());
-  check_pixels(y.sizes(), input.sizes());
-  return y;
+  if (!is_plain3x3(stride)) return {apply_weights(input.tensor(), stride), of_output, backend()};
+  return kernels::conv3x3_norm_relu(input, conv->weight, of_output, weights_, backend());
 }
 
 PAM_FUNC torch::Tensor ConvNormActImpl::convolve(const torch::Tensor& input, std::int64_t stride) {
-  check_nchw(input, options.in_channels(), "ConvNormAct");
-  const auto y = apply_weights(input, stride);
-  check_pixels(y.sizes(), input.sizes());
-  return y;
+  check_input(kernels::Activation(input).sizes(), stride);
+  return apply_weights(input, stride);
 }
 
-PAM_FUNC void ConvNormActImpl::check_pixels(at::IntArrayRef output, at::IntArrayRef input) const {
-  check(!options.norm_act() || output[2] * output[3] > 1,
+PAM_FUNC void ConvNormActImpl::check_input(at::IntArrayRef input, std::int64_t stride) const {
+  check_nchw(input, options.in_channels(), "ConvNormAct");
+  check(!options.norm_act() || input[2] > stride || input[3] > stride,
         "ConvNormAct: instance norm needs more than one pixel, but an input of {} gives a map of 1x1; feed a larger "
         "image (a net's min_size() says how large)",
         shape_string(input));

@@ -69,7 +69,7 @@ class ConvNormActImpl final : public torch::nn::Cloneable<ConvNormActImpl>, publ
 
   kernels::Activation forward_activation(const kernels::Activation& input, std::int64_t stride);
 
-  /// The convolution alone, its result checked for the norm: what fused kernels start from.
+  /// The convolution alone, its input checked for the norm: what fused kernels start from.
   torch::Tensor convolve(const torch::Tensor& input) { return convolve(input, options.stride()); }
 
   torch::Tensor convolve(const torch::Tensor& input, std::int64_t stride);
@@ -86,8 +86,8 @@ class ConvNormActImpl final : public torch::nn::Cloneable<ConvNormActImpl>, publ
     return !options.depthwise() && options.kernel_size() == 3 && stride == 1 && options.dilation() == 1;
   }
 
-  /// Throws where the norm of a map of these sizes would be that of one pixel.
-  void check_pixels(at::IntArrayRef output, at::IntArrayRef input) const;
+  /// Throws for another number of channels than the options', and where the normalised map would be 1x1.
+  void check_input(at::IntArrayRef input, std::int64_t stride) const;
 
   /// The convolution, whichever function computes it fastest.
   torch::Tensor apply_weights(const torch::Tensor& input, std::int64_t stride);
