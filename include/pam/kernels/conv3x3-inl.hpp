@@ -105,7 +105,7 @@ struct Conv3x3 {
     // The gradient of a convolution is the convolution with the weights turned by half a circle, inputs for outputs.
     const bool turned = x.requires_grad() && takes_winograd(dy, weight.transpose(0, 1), {}, Backend::Fused, true);
     if (turned) {
-      dx = cpu::winograd_conv(dy_pixels, cpu::WinogradWeights(weight.detach(), /*turned=*/true), {});
+      dx = cpu::winograd_conv({dy_pixels, {}, {}, {}}, cpu::WinogradWeights(weight.detach(), /*turned=*/true), {});
       if (!is_channels_last(input)) dx = cpu::to_planes(dx);
     }
     if (weight.requires_grad()) dweight = cpu::winograd_gradient(in_pixels(input), dy_pixels, weight.detach());
