@@ -65,6 +65,7 @@
 #include <pam/kernels/dilated_branch.hpp>
 #include <pam/kernels/gate.hpp>
 #include <pam/kernels/instance_norm.hpp>
+#include <pam/kernels/inverted_bottleneck.hpp>
 #include <pam/kernels/pointwise.hpp>
 #include <pam/kernels/upsample.hpp>
 #include <pam/layers/conv_block.hpp>

@@ -3,7 +3,7 @@
 #pragma once
 
 #include <pam/attention/false_positive_branch.hpp>
-#include <pam/kernels/dilated_branch.hpp>
+#include <pam/kernels/inverted_bottleneck.hpp>
 #include <pam/kernels/pointwise.hpp>
 
 namespace pam {
@@ -31,13 +31,12 @@ PAM_FUNC torch::Tensor FalsePositiveBranchImpl::logits(const torch::Tensor& inpu
   auto& second = options.share_weights() ? dilated : dilated2;
   const auto stride = options.stride();
   if (!options.depthwise()) return project(second(dilated(kernels::pointwise(input, expand->weight, stride))));
-  const bool planes = kernels::wants_planes(input, backend);
-  const auto expanded = planes ? kernels::pointwise_to(input, expand->weight, stride, at::MemoryFormat::Contiguous)
-                               : kernels::pointwise(input, expand->weight, stride);
-  const auto z = kernels::dilated_branch(expanded, {dilated->conv->weight, dilated->norm->weight, dilated->norm->bias},
-                                         {second->conv->weight, second->norm->weight, second->norm->bias},
-                                         options.dilation(), ConvNormActImpl::kEps, backend);
-  return planes ? kernels::pointwise_to(z, project->weight, 1, at::MemoryFormat::ChannelsLast) : project(z);
+  const auto step = [](const ConvNormAct& d) {
+    return kernels::DepthwiseStep{d->conv->weight, d->norm->weight, d->norm->bias};
+  };
+  return kernels::inverted_bottleneck(
+      input, {expand->weight, stride, step(dilated), step(second), options.dilation(), project->weight},
+      ConvNormActImpl::kEps, backend);
 }
 
 PAM_FUNC void FalsePositiveBranchImpl::pretty_print(std::ostream& stream) const {

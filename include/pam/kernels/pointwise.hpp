@@ -25,9 +25,8 @@ torch::Tensor pointwise(const torch::Tensor& x, const torch::Tensor& weight, std
 torch::Tensor pointwise_to(const torch::Tensor& x, const torch::Tensor& weight, std::int64_t stride,
                            at::MemoryFormat format);
 
-/// Whether `dilated_branch` should be given planes although x is channels-last. On a GPU, because a block keeps a plane
-/// in shared memory; on the CPU in float32 inference, because the kernel then need not transpose (FPA U-Net 7 % faster
-/// on 2 cores; in training the gradients of the matrix products lose as much as that gains).
+/// Whether `dilated_branch` should be given planes although x is channels-last: on a GPU, because a block keeps a plane
+/// in shared memory.
 bool wants_planes(const torch::Tensor& x, Backend backend);
 
 }  // namespace pam::kernels

@@ -1,13 +1,51 @@
 // SPDX-License-Identifier: MIT
-/// float32 tensors from one layout to the other, on all threads: several times as fast as LibTorch's contiguous().
+/// float32 tensors from one layout to the other, on all threads: several times as fast as LibTorch's contiguous(), by
+/// transposing blocks of 4 pixels x 4 channels. Four lanes suffice: compiled once, for SSE2.
 #pragma once
 
-#include <pam/kernels/detail/cpu/stage_planes.hpp>
 #include <pam/kernels/detail/cpu/tensors.hpp>
+
+#include <algorithm>
+
+#if PAM_X86
+#include <xmmintrin.h>
+#endif
 
 namespace pam::kernels::cpu {
 
 namespace detail {
+
+/// to[j * to_stride + i] = from[i * from_stride + j] for i, j < 4.
+PAM_INLINE void transpose4(const float* from, std::int64_t from_stride, float* to, std::int64_t to_stride) {
+#if PAM_X86
+  auto a = _mm_loadu_ps(from), b = _mm_loadu_ps(from + from_stride), c = _mm_loadu_ps(from + 2 * from_stride),
+       d = _mm_loadu_ps(from + 3 * from_stride);
+  _MM_TRANSPOSE4_PS(a, b, c, d);
+  _mm_storeu_ps(to, a), _mm_storeu_ps(to + to_stride, b);
+  _mm_storeu_ps(to + 2 * to_stride, c), _mm_storeu_ps(to + 3 * to_stride, d);
+#else
+  for (int i = 0; i < 4; ++i) {
+    for (int j = 0; j < 4; ++j) to[j * to_stride + i] = from[i * from_stride + j];
+  }
+#endif
+}
+
+/// to[c * to_stride + r] = from[r * from_stride + c] for r < rows, c < columns.
+inline void transpose(const float* from, std::int64_t from_stride, std::int64_t rows, std::int64_t columns, float* to,
+                      std::int64_t to_stride) {
+  std::int64_t r = 0;
+  for (; r + 4 <= rows; r += 4) {
+    std::int64_t c = 0;
+    for (; c + 4 <= columns; c += 4)
+      transpose4(from + r * from_stride + c, from_stride, to + c * to_stride + r, to_stride);
+    for (; c < columns; ++c) {
+      for (int i = 0; i < 4; ++i) to[c * to_stride + r + i] = from[(r + i) * from_stride + c];
+    }
+  }
+  for (; r < rows; ++r) {
+    for (std::int64_t c = 0; c < columns; ++c) to[c * to_stride + r] = from[r * from_stride + c];
+  }
+}
 
 /// `f(sample, first pixel, pixels)` for blocks of a cache line of pixels each.
 template <typename F>

@@ -1,0 +1,622 @@
+// SPDX-License-Identifier: MIT
+/// FPA's branch D(D(x)) on 8 or 16 channels of a channels-last tensor at a time, one in each lane of a vector: taps and
+/// norms differ from lane to lane, so nothing is shifted or transposed. The channels' plane, pixel after pixel, stays in
+/// the cache through all steps (docs/design.md, "Kernels": plane fusion).
+///
+/// A convolution of dilation d writes the rows y, y + d, y + 2 d, ... one after the other, so that each row of its input
+/// is made once (read, normalised or expanded, as the step says), right before three convolved rows need it. Three such
+/// rows lie in a ring in the first cache; the output may therefore take the input's place in the plane.
+#pragma once
+
+#include <pam/kernels/detail/cpu/norm_plane.hpp>
+#include <pam/kernels/detail/cpu/winograd.hpp>
+
+#include <algorithm>
+#include <type_traits>
+#include <utility>
+
+namespace pam::kernels::cpu {
+
+/// Calls `Body::run(args...)`, whose vectors are `Lanes`, compiled for a processor that has such vectors.
+template <typename Lanes, typename Body, typename... Args>
+void in_lanes(Args... args) {
+  if constexpr (Lanes::kCount == 16) {
+    run_avx512<Body>(args...);
+  } else {
+    run_avx2<Body>(args...);
+  }
+}
+
+/// Vectors of floats in memory, and what the lanes' loops share.
+template <typename Lanes>
+struct LaneVectors {
+  using Vector = typename Lanes::Vector;
+  using Wide = typename Lanes::Wide;
+  static constexpr std::int64_t kLanes = Lanes::kCount;
+
+  static PAM_INLINE const Vector& vector(const float* p) { return *reinterpret_cast<const Vector*>(p); }
+  static PAM_INLINE Vector& vector(float* p) { return *reinterpret_cast<Vector*>(p); }
+
+  /// Of every lane what the function of one number gives: NaN passes (simd.hpp).
+  static PAM_INLINE void relu(Vector& x) {
+    const auto bits = reinterpret_cast<const Integers&>(x);
+    const Integers kept = bits & (bits > kNegativeInfinity);
+    x = reinterpret_cast<const Vector&>(kept);
+  }
+  /// x where f > 0, else 0.
+  static PAM_INLINE void keep_where_positive(const Vector& f, Vector& x) {
+    const Integers kept = reinterpret_cast<const Integers&>(x) & (f > Vector{});
+    x = reinterpret_cast<const Vector&>(kept);
+  }
+  static PAM_INLINE void add(Wide& total, const Vector& x) { total = total + __builtin_convertvector(x, Wide); }
+
+ private:
+  using Integers = decltype(std::declval<Vector>() > std::declval<Vector>());
+  static constexpr std::int32_t kNegativeInfinity = static_cast<std::int32_t>(0xff800000u);
+};
+
+/// `lanes` channels of one sample of a channels-last tensor, at most a vector of them: rows into vectors and back.
+template <typename Lanes, typename T>
+struct LaneTensor {
+  using Vectors = LaneVectors<Lanes>;
+  static constexpr std::int64_t kLanes = Vectors::kLanes;
+  using Unaligned = typename Lanes::Unaligned;
+
+  T* data;  ///< the first channel of the first pixel
+  std::int64_t width, channels, lanes;
+
+  PAM_INLINE void read(std::int64_t y, float* row) const {
+    const T* from = data + y * width * channels;
+    for (std::int64_t i = 0; i < width; ++i, from += channels, row += kLanes) {
+      if (lanes < kLanes) {
+        for (std::int64_t k = 0; k < kLanes; ++k) row[k] = k < lanes ? load(from + k) : 0.f;
+      } else if constexpr (std::is_same_v<std::remove_const_t<T>, float>) {
+        Vectors::vector(row) = *reinterpret_cast<const Unaligned*>(from);
+      } else {
+        PAM_SIMD_LANES(8) for (std::int64_t k = 0; k < kLanes; ++k) row[k] = load(from + k);
+      }
+    }
+  }
+
+  PAM_INLINE void write(std::int64_t y, const float* row) const {
+    T* to = data + y * width * channels;
+    for (std::int64_t i = 0; i < width; ++i, to += channels, row += kLanes) {
+      if (lanes < kLanes) {
+        for (std::int64_t k = 0; k < lanes; ++k) store(to + k, row[k]);
+      } else if constexpr (std::is_same_v<T, float>) {
+        *reinterpret_cast<Unaligned*>(to) = Vectors::vector(row);
+      } else {
+        PAM_SIMD_LANES(8) for (std::int64_t k = 0; k < kLanes; ++k) store(to + k, row[k]);
+      }
+    }
+  }
+};
+
+struct LaneShape {
+  LaneShape(std::int64_t height_, std::int64_t width_, std::int64_t dilation)
+      : height(height_), width(width_), down(std::min(dilation, height_)), across(std::min(dilation, width_)) {}
+  [[nodiscard]] std::int64_t pixels() const { return height * width; }
+
+  std::int64_t height, width;
+  std::int64_t down, across;  ///< the dilation; a tap further away than the plane's size is outside of it anyway
+};
+
+/// A step's weights: nine taps, row by row, of all lanes; weight and bias of the norm.
+template <typename Lanes>
+struct LaneStep {
+  static constexpr std::int64_t kLanes = Lanes::kCount;
+  /// Of the channels [first, first + lanes); taps (C, 9) and norm (C, 2).
+  LaneStep(const float* all_taps, const float* norms, std::int64_t first, std::int64_t lanes) {
+    std::fill_n(taps, 9 * kLanes, 0.f);
+    std::fill_n(weight, kLanes, 0.f), std::fill_n(bias, kLanes, 0.f);
+    for (std::int64_t lane = 0; lane < lanes; ++lane) {
+      for (int k = 0; k < 9; ++k) taps[k * kLanes + lane] = all_taps[9 * (first + lane) + k];
+      weight[lane] = norms[2 * (first + lane)], bias[lane] = norms[2 * (first + lane) + 1];
+    }
+  }
+  alignas(64) float taps[9 * kLanes];
+  float weight[kLanes], bias[kLanes];
+};
+
+/// Affine and Moments of every lane.
+template <typename Lanes>
+struct LaneNorm {
+  static constexpr std::int64_t kLanes = Lanes::kCount;
+  alignas(64) float scale[kLanes];
+  alignas(64) float shift[kLanes];
+  alignas(64) float mean[kLanes];
+  float rstd[kLanes];
+
+  PAM_INLINE void set(std::int64_t lane, Moments m, const LaneStep<Lanes>& step) {
+    const auto a = affine_of(m, step.weight[lane], step.bias[lane]);
+    scale[lane] = a.scale, shift[lane] = a.shift, mean[lane] = m.mean, rstd[lane] = m.rstd;
+  }
+};
+
+/// NormSlope of every lane.
+template <typename Lanes>
+struct LaneSlope {
+  static constexpr std::int64_t kLanes = Lanes::kCount;
+  alignas(64) float mean_g[kLanes];
+  alignas(64) float slope[kLanes];
+};
+
+template <typename Lanes>
+class DilatedLanes {
+  using Vectors = LaneVectors<Lanes>;
+  using Vector = typename Vectors::Vector;
+  using Wide = typename Vectors::Wide;
+  static constexpr std::int64_t kLanes = Vectors::kLanes;
+  /// Sums are float32 for at least this many pixels (or a row) and float64 from there on: see kSumChunk.
+  static constexpr std::int64_t kFewPixels = 64;
+
+  static PAM_INLINE const Vector& vector(const float* p) { return Vectors::vector(p); }
+  static PAM_INLINE Vector& vector(float* p) { return Vectors::vector(p); }
+
+ public:
+  using Step = LaneStep<Lanes>;
+  using Norm = LaneNorm<Lanes>;
+
+  static std::int64_t ring(const LaneShape& s) { return 3 * s.width * kLanes; }
+  static std::int64_t plane(const LaneShape& s) { return s.pixels() * kLanes; }
+  /// Floats of scratch that `forward` and `backward` need.
+  static std::int64_t forward_scratch(const LaneShape& s) { return ring(s) + plane(s); }
+  static std::int64_t backward_scratch(const LaneShape& s) { return ring(s) + 2 * s.width * kLanes + 2 * plane(s); }
+
+  /// The second convolution of D(D(x)), still without its norm and ReLU, and both steps' norms. `source.read(y, row)`
+  /// gives the rows of x. Returns the plane, in scratch.
+  template <typename Source>
+  static PAM_INLINE const float* forward(const Source& source, const LaneShape& s, const Step& first,
+                                         const Step& second, float eps, float* scratch, Norm* norms) {
+    float* out = scratch + ring(s);
+    {
+      Measure measure{s, out};
+      sweep(s, first.taps, source, scratch, measure);
+      measure.finish(first, eps, norms[0]);
+    }
+    Measure measure{s, out};
+    sweep(s, second.taps, Activated{out, s.width, &norms[0]}, scratch, measure);
+    measure.finish(second, eps, norms[1]);
+    return out;
+  }
+
+  /// relu(norm(x)) of `count` pixels; `out` may be x.
+  static PAM_INLINE void activate(const float* x, const Norm& norm, std::int64_t count, float* out) {
+    const Vector scale = vector(norm.scale), shift = vector(norm.shift);
+    for (std::int64_t i = 0; i < count * kLanes; i += kLanes) {
+      Vector v = vector(x + i) * scale + shift;
+      Vectors::relu(v);
+      vector(out + i) = v;
+    }
+  }
+
+  /// Gradients of D(D(x)): `dx`, and of each lane the 22 sums that DilatedPlaneBackward has, in sums[22 * lane].
+  template <typename T>
+  static PAM_INLINE void backward(const LaneTensor<Lanes, const T>& x, const LaneTensor<Lanes, const T>& dy,
+                                  const LaneTensor<Lanes, T>& dx, const LaneShape& s, const Step& first,
+                                  const Step& second, const Norm* norms, float* scratch, float* sums) {
+    float *row = scratch + ring(s), *out_row = row + s.width * kLanes;
+    float *conv1 = out_row + s.width * kLanes, *conv2 = conv1 + plane(s);
+    Keep keep{s.width, conv1};
+    sweep(s, first.taps, x, scratch, keep);
+
+    MaskAndSum<T> masked{s, conv2, dy, row, norms[1]};
+    sweep(s, second.taps, Activated{conv1, s.width, &norms[0]}, scratch, masked);
+    LaneSlope<Lanes> slope;
+    masked.flush();
+    masked.sums.finish(norms[1], x.lanes, s.pixels(), slope, sums + 20);
+
+    alignas(64) float turned[9 * kLanes];
+    turn(second.taps, turned);
+    Hidden hidden{s, conv1, conv2, norms[0]};
+    sweep(s, turned, SlopeOfTensor<T>{conv2, dy, &norms[1], &slope}, scratch, hidden);
+    hidden.flush();
+    hidden.taps.finish(x.lanes, sums + 11);
+    hidden.sums.finish(norms[0], x.lanes, s.pixels(), slope, sums + 9);
+
+    turn(first.taps, turned);
+    Input<T> input{x, dx, row, out_row};
+    sweep(s, turned, SlopeOfPlane{conv2, conv1, s.width, &norms[0], &slope}, scratch, input);
+    input.taps.finish(x.lanes, sums);
+  }
+
+ private:
+  /// A convolution's gradient is a convolution with the kernel turned around.
+  static PAM_INLINE void turn(const float* taps, float* turned) {
+    for (int k = 0; k < 9; ++k) vector(turned + k * kLanes) = vector(taps + (8 - k) * kLanes);
+  }
+
+  /// The rows of the input that a row of the output reads, at their first pixel, and their taps' places in the kernel.
+  struct Rows {
+    const float* data[3];
+    int kernel_row[3], count;
+  };
+
+  /// Pixels [first, last) of a row: `Columns` columns of the kernel, from `column` on, lie inside of the plane.
+  template <int RowCount, int Columns, typename Sink>
+  static PAM_INLINE void segment(const Rows& rows, const float* taps, std::int64_t across, int column,
+                                 std::int64_t first, std::int64_t last, Sink& sink) {
+    Vector t[static_cast<std::size_t>(RowCount)][static_cast<std::size_t>(Columns)];
+    Vector sums[static_cast<std::size_t>(RowCount)][static_cast<std::size_t>(Columns)];
+    const float* in[static_cast<std::size_t>(RowCount)];
+    PAM_UNROLL for (int r = 0; r < RowCount; ++r) {
+      in[r] = rows.data[r] + (column - 1) * across * kLanes;
+      PAM_UNROLL for (int c = 0; c < Columns; ++c) {
+        t[r][c] = vector(taps + (3 * rows.kernel_row[r] + column + c) * kLanes);
+        if constexpr (Sink::kSumsTaps) sums[r][c] = vector(sink.taps.at(rows.kernel_row[r], column + c));
+      }
+    }
+    auto pixel = sink.pixel;  // a copy, whose vectors can stay in registers
+    for (auto i = first; i < last; ++i) {
+      Vector total{}, centre;
+      if constexpr (Sink::kSumsTaps) pixel.centre(i, centre);
+      PAM_UNROLL for (int r = 0; r < RowCount; ++r) {
+        PAM_UNROLL for (int c = 0; c < Columns; ++c) {
+          const Vector value = vector(in[r] + (c * across + i) * kLanes);
+          total = r + c == 0 ? value * t[r][c] : total + value * t[r][c];
+          if constexpr (Sink::kSumsTaps) sums[r][c] = sums[r][c] + value * centre;
+        }
+      }
+      pixel.put(i, total);
+    }
+    sink.pixel = pixel;
+    if constexpr (Sink::kSumsTaps) {
+      PAM_UNROLL for (int r = 0; r < RowCount; ++r) {
+        PAM_UNROLL for (int c = 0; c < Columns; ++c) vector(sink.taps.at(rows.kernel_row[r], column + c)) = sums[r][c];
+      }
+    }
+  }
+
+  template <int RowCount, typename Sink>
+  static PAM_INLINE void segments(const Rows& rows, const float* taps, const LaneShape& s, Sink& sink) {
+    // The left column of the kernel lies inside of the plane from pixel `left` on, the right one before pixel `right`.
+    const auto left = s.across, right = s.width - s.across;
+    segment<RowCount, 2>(rows, taps, s.across, 1, 0, std::min(left, right), sink);
+    if (left <= right) {
+      segment<RowCount, 3>(rows, taps, s.across, 0, left, right, sink);
+    } else {
+      segment<RowCount, 1>(rows, taps, s.across, 1, right, left, sink);
+    }
+    segment<RowCount, 2>(rows, taps, s.across, 0, std::max(left, right), s.width, sink);
+  }
+
+  /// Convolves a plane whose rows `source.read(y, row)` gives, and puts the result in `sink`.
+  template <typename Source, typename Sink>
+  static PAM_INLINE void sweep(const LaneShape& s, const float* taps, const Source& source, float* ring, Sink& sink) {
+    const auto size = s.width * kLanes;
+    for (std::int64_t start = 0; start < s.down; ++start) {
+      float *above = ring, *middle = ring + size, *below = ring + 2 * size;
+      source.read(start, middle);
+      for (auto y = start; y < s.height; y += s.down) {
+        Rows rows{};
+        const auto add = [&rows](const float* row, int kernel_row) {
+          rows.data[rows.count] = row, rows.kernel_row[rows.count++] = kernel_row;
+        };
+        if (y != start) add(above, 0);
+        add(middle, 1);
+        if (y + s.down < s.height) {
+          source.read(y + s.down, below);
+          add(below, 2);
+        }
+        sink.begin(y);
+        if (rows.count == 3) {
+          segments<3>(rows, taps, s, sink);
+        } else if (rows.count == 2) {
+          segments<2>(rows, taps, s, sink);
+        } else {
+          segments<1>(rows, taps, s, sink);
+        }
+        sink.end(y);
+        auto* const free = above;
+        above = middle, middle = below, below = free;
+      }
+      sink.end_of_class(start);
+    }
+  }
+
+  /// Source: relu(norm(x)) of a plane's rows.
+  struct Activated {
+    const float* x;
+    std::int64_t width;
+    const Norm* norm;
+    PAM_INLINE void read(std::int64_t y, float* row) const { activate(x + y * width * kLanes, *norm, width, row); }
+  };
+
+  /// out = the norm's gradient from g and x, of one row; `out` may be g.
+  static PAM_INLINE void slope_row(const float* g, const float* x, std::int64_t width, const Norm& norm,
+                                   const LaneSlope<Lanes>& s, bool mask, float* out) {
+    const Vector scale = vector(norm.scale), shift = vector(norm.shift), mean = vector(norm.mean),
+                 mean_g = vector(s.mean_g), slope = vector(s.slope);
+    for (std::int64_t i = 0; i < width * kLanes; i += kLanes) {
+      const Vector v = vector(x + i);
+      Vector masked = vector(g + i);
+      if (mask) {
+        const Vector f = v * scale + shift;
+        Vectors::keep_where_positive(f, masked);
+      }
+      vector(out + i) = scale * (masked - mean_g) - slope * (v - mean);
+    }
+  }
+
+  /// Source: the gradient of a norm's input x, from that of its ReLU's output in a tensor.
+  template <typename T>
+  struct SlopeOfTensor {
+    const float* x;
+    LaneTensor<Lanes, const T> dy;
+    const Norm* norm;
+    const LaneSlope<Lanes>* slope;
+    PAM_INLINE void read(std::int64_t y, float* row) const {
+      dy.read(y, row);
+      slope_row(row, x + y * dy.width * kLanes, dy.width, *norm, *slope, /*mask=*/true, row);
+    }
+  };
+
+  /// Source: the same from the gradient of the norm's output.
+  struct SlopeOfPlane {
+    const float *g, *x;
+    std::int64_t width;
+    const Norm* norm;
+    const LaneSlope<Lanes>* slope;
+    PAM_INLINE void read(std::int64_t y, float* row) const {
+      const auto at = y * width * kLanes;
+      slope_row(g + at, x + at, width, *norm, *slope, /*mask=*/false, row);
+    }
+  };
+
+  // Sinks: what becomes of a convolved row. `pixel` takes the values; its sums belong to the rows since the last flush.
+
+  /// A plane.
+  struct Keep {
+    static constexpr bool kSumsTaps = false;
+    struct Pixel {
+      float* row;
+      PAM_INLINE void put(std::int64_t i, const Vector& value) { vector(row + i * kLanes) = value; }
+    };
+    PAM_INLINE void begin(std::int64_t y) { pixel.row = plane + y * width * kLanes; }
+    PAM_INLINE void end(std::int64_t) {}
+    PAM_INLINE void end_of_class(std::int64_t) {}
+
+    std::int64_t width;
+    float* plane;
+    Pixel pixel{};
+  };
+
+  /// A plane and its moments, as PlaneMoments takes them: a rough mean, here of the rows 0, d, 2 d, ..., then the sums
+  /// of the deviations from it and of their squares.
+  struct Measure {
+    static constexpr bool kSumsTaps = false;
+    struct Pixel {
+      float* row;
+      Vector rough, sum, square;
+      PAM_INLINE void put(std::int64_t i, const Vector& value) {
+        vector(row + i * kLanes) = value;
+        count(value);
+      }
+      PAM_INLINE void count(const Vector& value) {
+        const Vector d = value - rough;
+        sum = sum + d;
+        square = square + d * d;
+      }
+    };
+
+    PAM_INLINE void begin(std::int64_t y) { pixel.row = plane + y * shape.width * kLanes; }
+    PAM_INLINE void end(std::int64_t) {
+      pending += shape.width;
+      if (pending >= kFewPixels) flush();
+    }
+    PAM_INLINE void end_of_class(std::int64_t start) {
+      if (start > 0) return;
+      flush();
+      const auto rows = (shape.height + shape.down - 1) / shape.down;
+      const Wide mean = deviations * (1. / static_cast<double>(rows * shape.width));
+      pixel.rough = __builtin_convertvector(mean, Vector);
+      deviations = squares = Wide{};
+      for (std::int64_t y = 0; y < shape.height; y += shape.down) {
+        begin(y);
+        for (std::int64_t i = 0; i < shape.width; ++i) pixel.count(vector(pixel.row + i * kLanes));
+        end(y);
+      }
+    }
+    PAM_INLINE void finish(const Step& step, float eps, Norm& norm) {
+      flush();
+      alignas(128) double sums[2][kLanes];
+      *reinterpret_cast<Wide*>(sums[0]) = deviations, *reinterpret_cast<Wide*>(sums[1]) = squares;
+      alignas(64) float start[kLanes];
+      vector(start) = pixel.rough;
+      const auto n = static_cast<double>(shape.pixels());
+      for (std::int64_t lane = 0; lane < kLanes; ++lane) {
+        const double offset = sums[0][lane] / n, variance = sums[1][lane] / n - offset * offset;
+        const auto positive = variance < 0 ? 0.f : static_cast<float>(variance);  // lets NaN through
+        norm.set(lane, {static_cast<float>(start[lane] + offset), rstd_of(positive, eps)}, step);
+      }
+    }
+    PAM_INLINE void flush() {
+      Vectors::add(deviations, pixel.sum), Vectors::add(squares, pixel.square);
+      pixel.sum = pixel.square = Vector{};
+      pending = 0;
+    }
+
+    LaneShape shape;
+    float* plane;
+    Pixel pixel{};
+    Wide deviations{}, squares{};
+    std::int64_t pending = 0;
+  };
+
+  /// What the gradient of a norm and its ReLU needs of a pixel: with x the norm's input, sums of g, which is the
+  /// gradient where the ReLU's output is positive, and of g * (x - mean).
+  struct NormPixel {
+    Vector scale, shift, mean, g, product;
+    PAM_INLINE explicit NormPixel(const Norm& norm)
+        : scale(vector(norm.scale)), shift(vector(norm.shift)), mean(vector(norm.mean)), g{}, product{} {}
+    PAM_INLINE void count(const Vector& x, Vector& gradient) {
+      const Vector f = x * scale + shift;
+      Vectors::keep_where_positive(f, gradient);
+      g = g + gradient;
+      product = product + gradient * (x - mean);
+    }
+  };
+
+  /// Their totals.
+  struct NormSums {
+    Wide g{}, product{};
+    PAM_INLINE void flush(NormPixel& pixel) {
+      Vectors::add(g, pixel.g), Vectors::add(product, pixel.product);
+      pixel.g = pixel.product = Vector{};
+    }
+    /// `sums[22 * lane]` and the number behind receive the gradients of the norm's weight and bias.
+    PAM_INLINE void finish(const Norm& norm, std::int64_t lanes, std::int64_t pixels, LaneSlope<Lanes>& out,
+                           float* sums) const {
+      alignas(128) double total[2][kLanes];
+      *reinterpret_cast<Wide*>(total[0]) = g, *reinterpret_cast<Wide*>(total[1]) = product;
+      const auto n = static_cast<double>(pixels);
+      for (std::int64_t lane = 0; lane < kLanes; ++lane) {
+        const auto xhat = total[1][lane] * static_cast<double>(norm.rstd[lane]);
+        out.mean_g[lane] = static_cast<float>(total[0][lane] / n);
+        out.slope[lane] = norm.scale[lane] * norm.rstd[lane] * static_cast<float>(xhat / n);
+        if (lane >= lanes) continue;
+        sums[22 * lane] = static_cast<float>(xhat), sums[22 * lane + 1] = static_cast<float>(total[0][lane]);
+      }
+    }
+  };
+
+  /// Sums over a plane of each neighbour times the pixel, by the neighbour's place in the turned kernel.
+  struct TapSums {
+    alignas(64) float few[9 * kLanes] = {};
+    alignas(128) double all[9 * kLanes] = {};
+
+    PAM_INLINE float* at(int row, int column) { return few + (3 * row + column) * kLanes; }
+    PAM_INLINE void flush() {
+      for (int k = 0; k < 9; ++k) {
+        Vectors::add(*reinterpret_cast<Wide*>(all + k * kLanes), vector(few + k * kLanes));
+        vector(few + k * kLanes) = Vector{};
+      }
+    }
+    PAM_INLINE void finish(std::int64_t lanes, float* sums) {
+      flush();
+      for (std::int64_t lane = 0; lane < lanes; ++lane) {
+        for (int k = 0; k < 9; ++k) sums[22 * lane + 8 - k] = static_cast<float>(all[k * kLanes + lane]);
+      }
+    }
+  };
+
+  /// The second convolution again, and the sums of its norm's gradient.
+  template <typename T>
+  struct MaskAndSum {
+    static constexpr bool kSumsTaps = false;
+    struct Pixel : NormPixel {
+      using NormPixel::NormPixel;
+      float* row = nullptr;
+      const float* gradient = nullptr;
+      PAM_INLINE void put(std::int64_t i, const Vector& value) {
+        vector(row + i * kLanes) = value;
+        Vector g = vector(gradient + i * kLanes);
+        this->count(value, g);
+      }
+    };
+
+    PAM_INLINE MaskAndSum(const LaneShape& s, float* plane_, const LaneTensor<Lanes, const T>& dy_, float* gradient_,
+                          const Norm& norm)
+        : shape(s), plane(plane_), gradient(gradient_), dy(dy_), pixel(norm) {
+      pixel.gradient = gradient;
+    }
+    PAM_INLINE void begin(std::int64_t y) {
+      pixel.row = plane + y * shape.width * kLanes;
+      dy.read(y, gradient);
+    }
+    PAM_INLINE void end(std::int64_t) {
+      pending += shape.width;
+      if (pending >= kFewPixels) flush();
+    }
+    PAM_INLINE void end_of_class(std::int64_t) {}
+    PAM_INLINE void flush() {
+      sums.flush(pixel);
+      pending = 0;
+    }
+
+    LaneShape shape;
+    float *plane, *gradient;
+    LaneTensor<Lanes, const T> dy;
+    Pixel pixel;
+    NormSums sums{};
+    std::int64_t pending = 0;
+  };
+
+  /// The gradient of the first norm's output, and the sums of that norm's and of the second kernel's gradients.
+  struct Hidden {
+    static constexpr bool kSumsTaps = true;
+    struct Pixel : NormPixel {
+      using NormPixel::NormPixel;
+      float* row = nullptr;
+      const float* x = nullptr;
+      PAM_INLINE void centre(std::int64_t i, Vector& value) {
+        value = vector(x + i * kLanes) * this->scale + this->shift;
+        Vectors::relu(value);
+      }
+      PAM_INLINE void put(std::int64_t i, const Vector& value) {
+        const Vector v = vector(x + i * kLanes);
+        Vector g = value;
+        this->count(v, g);
+        vector(row + i * kLanes) = g;
+      }
+    };
+
+    PAM_INLINE Hidden(const LaneShape& s, const float* conv_, float* plane_, const Norm& norm)
+        : shape(s), conv(conv_), plane(plane_), pixel(norm) {}
+    PAM_INLINE void begin(std::int64_t y) {
+      const auto at = y * shape.width * kLanes;
+      pixel.row = plane + at, pixel.x = conv + at;
+    }
+    PAM_INLINE void end(std::int64_t) {
+      pending += shape.width;
+      if (pending >= kFewPixels) flush();
+    }
+    PAM_INLINE void end_of_class(std::int64_t) {}
+    PAM_INLINE void flush() {
+      sums.flush(pixel), taps.flush();
+      pending = 0;
+    }
+
+    LaneShape shape;
+    const float* conv;
+    float* plane;
+    Pixel pixel;
+    NormSums sums{};
+    TapSums taps{};
+    std::int64_t pending = 0;
+  };
+
+  /// dx, and the sums of the first kernel's gradient.
+  template <typename T>
+  struct Input {
+    static constexpr bool kSumsTaps = true;
+    struct Pixel {
+      const float* in;
+      float* out;
+      PAM_INLINE void centre(std::int64_t i, Vector& value) { value = vector(in + i * kLanes); }
+      PAM_INLINE void put(std::int64_t i, const Vector& value) { vector(out + i * kLanes) = value; }
+    };
+
+    PAM_INLINE void begin(std::int64_t y) {
+      x.read(y, in);
+      pixel = {in, out};
+    }
+    PAM_INLINE void end(std::int64_t y) {
+      dx.write(y, out);
+      pending += x.width;
+      if (pending < kFewPixels) return;
+      taps.flush();
+      pending = 0;
+    }
+    PAM_INLINE void end_of_class(std::int64_t) {}
+
+    LaneTensor<Lanes, const T> x;
+    LaneTensor<Lanes, T> dx;
+    float *in, *out;
+    Pixel pixel{};
+    TapSums taps{};
+    std::int64_t pending = 0;
+  };
+};
+
+}  // namespace pam::kernels::cpu
