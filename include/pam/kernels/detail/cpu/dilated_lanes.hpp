@@ -39,14 +39,12 @@ struct LaneVectors {
 
   /// Of every lane what the function of one number gives: NaN passes (simd.hpp).
   static PAM_INLINE void relu(Vector& x) {
-    const auto bits = reinterpret_cast<const Integers&>(x);
-    const Integers kept = bits & (bits > kNegativeInfinity);
-    x = reinterpret_cast<const Vector&>(kept);
+    const auto bits = reinterpret_cast<Integers>(x);
+    x = reinterpret_cast<Vector>(bits & (bits > kNegativeInfinity));
   }
   /// x where f > 0, else 0.
   static PAM_INLINE void keep_where_positive(const Vector& f, Vector& x) {
-    const Integers kept = reinterpret_cast<const Integers&>(x) & (f > Vector{});
-    x = reinterpret_cast<const Vector&>(kept);
+    x = reinterpret_cast<Vector>(reinterpret_cast<Integers>(x) & (f > Vector{}));
   }
   static PAM_INLINE void add(Wide& total, const Vector& x) { total = total + __builtin_convertvector(x, Wide); }
 
