@@ -76,8 +76,7 @@ TEST_CASE("the fused inverted bottleneck normalises planes of mean 100 and devia
   auto t = inputs_of({1, 16, 24, 24, 32, 16, 1});
   const SeedScope seed(4);
   t[0] = ((torch::randn(t[0].sizes()) * 0.01 * 4096).round() / 4096 + 100).contiguous(kPixels);
-  t[1] = torch::eye(32, 16).view({32, 16, 1, 1}) + torch::eye(16).repeat({2, 1}).view({32, 16, 1, 1}) * 0;
-  t[1].slice(0, 16).copy_(torch::eye(16).view({16, 16, 1, 1}));
+  t[1] = torch::eye(16).repeat({2, 1}).view({32, 16, 1, 1});
   t[2] = torch::zeros_like(t[2]);
   t[2].select(2, 1).select(2, 1).fill_(1);
   const auto expected = bottleneck(as_double(t), 1, 9);
@@ -102,13 +101,61 @@ TEST_CASE("the fused inverted bottleneck depends neither on threads nor on the b
   }
 }
 
-TEST_CASE("the inverted bottleneck has gradients, and leaves other tensors to its three kernels", "[kernels]") {
-  const Sizes s{2, 6, 11, 10, 24, 6, 2};
-  const auto t = inputs_of(s);
-  const auto direction = torch::randn({2, 6, 6, 5});
-  // As the dilated branch alone: 1e-4 of each tensor's largest entry.
-  require_matches_float64([](const Tensors& v) { return bottleneck(v, 2, 3); },
-                          [](const Tensors& v) { return bottleneck(v, 2, 3, Backend::Reference); }, t, direction, 1e-4);
+Expression expression(std::int64_t stride, std::int64_t dilation, Backend backend) {
+  return [=](const Tensors& t) { return bottleneck(t, stride, dilation, backend); };
+}
+
+torch::Tensor direction_of(const Sizes& s) {
+  const SeedScope seed(6);
+  const auto out = [&](std::int64_t side) { return (side + s.stride - 1) / s.stride; };
+  return torch::randn({s.samples, s.out, out(s.height), out(s.width)}).contiguous(kPixels);
+}
+
+// As for the dilated branch alone: two norms multiply float32's roundings, 1e-4 of each tensor's largest entry.
+TEST_CASE("the fused inverted bottleneck has the gradients of the float64 reference", "[kernels]") {
+  if (instruction_sets().empty()) PAM_SKIP("this processor has no AVX2");
+  for (const auto isa : instruction_sets()) {
+    const IsaScope scope(isa);
+    for (const auto& s : kSizes) {
+      for (const std::int64_t dilation : {1, 9}) {
+        CAPTURE(static_cast<int>(isa), s.in, s.height, s.width, s.expanded, s.out, s.stride, dilation);
+        require_matches_float64(expression(s.stride, dilation, Backend::Fused),
+                                expression(s.stride, dilation, Backend::Reference), inputs_of(s), direction_of(s), 1e-4);
+      }
+    }
+  }
+}
+
+TEST_CASE("gradients of the fused inverted bottleneck are the same on any number of threads", "[kernels]") {
+  const Sizes s{3, 20, 27, 22, 72, 40, 2};
+  require_deterministic(expression(2, 3, Backend::Fused), inputs_of(s), direction_of(s));
+}
+
+TEST_CASE("a gradient of the fused inverted bottleneck's gradient is the reference's", "[kernels]") {
+  const auto inputs = inputs_of({1, 3, 7, 8, 12, 3, 1});
+  const auto actual = first_and_second_gradients(expression(1, 2, Backend::Fused), inputs);
+  const auto expected = first_and_second_gradients(expression(1, 2, Backend::Reference), as_double(inputs));
+  // Two passes of float32 autograd through two norms: 1e-3 of the largest entry; a gradient counted twice is 1.
+  for (std::size_t i = 0; i < actual.size(); ++i) {
+    CAPTURE(i);
+    REQUIRE_THAT(actual[i], IsClose(expected[i]).rtol(1e-3).of_largest());
+  }
+}
+
+TEST_CASE("steps of the inverted bottleneck that share their weights receive the sum of both gradients", "[kernels]") {
+  const auto all = inputs_of({2, 16, 12, 11, 40, 16, 1});
+  const Tensors inputs{all[0], all[1], all[2], all[3], all[4], all[8]};
+  const auto shared = [](Backend backend) {
+    return [=](const Tensors& t) {
+      return bottleneck({t[0], t[1], t[2], t[3], t[4], t[2], t[3], t[4], t[5]}, 1, 3, backend);
+    };
+  };
+  require_matches_float64(shared(Backend::Fused), shared(Backend::Reference), inputs,
+                          direction_of({2, 16, 12, 11, 40, 16, 1}), 1e-4);
+}
+
+TEST_CASE("the inverted bottleneck leaves other tensors to its three kernels", "[kernels]") {
+  const auto t = inputs_of({2, 6, 11, 10, 24, 6, 2});
   const torch::NoGradGuard no_grad;
   const auto expected = bottleneck(as_double(t), 2, 3);
   auto planes = t;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /// FPA's whole attention branch P(D(D(E(x)))): an inverted bottleneck (Sandler, Howard, Zhu, Zhmoginov, Chen,
-/// "MobileNetV2", CVPR 2018) with two depth-wise convolutions in the middle. In float32 inference on a CPU it is one
-/// kernel: the expanded channels, several times as many as go in and come out, never go through memory.
+/// "MobileNetV2", CVPR 2018) with two depth-wise convolutions in the middle. On a CPU, for float32 channels-last tensors,
+/// one kernel computes all of it a few channels at a time, and another its gradients: the expanded channels, several
+/// times as many as go in and come out, hardly go through memory. A graph keeps x and E(x).
 #pragma once
 
 #include <pam/kernels/dilated_branch.hpp>
@@ -23,8 +24,8 @@ torch::Tensor inverted_bottleneck(const torch::Tensor& x, const InvertedBottlene
 
 }  // namespace reference
 
-/// x (N, C, H, W) -> (N, K, ceil(H / stride), ceil(W / stride)), in x's layout. `eps`: of the norms. Where a gradient is
-/// wanted, and for other tensors than float32 channels-last ones on a CPU, E, D(D(x)) and P are three kernels.
+/// x (N, C, H, W) -> (N, K, ceil(H / stride), ceil(W / stride)), in x's layout. `eps`: of the norms. Other tensors than
+/// float32 channels-last ones on a CPU go through three kernels: E, D(D(x)) and P.
 torch::Tensor inverted_bottleneck(const torch::Tensor& x, const InvertedBottleneck& weights, double eps,
                                   Backend backend);
 

@@ -65,6 +65,9 @@ struct LaneBranch {
   struct Group {
     using Dilated = DilatedLanes<Lanes>;
     static constexpr std::int64_t kLanes = Lanes::kCount;
+    struct Ignore {
+      PAM_INLINE void operator()(const float*) const {}
+    };
 
     static PAM_INLINE void run(const LaneBranch* job, std::int64_t sample, std::int64_t first, float* scratch) {
       const auto& s = job->shape;
@@ -82,7 +85,7 @@ struct LaneBranch {
           norms[1].set(lane, lane < lanes ? moments[2 * lane + 1] : Moments{}, two);
         }
         const LaneTensor<Lanes, const T> dy{job->dy + at, s.width, job->channels, lanes};
-        Dilated::backward(x, dy, out, s, one, two, norms, scratch, job->sums + 22 * plane);
+        Dilated::backward(x, dy, out, s, one, two, norms, lanes, scratch, job->sums + 22 * plane, Ignore{});
         return;
       }
       const float* last = Dilated::forward(x, s, one, two, job->eps, scratch, norms);
@@ -91,7 +94,7 @@ struct LaneBranch {
         out.write(y, scratch);
       }
       for (std::int64_t lane = 0; lane < lanes; ++lane) {
-        for (int step = 0; step < 2; ++step) moments[2 * lane + step] = {norms[step].mean[lane], norms[step].rstd[lane]};
+        for (int step = 0; step < 2; ++step) moments[2 * lane + step] = norms[step].moments(lane);
       }
     }
   };

@@ -63,17 +63,20 @@ struct LaneTensor {
   T* data;  ///< the first channel of the first pixel
   std::int64_t width, channels, lanes;
 
-  PAM_INLINE void read(std::int64_t y, float* row) const {
+  /// Returns `row`.
+  PAM_INLINE const float* read(std::int64_t y, float* row) const {
     const T* from = data + y * width * channels;
-    for (std::int64_t i = 0; i < width; ++i, from += channels, row += kLanes) {
+    auto* to = row;
+    for (std::int64_t i = 0; i < width; ++i, from += channels, to += kLanes) {
       if (lanes < kLanes) {
-        for (std::int64_t k = 0; k < kLanes; ++k) row[k] = k < lanes ? load(from + k) : 0.f;
+        for (std::int64_t k = 0; k < kLanes; ++k) to[k] = k < lanes ? load(from + k) : 0.f;
       } else if constexpr (std::is_same_v<std::remove_const_t<T>, float>) {
-        Vectors::vector(row) = *reinterpret_cast<const Unaligned*>(from);
+        Vectors::vector(to) = *reinterpret_cast<const Unaligned*>(from);
       } else {
-        PAM_SIMD_LANES(8) for (std::int64_t k = 0; k < kLanes; ++k) row[k] = load(from + k);
+        PAM_SIMD_LANES(8) for (std::int64_t k = 0; k < kLanes; ++k) to[k] = load(from + k);
       }
     }
+    return row;
   }
 
   PAM_INLINE void write(std::int64_t y, const float* row) const {
@@ -88,6 +91,18 @@ struct LaneTensor {
       }
     }
   }
+};
+
+/// A plane of a vector of channels in memory.
+template <typename Lanes, typename Float>
+struct LanePlane {
+  static constexpr std::int64_t kLanes = Lanes::kCount;
+  Float* data;
+  std::int64_t width;
+
+  /// The row itself, without a copy.
+  PAM_INLINE const float* read(std::int64_t y, float*) const { return data + y * width * kLanes; }
+  PAM_INLINE void write(std::int64_t y, const float* row) const { std::copy_n(row, width * kLanes, data + y * width * kLanes); }
 };
 
 struct LaneShape {
@@ -129,6 +144,7 @@ struct LaneNorm {
     const auto a = affine_of(m, step.weight[lane], step.bias[lane]);
     scale[lane] = a.scale, shift[lane] = a.shift, mean[lane] = m.mean, rstd[lane] = m.rstd;
   }
+  [[nodiscard]] PAM_INLINE Moments moments(std::int64_t lane) const { return {mean[lane], rstd[lane]}; }
 };
 
 /// NormSlope of every lane.
@@ -162,7 +178,7 @@ class DilatedLanes {
   static std::int64_t backward_scratch(const LaneShape& s) { return ring(s) + 2 * s.width * kLanes + 2 * plane(s); }
 
   /// The second convolution of D(D(x)), still without its norm and ReLU, and both steps' norms. `source.read(y, row)`
-  /// gives the rows of x. Returns the plane, in scratch.
+  /// returns row y of x, which it may write to `row`. Returns the plane, in scratch.
   template <typename Source>
   static PAM_INLINE const float* forward(const Source& source, const LaneShape& s, const Step& first,
                                          const Step& second, float eps, float* scratch, Norm* norms) {
@@ -188,34 +204,39 @@ class DilatedLanes {
     }
   }
 
-  /// Gradients of D(D(x)): `dx`, and of each lane the 22 sums that DilatedPlaneBackward has, in sums[22 * lane].
-  template <typename T>
-  static PAM_INLINE void backward(const LaneTensor<Lanes, const T>& x, const LaneTensor<Lanes, const T>& dy,
-                                  const LaneTensor<Lanes, T>& dx, const LaneShape& s, const Step& first,
-                                  const Step& second, const Norm* norms, float* scratch, float* sums) {
+  /// Gradients of D(D(x)): `dx`, and of each of the first `lanes` lanes the 22 sums that DilatedPlaneBackward has, in
+  /// sums[22 * lane]. `x` and `dy` are read, and dx written, as LaneTensor and LanePlane do it. `visit` is shown the
+  /// second convolution's plane, to which D's last norm and ReLU are still to be applied.
+  template <typename In, typename Up, typename Out, typename Visit>
+  static PAM_INLINE void backward(const In& x, const Up& dy, const Out& dx, const LaneShape& s, const Step& first,
+                                  const Step& second, const Norm* norms, std::int64_t lanes, float* scratch,
+                                  float* sums, const Visit& visit) {
     float *row = scratch + ring(s), *out_row = row + s.width * kLanes;
     float *conv1 = out_row + s.width * kLanes, *conv2 = conv1 + plane(s);
     Keep keep{s.width, conv1};
     sweep(s, first.taps, x, scratch, keep);
 
-    MaskAndSum<T> masked{s, conv2, dy, row, norms[1]};
+    MaskAndSum<Up> masked{s, conv2, dy, row, norms[1]};
     sweep(s, second.taps, Activated{conv1, s.width, &norms[0]}, scratch, masked);
-    LaneSlope<Lanes> slope;
     masked.flush();
-    masked.sums.finish(norms[1], x.lanes, s.pixels(), slope, sums + 20);
+    LaneSlope<Lanes> slope;
+    masked.sums.finish(norms[1], lanes, s.pixels(), slope, sums + 20);
+    visit(static_cast<const float*>(conv2));
 
     alignas(64) float turned[9 * kLanes];
     turn(second.taps, turned);
     Hidden hidden{s, conv1, conv2, norms[0]};
-    sweep(s, turned, SlopeOfTensor<T>{conv2, dy, &norms[1], &slope}, scratch, hidden);
+    sweep(s, turned, Slope<Up, /*mask=*/true>{dy, conv2, s.width, &norms[1], &slope}, scratch, hidden);
     hidden.flush();
-    hidden.taps.finish(x.lanes, sums + 11);
-    hidden.sums.finish(norms[0], x.lanes, s.pixels(), slope, sums + 9);
+    hidden.taps.finish(lanes, sums + 11);
+    hidden.sums.finish(norms[0], lanes, s.pixels(), slope, sums + 9);
 
     turn(first.taps, turned);
-    Input<T> input{x, dx, row, out_row};
-    sweep(s, turned, SlopeOfPlane{conv2, conv1, s.width, &norms[0], &slope}, scratch, input);
-    input.taps.finish(x.lanes, sums);
+    using Hiddens = LanePlane<Lanes, const float>;
+    Input<In, Out> input{s.width, x, dx, row, out_row};
+    sweep(s, turned, Slope<Hiddens, /*mask=*/false>{Hiddens{conv2, s.width}, conv1, s.width, &norms[0], &slope},
+          scratch, input);
+    input.taps.finish(lanes, sums);
   }
 
  private:
@@ -228,6 +249,7 @@ class DilatedLanes {
   struct Rows {
     const float* data[3];
     int kernel_row[3], count;
+    PAM_INLINE void add(const float* row, int place) { data[count] = row, kernel_row[count++] = place; }
   };
 
   /// Pixels [first, last) of a row: `Columns` columns of the kernel, from `column` on, lie inside of the plane.
@@ -278,24 +300,19 @@ class DilatedLanes {
     segment<RowCount, 2>(rows, taps, s.across, 0, std::max(left, right), s.width, sink);
   }
 
-  /// Convolves a plane whose rows `source.read(y, row)` gives, and puts the result in `sink`.
+  /// Convolves a plane whose rows `source.read(y, row)` returns, and puts the result in `sink`.
   template <typename Source, typename Sink>
   static PAM_INLINE void sweep(const LaneShape& s, const float* taps, const Source& source, float* ring, Sink& sink) {
     const auto size = s.width * kLanes;
     for (std::int64_t start = 0; start < s.down; ++start) {
-      float *above = ring, *middle = ring + size, *below = ring + 2 * size;
-      source.read(start, middle);
+      float *used = ring, *next = ring + size, *free = ring + 2 * size;
+      const float *above = nullptr, *middle = source.read(start, used);
       for (auto y = start; y < s.height; y += s.down) {
+        const float* below = y + s.down < s.height ? source.read(y + s.down, next) : nullptr;
         Rows rows{};
-        const auto add = [&rows](const float* row, int kernel_row) {
-          rows.data[rows.count] = row, rows.kernel_row[rows.count++] = kernel_row;
-        };
-        if (y != start) add(above, 0);
-        add(middle, 1);
-        if (y + s.down < s.height) {
-          source.read(y + s.down, below);
-          add(below, 2);
-        }
+        if (above != nullptr) rows.add(above, 0);
+        rows.add(middle, 1);
+        if (below != nullptr) rows.add(below, 2);
         sink.begin(y);
         if (rows.count == 3) {
           segments<3>(rows, taps, s, sink);
@@ -305,59 +322,49 @@ class DilatedLanes {
           segments<1>(rows, taps, s, sink);
         }
         sink.end(y);
-        auto* const free = above;
-        above = middle, middle = below, below = free;
+        above = middle, middle = below;
+        auto* const oldest = free;
+        free = used, used = next, next = oldest;
       }
       sink.end_of_class(start);
     }
   }
 
-  /// Source: relu(norm(x)) of a plane's rows.
+  // Sources: what `sweep` convolves.
+
+  /// relu(norm(x)) of a plane's rows.
   struct Activated {
     const float* x;
     std::int64_t width;
     const Norm* norm;
-    PAM_INLINE void read(std::int64_t y, float* row) const { activate(x + y * width * kLanes, *norm, width, row); }
+    PAM_INLINE const float* read(std::int64_t y, float* row) const {
+      activate(x + y * width * kLanes, *norm, width, row);
+      return row;
+    }
   };
 
-  /// out = the norm's gradient from g and x, of one row; `out` may be g.
-  static PAM_INLINE void slope_row(const float* g, const float* x, std::int64_t width, const Norm& norm,
-                                   const LaneSlope<Lanes>& s, bool mask, float* out) {
-    const Vector scale = vector(norm.scale), shift = vector(norm.shift), mean = vector(norm.mean),
-                 mean_g = vector(s.mean_g), slope = vector(s.slope);
-    for (std::int64_t i = 0; i < width * kLanes; i += kLanes) {
-      const Vector v = vector(x + i);
-      Vector masked = vector(g + i);
-      if (mask) {
-        const Vector f = v * scale + shift;
-        Vectors::keep_where_positive(f, masked);
-      }
-      vector(out + i) = scale * (masked - mean_g) - slope * (v - mean);
-    }
-  }
-
-  /// Source: the gradient of a norm's input x, from that of its ReLU's output in a tensor.
-  template <typename T>
-  struct SlopeOfTensor {
+  /// The gradient of a norm's input x from that of its output, or with `Mask` of its ReLU's output, in `up`.
+  template <typename Up, bool Mask>
+  struct Slope {
+    Up up;
     const float* x;
-    LaneTensor<Lanes, const T> dy;
-    const Norm* norm;
-    const LaneSlope<Lanes>* slope;
-    PAM_INLINE void read(std::int64_t y, float* row) const {
-      dy.read(y, row);
-      slope_row(row, x + y * dy.width * kLanes, dy.width, *norm, *slope, /*mask=*/true, row);
-    }
-  };
-
-  /// Source: the same from the gradient of the norm's output.
-  struct SlopeOfPlane {
-    const float *g, *x;
     std::int64_t width;
     const Norm* norm;
-    const LaneSlope<Lanes>* slope;
-    PAM_INLINE void read(std::int64_t y, float* row) const {
-      const auto at = y * width * kLanes;
-      slope_row(g + at, x + at, width, *norm, *slope, /*mask=*/false, row);
+    const LaneSlope<Lanes>* sums;
+    PAM_INLINE const float* read(std::int64_t y, float* row) const {
+      const float *g = up.read(y, row), *in = x + y * width * kLanes;
+      const Vector scale = vector(norm->scale), shift = vector(norm->shift), mean = vector(norm->mean),
+                   mean_g = vector(sums->mean_g), slope = vector(sums->slope);
+      for (std::int64_t i = 0; i < width * kLanes; i += kLanes) {
+        const Vector v = vector(in + i);
+        Vector masked = vector(g + i);
+        if constexpr (Mask) {
+          const Vector f = v * scale + shift;
+          Vectors::keep_where_positive(f, masked);
+        }
+        vector(row + i) = scale * (masked - mean_g) - slope * (v - mean);
+      }
+      return row;
     }
   };
 
@@ -499,7 +506,7 @@ class DilatedLanes {
   };
 
   /// The second convolution again, and the sums of its norm's gradient.
-  template <typename T>
+  template <typename Up>
   struct MaskAndSum {
     static constexpr bool kSumsTaps = false;
     struct Pixel : NormPixel {
@@ -513,14 +520,11 @@ class DilatedLanes {
       }
     };
 
-    PAM_INLINE MaskAndSum(const LaneShape& s, float* plane_, const LaneTensor<Lanes, const T>& dy_, float* gradient_,
-                          const Norm& norm)
-        : shape(s), plane(plane_), gradient(gradient_), dy(dy_), pixel(norm) {
-      pixel.gradient = gradient;
-    }
+    PAM_INLINE MaskAndSum(const LaneShape& s, float* plane_, const Up& dy_, float* gradient_, const Norm& norm)
+        : shape(s), plane(plane_), gradient(gradient_), dy(dy_), pixel(norm) {}
     PAM_INLINE void begin(std::int64_t y) {
       pixel.row = plane + y * shape.width * kLanes;
-      dy.read(y, gradient);
+      pixel.gradient = dy.read(y, gradient);
     }
     PAM_INLINE void end(std::int64_t) {
       pending += shape.width;
@@ -534,7 +538,7 @@ class DilatedLanes {
 
     LaneShape shape;
     float *plane, *gradient;
-    LaneTensor<Lanes, const T> dy;
+    Up dy;
     Pixel pixel;
     NormSums sums{};
     std::int64_t pending = 0;
@@ -585,7 +589,7 @@ class DilatedLanes {
   };
 
   /// dx, and the sums of the first kernel's gradient.
-  template <typename T>
+  template <typename In, typename Out>
   struct Input {
     static constexpr bool kSumsTaps = true;
     struct Pixel {
@@ -596,20 +600,20 @@ class DilatedLanes {
     };
 
     PAM_INLINE void begin(std::int64_t y) {
-      x.read(y, in);
-      pixel = {in, out};
+      pixel = {x.read(y, in), out};
     }
     PAM_INLINE void end(std::int64_t y) {
       dx.write(y, out);
-      pending += x.width;
+      pending += width;
       if (pending < kFewPixels) return;
       taps.flush();
       pending = 0;
     }
     PAM_INLINE void end_of_class(std::int64_t) {}
 
-    LaneTensor<Lanes, const T> x;
-    LaneTensor<Lanes, T> dx;
+    std::int64_t width;
+    In x;
+    Out dx;
     float *in, *out;
     Pixel pixel{};
     TapSums taps{};
