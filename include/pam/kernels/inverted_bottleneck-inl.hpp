@@ -102,8 +102,7 @@ struct Bottleneck {
 
 }  // namespace detail
 
-PAM_FUNC torch::Tensor reference::inverted_bottleneck(const torch::Tensor& x, const InvertedBottleneck& w,
-                                                      double eps) {
+PAM_FUNC torch::Tensor reference::inverted_bottleneck(const torch::Tensor& x, const InvertedBottleneck& w, double eps) {
   const auto expanded = reference::pointwise(x, w.expand, w.stride);
   return torch::conv2d(reference::dilated_branch(expanded, w.first, w.second, w.dilation, eps), w.project);
 }
@@ -116,15 +115,15 @@ PAM_FUNC torch::Tensor inverted_bottleneck(const torch::Tensor& x, const Inverte
       const detail::PackedBottleneck packed(w);
       return cpu::inverted_bottleneck(x.detach(), packed.weights, eps, /*training=*/false).y;
     }
-    const torch::autograd::variable_list inputs{x,      w.expand,            a.conv,   detail::norm_row(a),
-                                                b.conv, detail::norm_row(b), w.project};
+    const torch::autograd::variable_list inputs{
+        x, w.expand, a.conv, detail::norm_row(a), b.conv, detail::norm_row(b), w.project};
     return detail::apply_kernel(
         inputs, [&](auto* ctx) { return detail::Bottleneck::forward(ctx, inputs, w.stride, w.dilation, eps); },
         detail::Bottleneck::backward);
   }
   const bool planes = wants_planes(x, backend);
-  const auto expanded = planes ? pointwise_to(x, w.expand, w.stride, at::MemoryFormat::Contiguous)
-                               : pointwise(x, w.expand, w.stride);
+  const auto expanded =
+      planes ? pointwise_to(x, w.expand, w.stride, at::MemoryFormat::Contiguous) : pointwise(x, w.expand, w.stride);
   const auto z = dilated_branch(expanded, a, b, w.dilation, eps, backend);
   return planes ? pointwise_to(z, w.project, 1, at::MemoryFormat::ChannelsLast) : torch::conv2d(z, w.project);
 }

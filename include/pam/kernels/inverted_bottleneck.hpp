@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /// FPA's whole attention branch P(D(D(E(x)))): an inverted bottleneck (Sandler, Howard, Zhu, Zhmoginov, Chen,
-/// "MobileNetV2", CVPR 2018) with two depth-wise convolutions in the middle. On a CPU, for float32 channels-last tensors,
-/// one kernel computes all of it a few channels at a time, and another its gradients: the expanded channels, several
-/// times as many as go in and come out, hardly go through memory. A graph keeps x and E(x).
+/// "MobileNetV2", CVPR 2018) with two depth-wise convolutions in the middle. On a CPU, for float32 channels-last
+/// tensors, one kernel computes all of it a few channels at a time, and another its gradients: the expanded channels,
+/// several times as many as go in and come out, hardly go through memory. A graph keeps x and E(x).
 #pragma once
 
 #include <pam/kernels/dilated_branch.hpp>
@@ -11,11 +11,11 @@ namespace pam::kernels {
 
 /// E expands C channels to M, P projects them to K. `first` and `second` may be the same weights.
 struct InvertedBottleneck {
-  torch::Tensor expand;           ///< E: (M, C, 1, 1)
-  std::int64_t stride;            ///< of E
-  DepthwiseStep first, second;    ///< D: of M channels
-  std::int64_t dilation;          ///< of D
-  torch::Tensor project;          ///< P: (K, M, 1, 1)
+  torch::Tensor expand;         ///< E: (M, C, 1, 1)
+  std::int64_t stride;          ///< of E
+  DepthwiseStep first, second;  ///< D: of M channels
+  std::int64_t dilation;        ///< of D
+  torch::Tensor project;        ///< P: (K, M, 1, 1)
 };
 
 namespace reference {

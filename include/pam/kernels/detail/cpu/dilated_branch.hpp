@@ -99,9 +99,7 @@ struct LaneBranch {
     }
   };
 
-  void run() const {
-    isa() == Isa::Avx512 ? run_in<Lanes16>() : run_in<Lanes8>();
-  }
+  void run() const { isa() == Isa::Avx512 ? run_in<Lanes16>() : run_in<Lanes8>(); }
 
  private:
   template <typename Lanes>
@@ -131,8 +129,9 @@ inline std::pair<torch::Tensor, torch::Tensor> dilated_branch(const torch::Tenso
   if (is_channels_last(x)) {
     with_element(x, [&](auto* element) {
       using T = std::remove_pointer_t<decltype(element)>;
-      detail::LaneBranch<T>{x.data_ptr<T>(), nullptr, y.data_ptr<T>(), x.size(0), channels,
-                            {x.size(2), x.size(3), dilation}, weights, small_eps, m, nullptr}
+      detail::LaneBranch<T>{
+          x.data_ptr<T>(), nullptr, y.data_ptr<T>(), x.size(0), channels, {x.size(2), x.size(3), dilation}, weights,
+          small_eps,       m,       nullptr}
           .run();
     });
     return {y, moments};
@@ -164,8 +163,16 @@ inline BranchGradients dilated_branch_backward(const torch::Tensor& x, const det
   if (is_channels_last(x)) {
     with_element(x, [&](auto* element) {
       using T = std::remove_pointer_t<decltype(element)>;
-      detail::LaneBranch<T>{x.data_ptr<T>(), dy.data_ptr<T>(), dx.data_ptr<T>(), x.size(0), channels,
-                            {x.size(2), x.size(3), dilation}, weights, 0.f, m, total}
+      detail::LaneBranch<T>{x.data_ptr<T>(),
+                            dy.data_ptr<T>(),
+                            dx.data_ptr<T>(),
+                            x.size(0),
+                            channels,
+                            {x.size(2), x.size(3), dilation},
+                            weights,
+                            0.f,
+                            m,
+                            total}
           .run();
     });
     return {dx, ordered_sum(sums).view({channels, 22})};
@@ -174,16 +181,15 @@ inline BranchGradients dilated_branch_backward(const torch::Tensor& x, const det
   const auto scratch = DilatedPlaneBackward::scratch(shape);
   const Elements from(x), up(dy), to(dx);
   const auto beside = from.scratch(shape.pixels);
-  detail::each_item(
-      x.size(0) * channels, 60 * shape.pixels, scratch + 2 * beside, 3 * shape.padded,
-      [&](std::int64_t i, float* memory) {
-        const auto at = i * shape.pixels;
-        auto *in = memory + scratch, *out = to.write(at, in);
-        DilatedPlaneBackward::run(from.read(at, shape.pixels, in), up.read(at, shape.pixels, in + beside), out, shape,
-                                  weights.of(0, i % channels), weights.of(1, i % channels), m + 2 * i, memory,
-                                  total + 22 * i);
-        to.finish(at, shape.pixels, out);
-      });
+  detail::each_item(x.size(0) * channels, 60 * shape.pixels, scratch + 2 * beside, 3 * shape.padded,
+                    [&](std::int64_t i, float* memory) {
+                      const auto at = i * shape.pixels;
+                      auto *in = memory + scratch, *out = to.write(at, in);
+                      DilatedPlaneBackward::run(from.read(at, shape.pixels, in), up.read(at, shape.pixels, in + beside),
+                                                out, shape, weights.of(0, i % channels), weights.of(1, i % channels),
+                                                m + 2 * i, memory, total + 22 * i);
+                      to.finish(at, shape.pixels, out);
+                    });
   return {dx, ordered_sum(sums).view({channels, 22})};
 }
 

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 /// FPA's branch D(D(x)) on 8 or 16 channels of a channels-last tensor at a time, one in each lane of a vector: taps and
-/// norms differ from lane to lane, so nothing is shifted or transposed. The channels' plane, pixel after pixel, stays in
-/// the cache through all steps (docs/design.md, "Kernels": plane fusion).
+/// norms differ from lane to lane, so nothing is shifted or transposed. The channels' plane, pixel after pixel, stays
+/// in the cache through all steps (docs/design.md, "Kernels": plane fusion).
 ///
-/// A convolution of dilation d writes the rows y, y + d, y + 2 d, ... one after the other, so that each row of its input
-/// is made once (read, normalised or expanded, as the step says), right before three convolved rows need it. Three such
-/// rows lie in a ring in the first cache; the output may therefore take the input's place in the plane.
+/// A convolution of dilation d writes the rows y, y + d, y + 2 d, ... one after the other, so that each row of its
+/// input is made once (read, normalised or expanded, as the step says), right before three convolved rows need it.
+/// Three such rows lie in a ring in the first cache; the output may therefore take the input's place in the plane.
 #pragma once
 
 #include <pam/kernels/detail/cpu/norm_plane.hpp>
@@ -33,6 +33,7 @@ struct LaneVectors {
   using Vector = typename Lanes::Vector;
   using Wide = typename Lanes::Wide;
   static constexpr std::int64_t kLanes = Lanes::kCount;
+  static constexpr auto kWidth = static_cast<std::size_t>(kLanes);
 
   static PAM_INLINE const Vector& vector(const float* p) { return *reinterpret_cast<const Vector*>(p); }
   static PAM_INLINE Vector& vector(float* p) { return *reinterpret_cast<Vector*>(p); }
@@ -97,12 +98,15 @@ struct LaneTensor {
 template <typename Lanes, typename Float>
 struct LanePlane {
   static constexpr std::int64_t kLanes = Lanes::kCount;
+  static constexpr auto kWidth = static_cast<std::size_t>(kLanes);
   Float* data;
   std::int64_t width;
 
   /// The row itself, without a copy.
   PAM_INLINE const float* read(std::int64_t y, float*) const { return data + y * width * kLanes; }
-  PAM_INLINE void write(std::int64_t y, const float* row) const { std::copy_n(row, width * kLanes, data + y * width * kLanes); }
+  PAM_INLINE void write(std::int64_t y, const float* row) const {
+    std::copy_n(row, width * kLanes, data + y * width * kLanes);
+  }
 };
 
 struct LaneShape {
@@ -118,6 +122,7 @@ struct LaneShape {
 template <typename Lanes>
 struct LaneStep {
   static constexpr std::int64_t kLanes = Lanes::kCount;
+  static constexpr auto kWidth = static_cast<std::size_t>(kLanes);
   /// Of the channels [first, first + lanes); taps (C, 9) and norm (C, 2).
   LaneStep(const float* all_taps, const float* norms, std::int64_t first, std::int64_t lanes) {
     std::fill_n(taps, 9 * kLanes, 0.f);
@@ -127,18 +132,19 @@ struct LaneStep {
       weight[lane] = norms[2 * (first + lane)], bias[lane] = norms[2 * (first + lane) + 1];
     }
   }
-  alignas(64) float taps[9 * kLanes];
-  float weight[kLanes], bias[kLanes];
+  alignas(64) float taps[9 * kWidth];
+  float weight[kWidth], bias[kWidth];
 };
 
 /// Affine and Moments of every lane.
 template <typename Lanes>
 struct LaneNorm {
   static constexpr std::int64_t kLanes = Lanes::kCount;
-  alignas(64) float scale[kLanes];
-  alignas(64) float shift[kLanes];
-  alignas(64) float mean[kLanes];
-  float rstd[kLanes];
+  static constexpr auto kWidth = static_cast<std::size_t>(kLanes);
+  alignas(64) float scale[kWidth];
+  alignas(64) float shift[kWidth];
+  alignas(64) float mean[kWidth];
+  float rstd[kWidth];
 
   PAM_INLINE void set(std::int64_t lane, Moments m, const LaneStep<Lanes>& step) {
     const auto a = affine_of(m, step.weight[lane], step.bias[lane]);
@@ -151,8 +157,9 @@ struct LaneNorm {
 template <typename Lanes>
 struct LaneSlope {
   static constexpr std::int64_t kLanes = Lanes::kCount;
-  alignas(64) float mean_g[kLanes];
-  alignas(64) float slope[kLanes];
+  static constexpr auto kWidth = static_cast<std::size_t>(kLanes);
+  alignas(64) float mean_g[kWidth];
+  alignas(64) float slope[kWidth];
 };
 
 template <typename Lanes>
@@ -161,6 +168,7 @@ class DilatedLanes {
   using Vector = typename Vectors::Vector;
   using Wide = typename Vectors::Wide;
   static constexpr std::int64_t kLanes = Vectors::kLanes;
+  static constexpr auto kWidth = static_cast<std::size_t>(kLanes);  ///< for the sizes of arrays
   /// Sums are float32 for at least this many pixels (or a row) and float64 from there on: see kSumChunk.
   static constexpr std::int64_t kFewPixels = 64;
 
@@ -223,7 +231,7 @@ class DilatedLanes {
     masked.sums.finish(norms[1], lanes, s.pixels(), slope, sums + 20);
     visit(static_cast<const float*>(conv2));
 
-    alignas(64) float turned[9 * kLanes];
+    alignas(64) float turned[9 * kWidth];
     turn(second.taps, turned);
     Hidden hidden{s, conv1, conv2, norms[0]};
     sweep(s, turned, Slope<Up, /*mask=*/true>{dy, conv2, s.width, &norms[1], &slope}, scratch, hidden);
@@ -424,9 +432,9 @@ class DilatedLanes {
     }
     PAM_INLINE void finish(const Step& step, float eps, Norm& norm) {
       flush();
-      alignas(128) double sums[2][kLanes];
+      alignas(128) double sums[2][kWidth];
       *reinterpret_cast<Wide*>(sums[0]) = deviations, *reinterpret_cast<Wide*>(sums[1]) = squares;
-      alignas(64) float start[kLanes];
+      alignas(64) float start[kWidth];
       vector(start) = pixel.rough;
       const auto n = static_cast<double>(shape.pixels());
       for (std::int64_t lane = 0; lane < kLanes; ++lane) {
@@ -451,29 +459,29 @@ class DilatedLanes {
   /// What the gradient of a norm and its ReLU needs of a pixel: with x the norm's input, sums of g, which is the
   /// gradient where the ReLU's output is positive, and of g * (x - mean).
   struct NormPixel {
-    Vector scale, shift, mean, g, product;
+    Vector scale, shift, mean, sum, product;
     PAM_INLINE explicit NormPixel(const Norm& norm)
-        : scale(vector(norm.scale)), shift(vector(norm.shift)), mean(vector(norm.mean)), g{}, product{} {}
+        : scale(vector(norm.scale)), shift(vector(norm.shift)), mean(vector(norm.mean)), sum{}, product{} {}
     PAM_INLINE void count(const Vector& x, Vector& gradient) {
       const Vector f = x * scale + shift;
       Vectors::keep_where_positive(f, gradient);
-      g = g + gradient;
+      sum = sum + gradient;
       product = product + gradient * (x - mean);
     }
   };
 
   /// Their totals.
   struct NormSums {
-    Wide g{}, product{};
+    Wide sum{}, product{};
     PAM_INLINE void flush(NormPixel& pixel) {
-      Vectors::add(g, pixel.g), Vectors::add(product, pixel.product);
-      pixel.g = pixel.product = Vector{};
+      Vectors::add(sum, pixel.sum), Vectors::add(product, pixel.product);
+      pixel.sum = pixel.product = Vector{};
     }
     /// `sums[22 * lane]` and the number behind receive the gradients of the norm's weight and bias.
     PAM_INLINE void finish(const Norm& norm, std::int64_t lanes, std::int64_t pixels, LaneSlope<Lanes>& out,
                            float* sums) const {
-      alignas(128) double total[2][kLanes];
-      *reinterpret_cast<Wide*>(total[0]) = g, *reinterpret_cast<Wide*>(total[1]) = product;
+      alignas(128) double total[2][kWidth];
+      *reinterpret_cast<Wide*>(total[0]) = sum, *reinterpret_cast<Wide*>(total[1]) = product;
       const auto n = static_cast<double>(pixels);
       for (std::int64_t lane = 0; lane < kLanes; ++lane) {
         const auto xhat = total[1][lane] * static_cast<double>(norm.rstd[lane]);
@@ -487,8 +495,8 @@ class DilatedLanes {
 
   /// Sums over a plane of each neighbour times the pixel, by the neighbour's place in the turned kernel.
   struct TapSums {
-    alignas(64) float few[9 * kLanes] = {};
-    alignas(128) double all[9 * kLanes] = {};
+    alignas(64) float few[9 * kWidth] = {};
+    alignas(128) double all[9 * kWidth] = {};
 
     PAM_INLINE float* at(int row, int column) { return few + (3 * row + column) * kLanes; }
     PAM_INLINE void flush() {
@@ -599,9 +607,7 @@ class DilatedLanes {
       PAM_INLINE void put(std::int64_t i, const Vector& value) { vector(out + i * kLanes) = value; }
     };
 
-    PAM_INLINE void begin(std::int64_t y) {
-      pixel = {x.read(y, in), out};
-    }
+    PAM_INLINE void begin(std::int64_t y) { pixel = {x.read(y, in), out}; }
     PAM_INLINE void end(std::int64_t y) {
       dx.write(y, out);
       pending += width;

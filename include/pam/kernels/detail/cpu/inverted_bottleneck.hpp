@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// P(D(D(E(x)))) with the expanded channels in lanes (dilated_lanes.hpp), forward and backward. E computes each row right
-/// before D reads it, and what D leaves is laid out as the matrix product P reads it.
+/// P(D(D(E(x)))) with the expanded channels in lanes (dilated_lanes.hpp), forward and backward. E computes each row
+/// right before D reads it, and what D leaves is laid out as the matrix product P reads it.
 #pragma once
 
 #include <pam/kernels/detail/cpu/dilated_branch.hpp>
@@ -181,15 +181,17 @@ class BottleneckIn {
     result.y = torch::empty({x.size(0), job.shape.height, job.shape.width, job.out_channels}, x.options())
                    .permute({0, 3, 1, 2});
     auto* y = result.y.template data_ptr<float>();
-    by_samples(x.size(0), job, Forward::scratch(job.shape), job.in_channels + 20,
-               [&](std::int64_t sample, std::int64_t group, std::int64_t, float* memory, float* z) {
-                 in_lanes<Lanes, Forward>(const_job(job), sample, group, memory, z);
-               },
-               {nullptr, 0, job.groups, project.data(), outputs},
-               [&](std::int64_t pixel, std::int64_t count, const float* rows) {
-                 for (std::int64_t i = 0; i < count; ++i) copy(rows + i * outputs, job.out_channels, y + (pixel + i) * job.out_channels);
-               },
-               [](std::int64_t) {});
+    by_samples(
+        x.size(0), job, Forward::scratch(job.shape), job.in_channels + 20,
+        [&](std::int64_t sample, std::int64_t group, std::int64_t, float* memory, float* z) {
+          in_lanes<Lanes, Forward>(const_job(job), sample, group, memory, z);
+        },
+        {nullptr, 0, job.groups, project.data(), outputs},
+        [&](std::int64_t pixel, std::int64_t count, const float* rows) {
+          for (std::int64_t i = 0; i < count; ++i)
+            copy(rows + i * outputs, job.out_channels, y + (pixel + i) * job.out_channels);
+        },
+        [](std::int64_t) {});
     return result;
   }
 
@@ -214,23 +216,24 @@ class BottleneckIn {
     auto *e = parts_e.template data_ptr<float>(), *p = parts_p.template data_ptr<float>();
     torch::Tensor de, dp;
     const auto width = job.shape.width, pixels = job.shape.pixels();
-    by_samples(samples, job, Backward::scratch(job.shape), 2 * c + 2 * k + 60,
-               [&](std::int64_t sample, std::int64_t group, std::int64_t item, float* memory, float* gradient) {
-                 auto *expand_sums = e + item * c * kLanes, *project_sums = p + item * k * kLanes;
-                 std::fill_n(expand_sums, c * kLanes, 0.f), std::fill_n(project_sums, k * kLanes, 0.f);
-                 in_lanes<Lanes, Backward>(const_job(job), sample, group, memory, gradient, expand_sums, project_sums);
-               },
-               {nullptr, 0, job.groups, expand.data(), outputs},
-               [&](std::int64_t pixel, std::int64_t count, const float* rows) {
-                 for (auto i = pixel; i < pixel + count; ++i, rows += outputs) {
-                   const auto y = i % pixels / width * job.stride, column = i % width * job.stride;
-                   copy(rows, c, dx + ((i / pixels * x.size(2) + y) * x.size(3) + column) * c);
-                 }
-               },
-               [&](std::int64_t count) {
-                 const auto more_e = parts_e.slice(0, 0, count).sum(0), more_p = parts_p.slice(0, 0, count).sum(0);
-                 de = de.defined() ? de + more_e : more_e, dp = dp.defined() ? dp + more_p : more_p;
-               });
+    by_samples(
+        samples, job, Backward::scratch(job.shape), 2 * c + 2 * k + 60,
+        [&](std::int64_t sample, std::int64_t group, std::int64_t item, float* memory, float* gradient) {
+          auto *expand_sums = e + item * c * kLanes, *project_sums = p + item * k * kLanes;
+          std::fill_n(expand_sums, c * kLanes, 0.f), std::fill_n(project_sums, k * kLanes, 0.f);
+          in_lanes<Lanes, Backward>(const_job(job), sample, group, memory, gradient, expand_sums, project_sums);
+        },
+        {nullptr, 0, job.groups, expand.data(), outputs},
+        [&](std::int64_t pixel, std::int64_t count, const float* rows) {
+          for (auto i = pixel; i < pixel + count; ++i, rows += outputs) {
+            const auto y = i % pixels / width * job.stride, column = i % width * job.stride;
+            copy(rows, c, dx + ((i / pixels * x.size(2) + y) * x.size(3) + column) * c);
+          }
+        },
+        [&](std::int64_t count) {
+          const auto more_e = parts_e.slice(0, 0, count).sum(0), more_p = parts_p.slice(0, 0, count).sum(0);
+          de = de.defined() ? de + more_e : more_e, dp = dp.defined() ? dp + more_p : more_p;
+        });
     BottleneckGradients result;
     result.x = dx_pixels.permute({0, 3, 1, 2});
     result.expand = de.permute({0, 2, 1}).reshape({depth, c}).narrow(0, 0, job.channels);
@@ -248,9 +251,23 @@ class BottleneckIn {
   static BottleneckJob job_of(const torch::Tensor& x, const BottleneckWeights& w) {
     const auto out = [&](std::int64_t side) { return (side + w.stride - 1) / w.stride; };
     const auto channels = w.expand.size(0);
-    BottleneckJob job{x.data_ptr<float>(), x.size(2), x.size(3), x.size(1), w.stride, channels,
-                      (channels + kLanes - 1) / kLanes, LaneShape(out(x.size(2)), out(x.size(3)), w.dilation), w.steps,
-                      nullptr, 0.f, nullptr, nullptr, nullptr, w.project.size(0), nullptr, nullptr};
+    BottleneckJob job{x.data_ptr<float>(),
+                      x.size(2),
+                      x.size(3),
+                      x.size(1),
+                      w.stride,
+                      channels,
+                      (channels + kLanes - 1) / kLanes,
+                      LaneShape(out(x.size(2)), out(x.size(3)), w.dilation),
+                      w.steps,
+                      nullptr,
+                      0.f,
+                      nullptr,
+                      nullptr,
+                      nullptr,
+                      w.project.size(0),
+                      nullptr,
+                      nullptr};
     return job;
   }
 
@@ -260,8 +277,8 @@ class BottleneckIn {
   }
 
   /// For some samples at a time: `group(sample, group, item, scratch, plane)` fills the planes of all groups of all of
-  /// these samples, which are then multiplied by the weights of `product`, and `write` receives rows of the result, from
-  /// a pixel on that is counted over all samples. `done(samples)` follows.
+  /// these samples, which are then multiplied by the weights of `product`, and `write` receives rows of the result,
+  /// from a pixel on that is counted over all samples. `done(samples)` follows.
   template <typename Group, typename Write, typename Done>
   static void by_samples(std::int64_t samples, const BottleneckJob& job, std::int64_t scratch, std::int64_t cost,
                          const Group& group, LanePlanes product, const Write& write, const Done& done) {
@@ -294,8 +311,8 @@ class BottleneckIn {
   }
 };
 
-/// x float32, channels-last (N, C, H, W) -> y (N, K, ceil(H / stride), ceil(W / stride)), the same; with `training` also
-/// what the backward pass needs.
+/// x float32, channels-last (N, C, H, W) -> y (N, K, ceil(H / stride), ceil(W / stride)), the same; with `training`
+/// also what the backward pass needs.
 inline BottleneckResult inverted_bottleneck(const torch::Tensor& x, const BottleneckWeights& weights, double eps,
                                             bool training) {
   const auto run = isa() == Isa::Avx512 ? BottleneckIn<Lanes16>::forward : BottleneckIn<Lanes8>::forward;
