@@ -15,6 +15,7 @@
 #include <pam/kernels/dice.hpp>
 #include <pam/kernels/dilated_branch.hpp>
 #include <pam/kernels/instance_norm.hpp>
+#include <pam/kernels/inverted_bottleneck.hpp>
 #include <pam/kernels/upsample.hpp>
 
 #include <CLI/CLI.hpp>
@@ -197,9 +198,7 @@ void measure(const Case& c, const std::string& layout, const std::string& dtype,
   print_row({c, layout, dtype, train, median(fused), median(reference), median(copies), copy.bytes()}, settings.json);
 }
 
-std::string size_name(const torch::Tensor& x) {
-  return fmt::format("{}", pam::joined(x.sizes(), "x"));
-}
+std::string size_name(const torch::Tensor& x) { return fmt::format("{}", pam::joined(x.sizes(), "x")); }
 
 double bytes_of(const torch::Tensor& x) { return static_cast<double>(x.nbytes()); }
 
@@ -219,6 +218,11 @@ class Cases {
     }
     for (const auto& [c, side] : std::vector<std::array<std::int64_t, 2>>{{256, 80}, {512, 40}, {1024, 20}}) {
       makers.emplace_back([this, c = c, side = side] { return branch(c, side); });
+    }
+    for (const auto& [c, k, side, stride] : std::vector<std::array<std::int64_t, 4>>{
+             {32, 64, 160, 2}, {64, 128, 80, 2}, {128, 256, 40, 2}, {256, 256, 20, 1}}) {
+      makers.emplace_back(
+          [this, c = c, k = k, side = side, stride = stride] { return bottleneck(c, k, side, stride); });
     }
     for (const auto& [c, skip, side] :
          std::vector<std::array<std::int64_t, 3>>{{256, 128, 20}, {128, 64, 40}, {64, 32, 80}}) {
@@ -294,6 +298,25 @@ class Cases {
             },
             2 * bytes_of(x),
             3 * bytes_of(x)};
+  }
+
+  /// FPA's whole branch from C to K channels, with 4 K in between, on 4 images.
+  [[nodiscard]] Case bottleneck(std::int64_t c, std::int64_t k, std::int64_t side, std::int64_t stride) const {
+    const auto x = random(4, c, side), expanded = torch::empty({4, 4 * k, side / stride, side / stride}, options_);
+    const auto weights = options_.dtype(torch::kFloat);
+    const auto in = bytes_of(x) / static_cast<double>(stride * stride), out = bytes_of(expanded) / 4;
+    // Forward: x in, y out. Backward: x, E(x) and dy in, dx out; the forward pass also writes E(x).
+    return {"inverted_bottleneck",
+            fmt::format("{}>{}", size_name(x), k),
+            {x, torch::randn({4 * k, c, 1, 1}, weights) / std::sqrt(static_cast<double>(c)),
+             torch::randn({4 * k, 1, 3, 3}, weights), row(4 * k), row(4 * k),
+             torch::randn({k, 4 * k, 1, 1}, weights) / std::sqrt(static_cast<double>(4 * k))},
+            [stride](Backend b, const Tensors& t) {
+              const pam::kernels::DepthwiseStep step{t[2], t[3], t[4]};
+              return pam::kernels::inverted_bottleneck(t[0], {t[1], stride, step, step, /*dilation=*/9, t[5]}, 1e-5, b);
+            },
+            in + out,
+            2 * in + out + 2 * bytes_of(expanded)};
   }
 
   [[nodiscard]] Case concat(std::int64_t c, std::int64_t skip, std::int64_t side) const {

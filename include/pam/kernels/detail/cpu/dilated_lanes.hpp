@@ -98,7 +98,6 @@ struct LaneTensor {
 template <typename Lanes, typename Float>
 struct LanePlane {
   static constexpr std::int64_t kLanes = Lanes::kCount;
-  static constexpr auto kWidth = static_cast<std::size_t>(kLanes);
   Float* data;
   std::int64_t width;
 

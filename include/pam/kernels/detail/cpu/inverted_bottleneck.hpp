@@ -286,6 +286,9 @@ class BottleneckIn {
     const std::int64_t threads = at::get_num_threads(), some = samples_at_once(samples, job);
     product.stride = (pixels + LanePlanes::kRows) * kLanes;
     const Scratch planes(some * job.groups * product.stride);
+    for (std::int64_t i = 1; i <= some * job.groups; ++i) {  // what lies there may be slow to compute with
+      std::fill_n(planes.data() + i * product.stride - LanePlanes::kRows * kLanes, LanePlanes::kRows * kLanes, 0.f);
+    }
     const auto parts = ((pixels + 95) / 96 + threads - 1) / threads * threads, size = (pixels + parts - 1) / parts;
     for (std::int64_t start = 0; start < samples; start += some) {
       const auto count = std::min(some, samples - start);
