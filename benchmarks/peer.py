@@ -61,13 +61,11 @@ def link_with_this_torch():
     """torch.compile links what it compiles with -L/usr/lib/... first. Where Debian's libtorch-dev is installed, that is
     another LibTorch; its check for vector instructions then fails, and the code that it generates without them is several
     times slower. The compiler that puts the right folder first lies in the cache, which is therefore not shared with
-    what an earlier run linked with the other LibTorch; nor between sets of vector instructions: a network that was compiled
-    for AVX-512 and run with AVX2 alone from the cache computed something else (torch 2.15)."""
+    what an earlier run linked with the other LibTorch."""
     import torch
     import torch._inductor.config
     folder = os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", os.path.join(
-        os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "pam",
-        "-".join(["inductor", torch.__version__, os.environ.get("ATEN_CPU_CAPABILITY", "all")])))
+        os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "pam", "inductor-" + torch.__version__))
     os.makedirs(folder, exist_ok=True)
     compiler = os.path.join(folder, "g++")
     with open(compiler + ".part", "w") as f:

@@ -42,7 +42,7 @@ measure() { # WHAT OPTIONS...
   echo "== $1" >&2
   printf '### %s\n\n' "$1" >>"$tables"
   shift
-  "$bench" --device cpu --peer "$python" --repeats "$rounds" --markdown "$@" >>"$tables"
+  "$bench" --device cpu --peer "$python" --peer-limit 240 --repeats "$rounds" --markdown "$@" >>"$tables"
   echo >>"$tables"
 }
 : >"$tables"
