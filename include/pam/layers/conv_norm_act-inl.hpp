@@ -37,7 +37,7 @@ PAM_FUNC void ConvNormActImpl::reset() {
 }
 
 PAM_FUNC kernels::Activation ConvNormActImpl::forward_activation(const kernels::Activation& input,
-                                                                std::int64_t stride) {
+                                                                 std::int64_t stride) {
   if (!options.norm_act()) return convolve(input.tensor(), stride);
   check_input(input.sizes(), stride);
   if (options.depthwise() && options.kernel_size() == 3) {
