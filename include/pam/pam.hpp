@@ -59,6 +59,7 @@
 #include <pam/inference/predict_planes.hpp>
 #include <pam/inference/predictor.hpp>
 #include <pam/inference/preparation.hpp>
+#include <pam/kernels/activation.hpp>
 #include <pam/kernels/backend.hpp>
 #include <pam/kernels/conv3x3.hpp>
 #include <pam/kernels/dice.hpp>

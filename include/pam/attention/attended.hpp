@@ -5,6 +5,7 @@
 
 #include <pam/core/module.hpp>
 #include <pam/core/traits.hpp>
+#include <pam/kernels/activation.hpp>
 #include <pam/layers/conv_block.hpp>
 
 namespace pam {
@@ -59,9 +60,12 @@ class AttendedImpl final : public torch::nn::Cloneable<AttendedImpl<Attention, B
     attention = this->register_module("attention", Attention(attention_options));
   }
 
-  torch::Tensor forward(const torch::Tensor& input) {
-    auto y = block(input);
-    return options.attend() ? attention(y) : y;
+  torch::Tensor forward(const torch::Tensor& input) { return forward_activation(input).tensor(); }
+
+  /// The same for an input that may still have to be computed, as the output of a block without attention may.
+  kernels::Activation forward_activation(const kernels::Activation& input) {
+    const auto y = kernels::forward_activation(block, input);
+    return options.attend() ? kernels::Activation(attention(y.tensor())) : y;
   }
 
   /// The smallest input side that leaves the block and the attention more than one pixel to normalise.

@@ -4,7 +4,6 @@
 
 #include <pam/attention/false_positive_attention.hpp>
 #include <pam/kernels/gate.hpp>
-#include <pam/kernels/instance_norm.hpp>
 
 namespace pam {
 
@@ -29,16 +28,11 @@ PAM_FUNC void FalsePositiveAttentionImpl::reset() {
 PAM_FUNC torch::Tensor FalsePositiveAttentionImpl::forward(const torch::Tensor& input) {
   check_nchw(input, options.in_channels(), "FalsePositiveAttention");
   if (!options.branch()) return main(input);
-  auto z = main->conv2->convolve(main->conv1(input));  // F before its last norm and ReLU
-  const auto& norm = main->conv2->norm;
+  auto features = main->forward_activation(input);
   const auto logits = attention_logits(input);
-  if (!inspecting()) {
-    return kernels::instance_norm_relu_gate(std::move(z), norm->weight, norm->bias, ConvNormActImpl::kEps, logits,
-                                            options.identity(), backend());
-  }
-  const auto features = kernels::instance_norm_relu(z, norm->weight, norm->bias, ConvNormActImpl::kEps, backend());
-  const auto output = kernels::reference::gate(features, logits, options.identity());
-  keep(torch::sigmoid(logits), features, output);
+  if (!inspecting()) return kernels::gate(std::move(features), logits, options.identity(), backend());
+  const auto output = kernels::reference::gate(features.tensor(), logits, options.identity());
+  keep(torch::sigmoid(logits), features.tensor(), output);
   return output;
 }
 

@@ -87,13 +87,18 @@ PAM_FUNC void fail_with(std::string_view message, std::initializer_list<MessageA
 }  // namespace detail
 
 PAM_FUNC std::string shape_string(const torch::Tensor& tensor) {
-  return tensor.defined() ? "[" + joined(tensor.sizes()) + "]" : std::string("undefined");
+  return tensor.defined() ? shape_string(tensor.sizes()) : std::string("undefined");
 }
+PAM_FUNC std::string shape_string(at::IntArrayRef shape) { return "[" + joined(shape) + "]"; }
 
 PAM_FUNC void check_nchw(const torch::Tensor& input, std::int64_t channels, const char* who) {
-  check(input.defined() && input.dim() == 4, "{}: the input must be (N, C, H, W), got {}", who, shape_string(input));
-  check(input.size(1) == channels, "{}: the input must have {} channels, got {} (shape {})", who, channels,
-        input.size(1), shape_string(input));
+  check(input.defined(), "{}: the input must be (N, C, H, W), got {}", who, shape_string(input));
+  check_nchw(input.sizes(), channels, who);
+}
+PAM_FUNC void check_nchw(at::IntArrayRef shape, std::int64_t channels, const char* who) {
+  check(shape.size() == 4, "{}: the input must be (N, C, H, W), got {}", who, shape_string(shape));
+  check(shape[1] == channels, "{}: the input must have {} channels, got {} (shape {})", who, channels, shape[1],
+        shape_string(shape));
 }
 
 }  // namespace pam

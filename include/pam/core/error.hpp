@@ -95,9 +95,12 @@ std::string joined(const List& list, const char* between = ", ") {
 
 /// "[2, 4, 160, 160]": a shape as messages print it; "undefined" for an undefined tensor.
 std::string shape_string(const torch::Tensor& tensor);
+std::string shape_string(at::IntArrayRef shape);
 
 /// Throws unless `input` is (N, `channels`, H, W). `who` names the module or function in the message.
 void check_nchw(const torch::Tensor& input, std::int64_t channels, const char* who);
+/// The same of an input of this shape.
+void check_nchw(at::IntArrayRef shape, std::int64_t channels, const char* who);
 
 }  // namespace pam
 

@@ -7,6 +7,7 @@
 #include <pam/kernels/detail/cpu/turn_layout.hpp>
 #include <pam/kernels/detail/cpu/winograd_conv.hpp>
 #include <pam/kernels/detail/dispatch.hpp>
+#include <pam/kernels/detail/readable.hpp>
 
 #include <cstdlib>
 
@@ -29,17 +30,16 @@ PAM_FUNC std::atomic<Convolution>& global_convolution() {
   return choice;
 }
 
-/// Where Winograd's convolution of x (N, C, H, W) to K channels is faster than LibTorch's; `training`: where its
-/// weights must be transformed for every call. Each clause has the times that it comes from: LibTorch's over
+/// Where Winograd's convolution of x (N, C, H, W) to K channels is faster than LibTorch's; `pixels`: x is channels-last;
+/// `training`: the weights must be transformed for every call. Each clause has the times that it comes from: LibTorch's over
 /// Winograd's, both in processor time of 2 threads, AVX-512, LibTorch 1.13.
-PAM_FUNC bool winograd_pays(const torch::Tensor& x, std::int64_t k, bool training) {
-  const auto height = x.size(2), width = x.size(3);
+PAM_FUNC bool winograd_pays(at::IntArrayRef x, bool pixels, std::int64_t k, bool training) {
+  const auto height = x[2], width = x[3];
   // Channels-last, 4 x C x 160 x 160 to 16 or 32 channels: C = 4 0.44, 8 0.44, 12 0.85, 16 1.16, 32 1.6, 96 1.7. To K
   // channels from 32 at 80 x 80: K = 4 1.3, 8 1.2; a smaller K is in no network.
   // Contiguous tensors are turned into channels-last ones and back. From C to K at 4 x 160 x 160: 16 to 16 1.0 to 1.3,
   // 32 to 32 1.3, 64 to 64 1.2, 192 to 64 1.7; 32 to 64 at 80 x 80 1.1 to 1.3.
-  const bool pixels = is_channels_last(x);
-  if (x.size(1) < (pixels ? 16 : 32) || k < (pixels ? 8 : 32)) return false;
+  if (x[1] < (pixels ? 16 : 32) || k < (pixels ? 8 : 32)) return false;
   // Tiles are computed in groups of 12; a tile at the border of a small picture has outputs that nobody wants. Products
   // of LibTorch over Winograd's: 4 x 256 x 5 x 5 1.0, 0.94; 512 x 7 x 7 1.0, 0.75 to 0.99; 64 x 13 x 13 1.8, 8;
   // 256 x 10 x 10 2.1, 1.2; 4 x 256 x 10 x 10 2.8, 1.35; 4 x 256 x 20 x 20 3.7, 2.35.
@@ -48,28 +48,37 @@ PAM_FUNC bool winograd_pays(const torch::Tensor& x, std::int64_t k, bool trainin
   if (3 * 36 * rows * cpu::whole_panels(k) > 2 * 9 * height * width * k) return false;
   // A training step: 256 x 10 x 10 (9 tiles) 0.7, 128 x 14 x 14 (16) 0.9, 4 x 256 x 10 x 10 (36) 1.0, 4 x 256 x 20 x 20
   // (100) 1.4.
-  return !training || x.size(0) * tiles >= 64;
+  return !training || x[0] * tiles >= 64;
 }
 
-/// Whether Winograd's convolution is to be used; `training` as above.
+/// Whether Winograd's convolution is to be used of an input of these sizes that it can read; the rest as above.
+PAM_FUNC bool takes_winograd(at::IntArrayRef x, bool pixels, const torch::Tensor& weight, bool training) {
+  if (x.size() != 4 || weight.scalar_type() != torch::kFloat || !weight.device().is_cpu() || weight.layout() != torch::kStrided ||
+      weight.dim() != 4 || weight.size(1) != x[1] || weight.size(2) != 3 || weight.size(3) != 3 ||
+      weight.numel() == 0 || has_tangent(weight) || autocast_enabled(torch::kCPU)) {
+    return false;
+  }
+  const auto choice = default_convolution();
+  return choice == Convolution::Winograd ||
+         (choice == Convolution::Auto && winograd_pays(x, pixels, weight.size(0), training));
+}
+
+/// The same of x itself.
 PAM_FUNC bool takes_winograd(const torch::Tensor& x, const torch::Tensor& weight, const torch::Tensor& bias,
                              Backend backend, bool training) {
-  if (backend != Backend::Fused || has_tangent(x, weight, bias) || !cpu::takes(x) || !cpu::alike(x, weight) ||
-      x.scalar_type() != torch::kFloat || weight.dim() != 4 || weight.size(1) != x.size(1) || weight.size(2) != 3 ||
-      weight.size(3) != 3 || weight.numel() == 0 || autocast_enabled(torch::kCPU)) {
+  if (backend != Backend::Fused || has_tangent(x, bias) || !cpu::takes(x) || x.scalar_type() != torch::kFloat) {
     return false;
   }
   if (bias.defined() && (!cpu::alike(x, bias) || bias.dim() != 1 || bias.size(0) != weight.size(0))) return false;
-  const auto choice = default_convolution();
-  return choice == Convolution::Winograd || (choice == Convolution::Auto && winograd_pays(x, weight.size(0), training));
+  return takes_winograd(x.sizes(), is_channels_last(x), weight, training);
 }
 
 /// The convolution in x's layout.
 PAM_FUNC torch::Tensor winograd(const torch::Tensor& x, const cpu::WinogradWeights& weights,
                                 const torch::Tensor& bias) {
   const auto input = dense(x.detach()), row = bias.defined() ? bias.detach().contiguous() : bias;
-  if (is_channels_last(input)) return cpu::winograd_conv(input, weights, row);
-  return cpu::to_planes(cpu::winograd_conv(cpu::to_pixels(input), weights, row));
+  if (is_channels_last(input)) return cpu::winograd_conv({input, {}, {}, {}}, weights, row);
+  return cpu::to_planes(cpu::winograd_conv({cpu::to_pixels(input), {}, {}, {}}, weights, row));
 }
 
 struct Conv3x3 {
@@ -144,6 +153,23 @@ PAM_FUNC torch::Tensor conv3x3(const torch::Tensor& x, const torch::Tensor& weig
         detail::Conv3x3::backward);
   }
   return detail::winograd(x, cache.of(weight)->weights, bias);
+}
+
+PAM_FUNC Activation conv3x3_norm_relu(const Activation& x, const torch::Tensor& weight, const InstanceNorm& norm,
+                                      Conv3x3Cache& cache, Backend backend) {
+  if (backend == Backend::Fused && !detail::wants_graph(weight) &&
+      detail::are_rows(weight.size(0), norm.weight, norm.bias) &&
+      detail::takes_winograd(x.sizes(), /*pixels=*/true, weight, /*training=*/false)) {
+    if (const auto input = detail::winograd_input(x); input.x.defined()) {
+      const cpu::FollowingNorm following{cpu::float_row(norm.weight), cpu::float_row(norm.bias),
+                                         static_cast<float>(norm.eps)};
+      torch::Tensor table;
+      Activation y(cpu::winograd_conv(input, cache.of(weight)->weights, {}, &following, &table), norm, backend);
+      y.parts().table = table;
+      return y;
+    }
+  }
+  return {conv3x3(x.tensor(), weight, {}, cache, backend), norm, backend};
 }
 
 }  // namespace pam::kernels

@@ -2,7 +2,7 @@
 /// 3x3 convolutions of stride 1: LibTorch's, or pam's Winograd convolution, which needs a quarter of the products.
 #pragma once
 
-#include <pam/kernels/backend.hpp>
+#include <pam/kernels/activation.hpp>
 
 #include <memory>
 #include <mutex>
@@ -68,6 +68,13 @@ torch::Tensor conv3x3(const torch::Tensor& x, const torch::Tensor& weight, const
 /// sum; a value that is not finite reaches the outputs up to 4 pixels away, not only its neighbours.
 torch::Tensor conv3x3(const torch::Tensor& x, const torch::Tensor& weight, const torch::Tensor& bias,
                       Conv3x3Cache& cache, Backend backend);
+
+/// relu(instance_norm(conv3x3(x))) without a bias; weight (K, C, 3, 3), norm of K channels. In inference on
+/// channels-last float32, where Winograd's method is used, x's norm, ReLU, upsampling and concatenation are computed
+/// while it is read, the statistics of the new norm come from the outputs while they are at hand, and that norm and its
+/// ReLU are left to the reader of the result. (The channels of an upsampled `deep` must be a multiple of 16 for this.)
+Activation conv3x3_norm_relu(const Activation& x, const torch::Tensor& weight, const InstanceNorm& norm,
+                             Conv3x3Cache& cache, Backend backend);
 
 }  // namespace pam::kernels
 

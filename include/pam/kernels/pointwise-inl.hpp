@@ -3,7 +3,7 @@
 #pragma once
 
 #include <pam/core/autocast.hpp>
-#include <pam/kernels/detail/dispatch.hpp>
+#include <pam/kernels/detail/readable.hpp>
 #include <pam/kernels/pointwise.hpp>
 
 #include <cstring>
@@ -122,6 +122,17 @@ PAM_FUNC torch::Tensor pointwise(const torch::Tensor& x, const torch::Tensor& we
     return detail::pointwise_graph(x, weight, stride, is_channels_last(x));
   }
   return reference::pointwise(x, weight, stride);
+}
+
+PAM_FUNC torch::Tensor pointwise(const Activation& x, const torch::Tensor& weight) {
+  constexpr std::int64_t few = 4;
+  const auto& p = x.parts();
+  if (!p.norm.weight.defined() || weight.size(0) > few || weight.scalar_type() != torch::kFloat ||
+      weight.sizes() != at::IntArrayRef({weight.size(0), p.x.size(1), 1, 1}) || detail::wants_graph(weight) ||
+      detail::has_tangent(weight) || !detail::is_readable(x)) {
+    return pointwise(x.tensor(), weight, 1);
+  }
+  return cpu::norm_relu_pointwise(p.x, p.table, weight.detach().flatten(1).contiguous());
 }
 
 PAM_FUNC torch::Tensor pointwise_to(const torch::Tensor& x, const torch::Tensor& weight, std::int64_t stride,

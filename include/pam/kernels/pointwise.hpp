@@ -4,7 +4,7 @@
 /// or the other way round, needs no copy (docs/design.md, "Kernels").
 #pragma once
 
-#include <pam/kernels/backend.hpp>
+#include <pam/kernels/activation.hpp>
 
 namespace pam::kernels {
 
@@ -19,6 +19,10 @@ torch::Tensor pointwise(const torch::Tensor& x, const torch::Tensor& weight, std
 /// gradient of a strided 1x1 convolution of fewer than 16 channels-last channels; those become a matrix product here.
 /// Channels-last are, to LibTorch, one channel with strides (HW, 1, W, 1) and planes under channels-last weights too.
 torch::Tensor pointwise(const torch::Tensor& x, const torch::Tensor& weight, std::int64_t stride);
+
+/// The same with stride 1 of an activation. To at most 4 channels, a norm and ReLU that are still to be computed are
+/// computed with it; then the result is channels-last.
+torch::Tensor pointwise(const Activation& x, const torch::Tensor& weight);
 
 /// The convolution with its result in the layout `format`, whatever x's layout: without a copy if the stride is 1; with
 /// a larger one the pixels that it reads are copied.

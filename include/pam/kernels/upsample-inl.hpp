@@ -32,12 +32,6 @@ PAM_FUNC torch::Tensor upsample_gate(const torch::Tensor& features, const torch:
 
 namespace detail {
 
-/// True if the kernels can resize `small` to `large`: no side may shrink, and the batch sizes must be equal.
-PAM_FUNC bool enlarges(const torch::Tensor& small, const torch::Tensor& large) {
-  return small.defined() && small.dim() == 4 && small.numel() > 0 && small.size(0) == large.size(0) &&
-         small.size(2) <= large.size(2) && small.size(3) <= large.size(3);
-}
-
 PAM_FUNC torch::Tensor upsample_concat_forward(const torch::Tensor& x, const torch::Tensor& skip) {
   const auto beside = dense(skip), below = x.contiguous(layout_of(beside));
 #ifdef PAM_WITH_CUDA

@@ -2,7 +2,6 @@
 /// Definitions of conv_norm_act.hpp (core/config.hpp).
 #pragma once
 
-#include <pam/kernels/instance_norm.hpp>
 #include <pam/kernels/pointwise.hpp>
 #include <pam/layers/conv_norm_act.hpp>
 
@@ -36,28 +35,35 @@ PAM_FUNC void ConvNormActImpl::reset() {
   }
 }
 
-PAM_FUNC torch::Tensor ConvNormActImpl::forward_with_stride(const torch::Tensor& input, std::int64_t stride) {
-  auto y = convolve(input, stride);
-  if (!options.norm_act()) return y;
-  return kernels::instance_norm_relu(std::move(y), norm->weight, norm->bias, kEps, backend());
+PAM_FUNC kernels::Activation ConvNormActImpl::forward_activation(const kernels::Activation& input,
+                                                                std::int64_t stride) {
+  if (!options.norm_act()) return convolve(input.tensor(), stride);
+  const kernels::InstanceNorm of_output{norm->weight, norm->bias, kEps};
+  if (!is_plain3x3(stride)) return {convolve(input.tensor(), stride), of_output, backend()};
+  check_nchw(input.sizes(), options.in_channels(), "ConvNormAct");
+  auto y = kernels::conv3x3_norm_relu(input, conv->weight, of_output, weights_, backend());
+  check_pixels(y.sizes(), input.sizes());
+  return y;
 }
 
 PAM_FUNC torch::Tensor ConvNormActImpl::convolve(const torch::Tensor& input, std::int64_t stride) {
   check_nchw(input, options.in_channels(), "ConvNormAct");
   const auto y = apply_weights(input, stride);
-  check(!options.norm_act() || y.size(2) * y.size(3) > 1,
+  check_pixels(y.sizes(), input.sizes());
+  return y;
+}
+
+PAM_FUNC void ConvNormActImpl::check_pixels(at::IntArrayRef output, at::IntArrayRef input) const {
+  check(!options.norm_act() || output[2] * output[3] > 1,
         "ConvNormAct: instance norm needs more than one pixel, but an input of {} gives a map of 1x1; feed a larger "
         "image (a net's min_size() says how large)",
         shape_string(input));
-  return y;
 }
 
 PAM_FUNC torch::Tensor ConvNormActImpl::apply_weights(const torch::Tensor& input, std::int64_t stride) {
   const auto side = options.kernel_size(), dilation = options.dilation();
   if (!options.depthwise() && side == 1) return kernels::pointwise(input, conv->weight, stride);
-  if (!options.depthwise() && side == 3 && stride == 1 && dilation == 1) {
-    return kernels::conv3x3(input, conv->weight, {}, weights_, backend());
-  }
+  if (is_plain3x3(stride)) return kernels::conv3x3(input, conv->weight, {}, weights_, backend());
   return torch::conv2d(input, conv->weight, {}, stride, dilation * (side - 1) / 2, dilation, conv->options.groups());
 }
 

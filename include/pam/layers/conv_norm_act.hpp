@@ -58,7 +58,16 @@ class ConvNormActImpl final : public torch::nn::Cloneable<ConvNormActImpl>, publ
   torch::Tensor forward(const torch::Tensor& input) { return forward_with_stride(input, options.stride()); }
 
   /// The same with another stride: weights that are shared between a strided and a plain step (RFNA at ratio 4).
-  torch::Tensor forward_with_stride(const torch::Tensor& input, std::int64_t stride);
+  torch::Tensor forward_with_stride(const torch::Tensor& input, std::int64_t stride) {
+    return forward_activation(input, stride).tensor();
+  }
+
+  /// The same for an input that may still have to be computed; the output's norm and ReLU are left to its reader.
+  kernels::Activation forward_activation(const kernels::Activation& input) {
+    return forward_activation(input, options.stride());
+  }
+
+  kernels::Activation forward_activation(const kernels::Activation& input, std::int64_t stride);
 
   /// The convolution alone, its result checked for the norm: what fused kernels start from.
   torch::Tensor convolve(const torch::Tensor& input) { return convolve(input, options.stride()); }
@@ -72,6 +81,14 @@ class ConvNormActImpl final : public torch::nn::Cloneable<ConvNormActImpl>, publ
   torch::nn::InstanceNorm2d norm{nullptr};  ///< null without `norm_act`
 
  private:
+  /// Whether this is a 3x3 convolution of stride 1 over all channels and adjacent pixels.
+  [[nodiscard]] bool is_plain3x3(std::int64_t stride) const {
+    return !options.depthwise() && options.kernel_size() == 3 && stride == 1 && options.dilation() == 1;
+  }
+
+  /// Throws where the norm of a map of these sizes would be that of one pixel.
+  void check_pixels(at::IntArrayRef output, at::IntArrayRef input) const;
+
   /// The convolution, whichever function computes it fastest.
   torch::Tensor apply_weights(const torch::Tensor& input, std::int64_t stride);
 

@@ -38,7 +38,12 @@ class DilatedBlockImpl final : public torch::nn::Cloneable<DilatedBlockImpl> {
 
   void reset() override;
 
-  torch::Tensor forward(const torch::Tensor& input) { return conv2(conv1(input)); }
+  torch::Tensor forward(const torch::Tensor& input) { return forward_activation(input).tensor(); }
+
+  /// The same for an input that may still have to be computed; the last norm and ReLU are left to the output's reader.
+  kernels::Activation forward_activation(const kernels::Activation& input) {
+    return conv2->forward_activation(conv1->forward_activation(input));
+  }
 
   void pretty_print(std::ostream& stream) const override;
 

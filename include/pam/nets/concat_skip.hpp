@@ -8,6 +8,7 @@
 
 #include <pam/core/module.hpp>
 #include <pam/core/options.hpp>
+#include <pam/kernels/activation.hpp>
 #include <pam/kernels/upsample.hpp>
 
 namespace pam {
@@ -38,6 +39,11 @@ class ConcatSkipImpl final : public torch::nn::Cloneable<ConcatSkipImpl>, public
 
   torch::Tensor forward(const torch::Tensor& deep, const torch::Tensor& skip) {
     return kernels::upsample_concat(deep, skip, backend());
+  }
+
+  /// The same, left to the result's reader.
+  kernels::Activation forward_activation(const kernels::Activation& deep, const kernels::Activation& skip) {
+    return {deep, skip, backend()};
   }
 
   void pretty_print(std::ostream& stream) const override { print_options(stream, "ConcatSkip", options, 2); }

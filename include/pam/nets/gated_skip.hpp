@@ -5,7 +5,7 @@
 
 #include <pam/attention/attention_gate.hpp>
 #include <pam/core/module.hpp>
-#include <pam/kernels/upsample.hpp>
+#include <pam/kernels/activation.hpp>
 
 namespace pam {
 
@@ -46,7 +46,12 @@ class GatedSkipImpl final : public torch::nn::Cloneable<GatedSkipImpl>, public k
   }
 
   torch::Tensor forward(const torch::Tensor& deep, const torch::Tensor& skip) {
-    return kernels::upsample_concat(deep, options.gated() ? gate(deep, skip) : skip, backend());
+    return forward_activation(deep, skip).tensor();
+  }
+
+  /// The same; upsampling and concatenation are left to the result's reader.
+  kernels::Activation forward_activation(const kernels::Activation& deep, const kernels::Activation& skip) {
+    return {deep, options.gated() ? gate(deep.tensor(), skip.tensor()) : skip, backend()};
   }
 
   /// The smallest side of `skip` that the gate takes.

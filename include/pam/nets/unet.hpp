@@ -15,6 +15,8 @@
 #include <pam/core/prediction.hpp>
 #include <pam/core/reversible.hpp>
 #include <pam/core/traits.hpp>
+#include <pam/kernels/activation.hpp>
+#include <pam/kernels/pointwise.hpp>
 #include <pam/layers/conv_block.hpp>
 #include <pam/nets/concat_skip.hpp>
 
@@ -125,7 +127,7 @@ class UNetImpl final : public torch::nn::Cloneable<UNetImpl<Stage, Bridge, Decod
   static constexpr std::int64_t kNoLevel = -1;
 
   /// Else a block that ignores its options would fail inside a later convolution, which knows no names.
-  void check_part(const char* name, std::int64_t level, const torch::Tensor& in, const torch::Tensor& out,
+  void check_part(const char* name, std::int64_t level, at::IntArrayRef in, const kernels::Activation& out,
                   std::int64_t channels, std::int64_t stride) const;
 };
 
@@ -167,30 +169,33 @@ void UNetImpl<Stage, Bridge, Decoder, Skip, Stem>::reset() {
 
 template <typename Stage, typename Bridge, typename Decoder, typename Skip, typename Stem>
 torch::Tensor UNetImpl<Stage, Bridge, Decoder, Skip, Stem>::forward(const torch::Tensor& input) {
+  using kernels::Activation, kernels::forward_activation;
   check_nchw(input, options.in_channels(), "UNet");
   const auto smallest = min_size();
   check(input.size(2) >= smallest && input.size(3) >= smallest,
         "UNet: the input must be at least {0} pixels per side (min_size()), got {1} x {2}; pad it to {0} and crop "
         "the result",
         smallest, input.size(2), input.size(3));
-  std::vector<torch::Tensor> features{stem(input)};
-  check_part("stem", kNoLevel, input, features[0], channels(0), 1);
+  std::vector<Activation> features{forward_activation(stem, Activation(input))};
+  check_part("stem", kNoLevel, input.sizes(), features[0], channels(0), 1);
   for (std::size_t i = 0; i < stages.size(); ++i) {
-    features.push_back(stages[i](features.back()));
+    features.push_back(forward_activation(stages[i], features.back()));
     const auto level = static_cast<std::int64_t>(i) + 1;
-    check_part("stage", level, features[i], features[i + 1], channels(level), 2);
+    check_part("stage", level, features[i].sizes(), features[i + 1], channels(level), 2);
   }
-  auto y = bridge(features.back());
-  check_part("bridge", kNoLevel, features.back(), y, channels(options.depth()), 1);
+  auto y = forward_activation(bridge, features.back());
+  check_part("bridge", kNoLevel, features.back().sizes(), y, channels(options.depth()), 1);
   for (auto level = options.depth() - 1; level >= 0; --level) {
     const auto i = static_cast<std::size_t>(level);
-    const auto joined = skips[i](y, features[i]);
-    check_part("skip", level, features[i], joined, channels(level) + channels(level + 1), 1);
-    y = decoders[i](joined);
-    check_part("decoder", level, joined, y, channels(level), 1);
-    features[i] = torch::Tensor();  // not needed below; frees it in inference
+    const auto joined = forward_activation(skips[i], y, features[i]);
+    check_part("skip", level, features[i].sizes(), joined, channels(level) + channels(level + 1), 1);
+    y = forward_activation(decoders[i], joined);
+    check_part("decoder", level, joined.sizes(), y, channels(level), 1);
+    features[i] = Activation();  // not needed below; frees it in inference
   }
-  return head(y);
+  // A head that was put in its place by hand may be any convolution.
+  const bool plain = !head->bias.defined() && head->weight.numel() == options.classes() * channels(0);
+  return plain ? kernels::pointwise(y, head->weight) : head(y.tensor());
 }
 
 template <typename Stage, typename Bridge, typename Decoder, typename Skip, typename Stem>
@@ -220,13 +225,14 @@ void UNetImpl<Stage, Bridge, Decoder, Skip, Stem>::pretty_print(std::ostream& st
 }
 
 template <typename Stage, typename Bridge, typename Decoder, typename Skip, typename Stem>
-void UNetImpl<Stage, Bridge, Decoder, Skip, Stem>::check_part(const char* name, std::int64_t level,
-                                                              const torch::Tensor& in, const torch::Tensor& out,
-                                                              std::int64_t channels, std::int64_t stride) const {
-  const bool right = out.dim() == 4 && out.size(1) == channels && out.size(2) == (in.size(2) + stride - 1) / stride &&
-                     out.size(3) == (in.size(3) + stride - 1) / stride;
+void UNetImpl<Stage, Bridge, Decoder, Skip, Stem>::check_part(const char* name, std::int64_t level, at::IntArrayRef in,
+                                                              const kernels::Activation& out, std::int64_t channels,
+                                                              std::int64_t stride) const {
+  const auto sizes = out.sizes();
+  const bool right = sizes.size() == 4 && sizes[1] == channels && sizes[2] == (in[2] + stride - 1) / stride &&
+                     sizes[3] == (in[3] + stride - 1) / stride;
   check(right, "UNet: {}{} returned {} for an input of {}; with stride {} it must return {} channels and {}", name,
-        level == kNoLevel ? std::string() : std::to_string(level), shape_string(out), shape_string(in), stride,
+        level == kNoLevel ? std::string() : std::to_string(level), shape_string(sizes), shape_string(in), stride,
         channels,
         stride == 1 ? "the same size: pass its channels to its last convolution"
                     : "half the size, rounded up: pass its stride option to its first convolution");

@@ -32,6 +32,12 @@ bool fused(Backend backend, const torch::Tensor& x, const Others&... others) {
 /// `x` itself where it is dense in some layout, else a contiguous copy.
 inline torch::Tensor dense(const torch::Tensor& x) { return x.contiguous(layout_of(x)); }
 
+/// True if the kernels can resize `small` to `large`: no side may shrink, and the batch sizes must be equal.
+inline bool enlarges(const torch::Tensor& small, const torch::Tensor& large) {
+  return small.defined() && small.dim() == 4 && small.numel() > 0 && small.size(0) == large.size(0) &&
+         small.size(2) <= large.size(2) && small.size(3) <= large.size(3);
+}
+
 /// True if nothing else can see `x`'s memory, so that a kernel may write its output there.
 inline bool may_overwrite(const torch::Tensor& x) {
   return x.use_count() == 1 && x.storage().use_count() == 1 && !x.requires_grad() &&

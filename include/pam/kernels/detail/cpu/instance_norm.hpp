@@ -125,11 +125,14 @@ struct PlaneConstants {
   std::vector<float> scale, shift, mean, rstd;
 };
 
-inline void norm_pixels(const torch::Tensor& x, const torch::Tensor& logits, const torch::Tensor& weight,
-                        const torch::Tensor& bias, float eps, float identity, const NormResult& result) {
-  const PixelBlocks blocks(x);
+}  // namespace detail
+
+/// Moments (N * C, 2) of the planes of a channels-last tensor.
+inline torch::Tensor moments_of_pixels(const torch::Tensor& x, float eps) {
+  const detail::PixelBlocks blocks(x);
   const auto channels = blocks.channels, most = blocks.size * channels;
-  const Elements input(x), gate(logits), output(result.output);
+  const Elements input(x);
+  auto moments = torch::empty({blocks.samples * channels, 2}, x.options().dtype(torch::kFloat));
   std::vector<float> mean(static_cast<std::size_t>(blocks.samples * blocks.per_sample * channels)),
       squares(mean.size()), rest(mean.size());
   blocks.each([&](std::int64_t, std::int64_t block, std::int64_t pixel, std::int64_t count) {
@@ -138,18 +141,64 @@ inline void norm_pixels(const torch::Tensor& x, const torch::Tensor& logits, con
     vectorized<BlockMoments>(input.read(pixel * channels, count * channels, values.data()), count, channels,
                              mean.data() + row, squares.data() + row, rest.data() + row);
   });
-  merge_moments(blocks, mean, squares, eps, moments_data(result.moments));
-  const PlaneConstants c(moments_data(result.moments), weight.data_ptr<float>(), bias.data_ptr<float>(),
-                         blocks.samples * channels, channels);
+  detail::merge_moments(blocks, mean, squares, eps, detail::moments_data(moments));
+  return moments;
+}
+
+/// A norm as its readers apply it, relu(x * scale + shift): (N, 2, C), every sample's scales and then its shifts.
+inline torch::Tensor affine_table(const torch::Tensor& moments, const torch::Tensor& weight,
+                                  const torch::Tensor& bias) {
+  const auto channels = weight.size(0), samples = moments.size(0) / channels;
+  auto table = torch::empty({samples, 2, channels}, weight.options());
+  auto* row = table.data_ptr<float>();
+  const auto *w = weight.data_ptr<float>(), *b = bias.data_ptr<float>();
+  const auto* m = detail::moments_data(moments);
+  for (std::int64_t i = 0; i < samples; ++i, row += 2 * channels, m += channels) {
+    for (std::int64_t c = 0; c < channels; ++c) {
+      const auto a = affine_of(m[c], w[c], b[c]);
+      row[c] = a.scale, row[channels + c] = a.shift;
+    }
+  }
+  return table;
+}
+
+/// relu(x * scale + shift) by a `table`, or with defined `logits` that times (sigmoid(logits) + identity). Channels-last;
+/// `output` may be x.
+inline void apply_table(const torch::Tensor& x, const torch::Tensor& table, const torch::Tensor& logits, bool identity,
+                        const torch::Tensor& output) {
+  const detail::PixelBlocks blocks(x);
+  const auto channels = blocks.channels, most = blocks.size * channels;
+  const Elements input(x), gate(logits), to(output);
+  const auto* rows = table.data_ptr<float>();
   blocks.each([&](std::int64_t sample, std::int64_t, std::int64_t pixel, std::int64_t count) {
-    const auto at = pixel * channels, n = count * channels, row = sample * channels;
+    const auto at = pixel * channels, n = count * channels;
+    const auto* scale = rows + 2 * sample * channels;
     const Scratch values(input.scratch(most)), gates(gate.scratch(most));
-    auto* to = output.write(at, values.data());
-    vectorized<NormBlock>(input.read(at, n, values.data()), gate.read(at, n, gates.data()), to, count, channels,
-                          c.scale.data() + row, c.shift.data() + row, identity);
-    output.finish(at, n, to);
+    auto* written = to.write(at, values.data());
+    vectorized<NormBlock>(input.read(at, n, values.data()), gate.read(at, n, gates.data()), written, count, channels,
+                          scale, scale + channels, identity ? 1.f : 0.f);
+    to.finish(at, n, written);
   });
 }
+
+/// The 1x1 convolution by `weight` (K, C) of relu(x * scale + shift), channels-last.
+inline torch::Tensor norm_relu_pointwise(const torch::Tensor& x, const torch::Tensor& table,
+                                         const torch::Tensor& weight) {
+  const detail::PixelBlocks blocks(x);
+  const auto outputs = weight.size(0), channels = blocks.channels;
+  auto y = torch::empty({x.size(0), outputs, x.size(2), x.size(3)},
+                        x.options().memory_format(at::MemoryFormat::ChannelsLast));
+  const auto *from = x.data_ptr<float>(), *rows = table.data_ptr<float>(), *w = weight.data_ptr<float>();
+  auto* to = y.data_ptr<float>();
+  blocks.each([&](std::int64_t sample, std::int64_t, std::int64_t pixel, std::int64_t count) {
+    const auto* scale = rows + 2 * sample * channels;
+    vectorized<NormDotBlock>(from + pixel * channels, count, channels, scale, scale + channels, w, outputs,
+                             to + pixel * outputs);
+  });
+  return y;
+}
+
+namespace detail {
 
 inline void norm_pixels_backward(const torch::Tensor& x, const torch::Tensor& logits, const torch::Tensor& weight,
                                  const torch::Tensor& bias, float identity, const torch::Tensor& moments,
@@ -207,9 +256,13 @@ inline void norm_pixels_backward(const torch::Tensor& x, const torch::Tensor& lo
 /// x and logits dense in one layout, weight and bias float32.
 inline NormResult instance_norm_relu(const torch::Tensor& x, const torch::Tensor& logits, const torch::Tensor& weight,
                                      const torch::Tensor& bias, double eps, bool identity, torch::Tensor output) {
+  if (is_channels_last(x)) {
+    const NormResult result{std::move(output), moments_of_pixels(x, static_cast<float>(eps))};
+    apply_table(x, affine_table(result.moments, weight, bias), logits, identity, result.output);
+    return result;
+  }
   const NormResult result{std::move(output), torch::empty({x.size(0) * x.size(1), 2}, weight.options())};
-  const auto run = is_channels_last(x) ? detail::norm_pixels : detail::norm_planes;
-  run(x, logits, weight, bias, static_cast<float>(eps), identity ? 1.f : 0.f, result);
+  detail::norm_planes(x, logits, weight, bias, static_cast<float>(eps), identity ? 1.f : 0.f, result);
   return result;
 }
 

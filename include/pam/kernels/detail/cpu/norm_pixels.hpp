@@ -67,6 +67,23 @@ struct NormBlock {
   }
 };
 
+/// y (pixels, outputs): the products of relu(x * scale + shift) and each of `weights` (outputs, channels).
+struct NormDotBlock {
+  static PAM_INLINE void run(const float* x, std::int64_t pixels, std::int64_t channels, const float* scale,
+                             const float* shift, const float* weights, std::int64_t outputs, float* y) {
+    for (std::int64_t p = 0; p < pixels; ++p, x += channels, y += outputs) {
+      for (std::int64_t k = 0; k < outputs; ++k) {
+        const float* w = weights + k * channels;
+        float sum = 0;
+        PAM_SIMD_SUM(sum) for (std::int64_t c = 0; c < channels; ++c) {
+          sum += relu(x[c] * scale[c] + shift[c]) * w[c];
+        }
+        y[k] = sum;
+      }
+    }
+  }
+};
+
 /// A block's constants of the backward pass, by channel.
 struct BlockConstants {
   const float *scale, *shift, *mean, *rstd;

@@ -2,7 +2,6 @@
 /// Upsampling with concat, and with RFNA's gate, on the CPU: forward and backward on plain tensors, autograd aside.
 #pragma once
 
-#include <pam/kernels/detail/cpu/axis.hpp>
 #include <pam/kernels/detail/cpu/elements.hpp>
 #include <pam/kernels/detail/cpu/tensors.hpp>
 #include <pam/kernels/detail/cpu/upsample_pixels.hpp>
@@ -12,9 +11,6 @@
 namespace pam::kernels::cpu {
 
 namespace detail {
-
-inline AxisView view(const Axis& a) { return {a.size, a.lower.data(), a.upper.data(), a.weight.data()}; }
-inline AdjointView view(const AdjointAxis& a) { return {a.inputs, a.taps, a.first.data(), a.weights.data()}; }
 
 /// From (h, w) to (H, W): both axes, and their transposes where a gradient is asked for.
 struct Resize {

@@ -3,6 +3,7 @@
 /// rows. Channels-last: an output pixel mixes four input pixels, all channels beside each other.
 #pragma once
 
+#include <pam/kernels/detail/cpu/axis.hpp>
 #include <pam/kernels/detail/cpu/simd.hpp>
 
 namespace pam::kernels::cpu {
@@ -18,6 +19,11 @@ struct AdjointView {
   const std::int32_t* first;
   const float* weights;
 };
+
+namespace detail {
+inline AxisView view(const Axis& a) { return {a.size, a.lower.data(), a.upper.data(), a.weight.data()}; }
+inline AdjointView view(const AdjointAxis& a) { return {a.inputs, a.taps, a.first.data(), a.weights.data()}; }
+}  // namespace detail
 
 /// wide[x] = row interpolated along its axis.
 PAM_INLINE void widen_row(const float* row, const AxisView& axis, float* wide) {

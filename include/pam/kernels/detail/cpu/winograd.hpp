@@ -10,7 +10,7 @@
 /// float64.
 #pragma once
 
-#include <pam/kernels/detail/cpu/simd.hpp>
+#include <pam/kernels/detail/cpu/upsample_rows.hpp>
 
 #if defined(__clang__)
 #define PAM_UNROLL PAM_PRAGMA(clang loop unroll(full))
@@ -26,12 +26,14 @@ struct Lanes8 {
   static constexpr int kCount = 8;
   typedef float Vector __attribute__((vector_size(32)));
   typedef float Unaligned __attribute__((vector_size(32), aligned(4), may_alias));
+  typedef std::int32_t Bits __attribute__((vector_size(32)));
   typedef double Wide __attribute__((vector_size(64)));
 };
 struct Lanes16 {
   static constexpr int kCount = 16;
   typedef float Vector __attribute__((vector_size(64)));
   typedef float Unaligned __attribute__((vector_size(64), aligned(4), may_alias));
+  typedef std::int32_t Bits __attribute__((vector_size(64)));
   typedef double Wide __attribute__((vector_size(128)));
 };
 
@@ -129,11 +131,21 @@ struct TransformTaps {
   }
 };
 
-/// A convolution of channels-last x (N, height, width, in_channels) to y (N, height, width, out_channels).
+/// Channels-last pixels in memory. Where there is a table, what they stand for is relu(x * scale + shift): every sample
+/// has `channels` scales and then as many shifts.
+struct Pixels {
+  const float *x, *table;
+  std::int64_t height, width, channels;
+};
+
+/// A convolution of x, or of [deep upsampled to x's size, x], to y (N, height, width, out_channels).
 struct WinogradJob {
-  const float *x, *u, *bias;  ///< bias: whole_panels(out_channels) numbers
-  const float* zeros;         ///< a pixel outside of the picture: in_channels zeros
+  Pixels x, deep;         ///< deep: channels is 0 where there is none, else a multiple of every vector's length
+  AxisView down, across;  ///< of the upsampling
+  const float *u, *bias;  ///< bias: whole_panels(out_channels) numbers
+  const float* zeros;     ///< a pixel outside of the picture: x.channels zeros
   float* y;
+  float* moments;  ///< of every tile's outputs: whole_panels(out_channels) means, as many sums of squared deviations
   std::int64_t height, width, in_channels, out_channels;
 
   [[nodiscard]] std::int64_t tiles_high() const { return (height + 3) / 4; }
@@ -178,37 +190,158 @@ class WinogradTiles {
   static PAM_INLINE const Vector& vector(const float* p) { return *reinterpret_cast<const Vector*>(p); }
   static PAM_INLINE Vector& vector(float* p) { return *reinterpret_cast<Vector*>(p); }
 
+  /// Where a tile lies: its sample, and the picture's row and column that its 4x4 outputs begin with.
+  struct Place {
+    std::int64_t sample, top, left;
+    PAM_INLINE Place(const WinogradJob& job, std::int64_t tile)
+        : sample(tile / (job.tiles_wide() * job.tiles_high())),
+          top(tile / job.tiles_wide() % job.tiles_high() * 4),
+          left(tile % job.tiles_wide() * 4) {}
+  };
+
   /// B^T d B of one tile.
   static PAM_INLINE void read(const WinogradJob& job, std::int64_t tile, float* v, std::int64_t step) {
-    const auto wide = job.tiles_wide(), high = job.tiles_high();
-    const auto top = tile / wide % high * 4 - 1, left = tile % wide * 4 - 1;
-    const float* picture = job.x + tile / (wide * high) * job.height * job.width * job.in_channels;
+    const Place place(job, tile);
+    if (job.deep.channels > 0) read_upsampled(job, place, v, step);
+    read_pixels(job, place, v + job.deep.channels, step);
+  }
+
+  // The transform of 6x6 vectors takes them from one of these: as they are in memory, with norm and ReLU, or from an
+  // array. A pixel outside of the picture is zero in any case: the padding comes after the ReLU.
+
+  struct Plain {
+    const float* const* pixels;
+    std::int64_t c;
+    PAM_INLINE void get(int i, Vector& to) const { to = *reinterpret_cast<const Unaligned*>(pixels[i] + c); }
+  };
+  struct Normalised {
+    const float* const* pixels;
+    std::int64_t c;
+    Vector scale, shift;
+    PAM_INLINE void get(int i, Vector& to) const {
+      to = *reinterpret_cast<const Unaligned*>(pixels[i] + c) * scale + shift;
+      relu_of(to);
+    }
+  };
+  struct Staged {
+    const Vector* values;
+    PAM_INLINE void get(int i, Vector& to) const { to = values[i]; }
+  };
+
+  /// As relu() in simd.hpp does it.
+  static PAM_INLINE void relu_of(Vector& x) {
+    typedef typename Lanes::Bits Bits;
+    const Bits bits = (Bits)x, infinity = Bits{} + static_cast<std::int32_t>(0xff800000u);  // below zero
+    x = (Vector)(bits & (bits > infinity));
+  }
+
+  static PAM_INLINE void read_pixels(const WinogradJob& job, const Place& place, float* v, std::int64_t step) {
+    const auto channels = job.x.channels, top = place.top - 1, left = place.left - 1;
+    const float* picture = job.x.x + place.sample * job.height * job.width * channels;
     const float* pixels[WinogradPoints::kCount];
     for (int i = 0; i < 6; ++i) {
       const auto y = top + i;
       for (int j = 0; j < 6; ++j) {
         const auto x = left + j;
         const bool inside = y >= 0 && y < job.height && x >= 0 && x < job.width;
-        pixels[i * 6 + j] = inside ? picture + (y * job.width + x) * job.in_channels : job.zeros;
+        pixels[i * 6 + j] = inside ? picture + (y * job.width + x) * channels : job.zeros;
       }
     }
+    const float* scales = job.x.table == nullptr ? nullptr : job.x.table + place.sample * 2 * channels;
     std::int64_t c = 0;
-    for (; c + kLanes <= job.in_channels; c += kLanes) read_lanes(pixels, c, v + c, step);
-    if (c == job.in_channels) return;
-    float rest[WinogradPoints::kCount][static_cast<std::size_t>(kLanes)];
-    const float* copies[WinogradPoints::kCount];
-    for (int i = 0; i < WinogradPoints::kCount; ++i) {
-      for (int lane = 0; lane < kLanes; ++lane) rest[i][lane] = c + lane < job.in_channels ? pixels[i][c + lane] : 0.f;
-      copies[i] = rest[i];
+    if (scales == nullptr) {
+      for (; c + kLanes <= channels; c += kLanes) read_lanes(Plain{pixels, c}, v + c, step);
+    } else if (top >= 0 && left >= 0 && top + 6 <= job.height && left + 6 <= job.width) {
+      for (; c + kLanes <= channels; c += kLanes) {
+        const auto &scale = *reinterpret_cast<const Unaligned*>(scales + c),
+                   &shift = *reinterpret_cast<const Unaligned*>(scales + channels + c);
+        read_lanes(Normalised{pixels, c, scale, shift}, v + c, step);
+      }
     }
-    read_lanes(copies, 0, v + c, step);
+    for (; c < channels; c += kLanes) {  // at the border, and the channels that do not fill a vector
+      Vector scale, shift, values[WinogradPoints::kCount];
+      if (scales != nullptr) load_some(scales + c, channels - c, scale), load_some(scales + channels + c, channels - c, shift);
+      for (int i = 0; i < WinogradPoints::kCount; ++i) {
+        load_some(pixels[i] + c, channels - c, values[i]);
+        if (scales == nullptr || pixels[i] == job.zeros) continue;
+        values[i] = values[i] * scale + shift;
+        relu_of(values[i]);
+      }
+      read_lanes(Staged{values}, v + c, step);
+    }
   }
 
-  static PAM_INLINE void read_lanes(const float* const* pixels, std::int64_t c, float* v, std::int64_t step) {
+  /// The first `count` numbers, and zeros where they do not fill the vector.
+  static PAM_INLINE void load_some(const float* from, std::int64_t count, Vector& to) {
+    if (count >= kLanes) {
+      to = *reinterpret_cast<const Unaligned*>(from);
+      return;
+    }
+    to = Vector{};
+    for (int lane = 0; lane < count; ++lane) reinterpret_cast<float*>(&to)[lane] = from[lane];
+  }
+
+  /// Six rows or columns of a picture and the rows or columns of the smaller one that they lie between. These are at
+  /// most 7, because a step in the picture is at most one in the smaller one.
+  struct Stretch {
+    static constexpr int kMost = 7;
+    std::int64_t first = 0;
+    int count = 0, lower[6] = {}, upper[6] = {};
+    float weight[6] = {};
+    bool inside[6] = {};
+    PAM_INLINE Stretch(const AxisView& axis, std::int64_t start) {
+      for (int i = 0; i < 6; ++i) {
+        const auto at = start + i;
+        inside[i] = at >= 0 && at < axis.size;
+        if (!inside[i]) continue;
+        if (count == 0) first = axis.lower[at];
+        lower[i] = static_cast<int>(axis.lower[at] - first), upper[i] = static_cast<int>(axis.upper[at] - first);
+        weight[i] = axis.weight[at];
+        count = upper[i] + 1;
+      }
+    }
+  };
+
+  /// The channels of `deep`, interpolated: each row first, then between rows.
+  static PAM_INLINE void read_upsampled(const WinogradJob& job, const Place& place, float* v, std::int64_t step) {
+    const Stretch rows(job.down, place.top - 1), columns(job.across, place.left - 1);
+    const auto channels = job.deep.channels, line = job.deep.width * channels;
+    const float* from = job.deep.x + (place.sample * job.deep.height + rows.first) * line + columns.first * channels;
+    const float* scales = job.deep.table == nullptr ? nullptr : job.deep.table + place.sample * 2 * channels;
+    for (std::int64_t c = 0; c < channels; c += kLanes, from += kLanes) {
+      Vector wide[Stretch::kMost][6], values[WinogradPoints::kCount];
+      for (int r = 0; r < rows.count; ++r) {
+        Vector narrow[Stretch::kMost];
+        for (int k = 0; k < columns.count; ++k) {
+          narrow[k] = *reinterpret_cast<const Unaligned*>(from + r * line + k * channels);
+          if (scales == nullptr) continue;
+          narrow[k] = narrow[k] * *reinterpret_cast<const Unaligned*>(scales + c) +
+                      *reinterpret_cast<const Unaligned*>(scales + channels + c);
+          relu_of(narrow[k]);
+        }
+        for (int j = 0; j < 6; ++j) {
+          wide[r][j] = Vector{};
+          if (!columns.inside[j]) continue;
+          const auto &a = narrow[columns.lower[j]], &b = narrow[columns.upper[j]];
+          wide[r][j] = a + (b - a) * columns.weight[j];
+        }
+      }
+      for (int i = 0; i < 6; ++i) {
+        for (int j = 0; j < 6; ++j) {
+          const auto &a = wide[rows.lower[i]][j], &b = wide[rows.upper[i]][j];
+          values[i * 6 + j] = rows.inside[i] ? a + (b - a) * rows.weight[i] : Vector{};
+        }
+      }
+      read_lanes(Staged{values}, v + c, step);
+    }
+  }
+
+  template <typename Source>
+  static PAM_INLINE void read_lanes(const Source& source, float* v, std::int64_t step) {
     Vector rows[6][6];
     PAM_UNROLL for (int j = 0; j < 6; ++j) {
       Vector d[6], column[6];
-      PAM_UNROLL for (int i = 0; i < 6; ++i) d[i] = *reinterpret_cast<const Unaligned*>(pixels[i * 6 + j] + c);
+      PAM_UNROLL for (int i = 0; i < 6; ++i) source.get(i * 6 + j, d[i]);
       WinogradPoints::input(d, column);
       PAM_UNROLL for (int i = 0; i < 6; ++i) rows[i][j] = column[i];
     }
@@ -275,11 +408,13 @@ class WinogradTiles {
     }
   }
 
-  /// A^T m A of one tile, and the bias.
+  /// A^T m A of one tile, and the bias; and the moments of what is written.
   static PAM_INLINE void write(const WinogradJob& job, std::int64_t tile, const float* m, std::int64_t step) {
-    const auto wide = job.tiles_wide(), high = job.tiles_high();
-    const auto top = tile / wide % high * 4, left = tile % wide * 4;
-    float* picture = job.y + tile / (wide * high) * job.height * job.width * job.out_channels;
+    const Place place(job, tile);
+    const auto high = job.height - place.top, wide = job.width - place.left;
+    const bool whole = high >= 4 && wide >= 4;
+    const auto row_step = job.width * job.out_channels;
+    float* picture = job.y + ((place.sample * job.height + place.top) * job.width + place.left) * job.out_channels;
     for (std::int64_t k = 0; k < job.out_channels; k += kLanes) {
       Vector columns[6][4], out[16];
       PAM_UNROLL for (int j = 0; j < 6; ++j) {
@@ -287,23 +422,93 @@ class WinogradTiles {
         PAM_UNROLL for (int i = 0; i < 6; ++i) column[i] = vector(m + (i * 6 + j) * step + k);
         WinogradPoints::output(column, columns[j]);
       }
+      const Vector bias = *reinterpret_cast<const Unaligned*>(job.bias + k);
       PAM_UNROLL for (int i = 0; i < 4; ++i) {
         Vector row[6];
         PAM_UNROLL for (int j = 0; j < 6; ++j) row[j] = columns[j][i];
         WinogradPoints::output(row, out + i * 4);
+        PAM_UNROLL for (int j = 0; j < 4; ++j) out[i * 4 + j] = out[i * 4 + j] + bias;
       }
-      const auto& bias = *reinterpret_cast<const Unaligned*>(job.bias + k);
-      for (int i = 0; i < 4 && top + i < job.height; ++i) {
-        for (int j = 0; j < 4 && left + j < job.width; ++j) {
-          float* to = picture + ((top + i) * job.width + left + j) * job.out_channels + k;
-          const Vector value = out[i * 4 + j] + bias;
-          if (k + kLanes <= job.out_channels) {
-            *reinterpret_cast<Unaligned*>(to) = value;
-          } else {
-            for (int lane = 0; k + lane < job.out_channels; ++lane) to[lane] = value[lane];
+      if (whole && k + kLanes <= job.out_channels) {
+        PAM_UNROLL for (int i = 0; i < 16; ++i) {
+          *reinterpret_cast<Unaligned*>(picture + i / 4 * row_step + i % 4 * job.out_channels + k) = out[i];
+        }
+      } else {
+        for (int i = 0; i < 4 && i < high; ++i) {
+          for (int j = 0; j < 4 && j < wide; ++j) {
+            float* to = picture + i * row_step + j * job.out_channels + k;
+            for (int lane = 0; lane < kLanes && k + lane < job.out_channels; ++lane) to[lane] = out[i * 4 + j][lane];
           }
         }
       }
+      if (job.moments != nullptr) {
+        float* moments = job.moments + tile * 2 * job.padded_out() + k;
+        keep_moments(out, high, wide, vector(moments), vector(moments + job.padded_out()));
+      }
+    }
+  }
+
+  /// Of the outputs that lie in the picture. The deviations are taken from the tile's own mean: so they keep their
+  /// digits however large the mean.
+  static PAM_INLINE void keep_moments(const Vector* out, std::int64_t high, std::int64_t wide, Vector& mean,
+                                      Vector& squares) {
+    if (high >= 4 && wide >= 4) {
+      Vector sum = out[0], deviations[4] = {};
+      PAM_UNROLL for (int i = 1; i < 16; ++i) sum = sum + out[i];
+      const Vector middle = sum * 0.0625f;
+      PAM_UNROLL for (int i = 0; i < 16; ++i) {
+        const Vector d = out[i] - middle;
+        deviations[i % 4] = deviations[i % 4] + d * d;
+      }
+      mean = middle, squares = (deviations[0] + deviations[1]) + (deviations[2] + deviations[3]);
+      return;
+    }
+    const int rows = high < 4 ? static_cast<int>(high) : 4, columns = wide < 4 ? static_cast<int>(wide) : 4;
+    Vector sum{}, deviations{};
+    for (int i = 0; i < 16; ++i) {
+      if (i / 4 < rows && i % 4 < columns) sum = sum + out[i];
+    }
+    const Vector middle = sum * (1.f / static_cast<float>(rows * columns));
+    for (int i = 0; i < 16; ++i) {
+      if (i / 4 >= rows || i % 4 >= columns) continue;
+      const Vector d = out[i] - middle;
+      deviations = deviations + d * d;
+    }
+    mean = middle, squares = deviations;
+  }
+};
+
+/// Mean and biased variance of one sample's outputs, kPanel channels from k on, from the moments of its tiles.
+template <typename Lanes>
+struct MergeTiles {
+  static PAM_INLINE void run(const WinogradJob* job, std::int64_t sample, std::int64_t k, float* mean,
+                             float* variance) {
+    typedef typename Lanes::Wide Wide;
+    typedef typename Lanes::Vector Vector;
+    const auto high = job->tiles_high(), wide = job->tiles_wide(), step = 2 * job->padded_out();
+    const auto all = static_cast<double>(job->height * job->width);
+    const auto pixels = [](std::int64_t at, std::int64_t size) { return size - 4 * at < 4 ? size - 4 * at : 4; };
+    for (int lane = 0; lane < kPanel && k < job->out_channels; lane += Lanes::kCount, k += Lanes::kCount) {
+      Wide sums[2] = {};
+      for (int pass = 0; pass < 2; ++pass) {  // the sum of the values, then that of their squared deviations
+        const Wide middle = sums[0] / all;
+        const float* at = job->moments + sample * high * wide * step + k;
+        for (std::int64_t y = 0; y < high; ++y) {
+          for (std::int64_t x = 0; x < wide; ++x, at += step) {
+            const auto n = static_cast<double>(pixels(y, job->height) * pixels(x, job->width));
+            const Wide of_tile = __builtin_convertvector(*reinterpret_cast<const Vector*>(at), Wide);
+            if (pass == 0) {
+              sums[0] = sums[0] + of_tile * n;
+            } else {
+              const float* squares = at + job->padded_out();
+              const Wide d = of_tile - middle;
+              sums[1] = sums[1] + (__builtin_convertvector(*reinterpret_cast<const Vector*>(squares), Wide) + d * d * n);
+            }
+          }
+        }
+      }
+      *reinterpret_cast<Vector*>(mean + lane) = __builtin_convertvector(sums[0] / all, Vector);
+      *reinterpret_cast<Vector*>(variance + lane) = __builtin_convertvector(sums[1] / all, Vector);
     }
   }
 };
