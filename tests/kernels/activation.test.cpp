@@ -135,8 +135,9 @@ TEST_CASE("reading an activation and computing it first give the same, to roundi
 }
 
 // The outputs are 100 with a deviation of 0.01: squares of float32 would lose it. The convolution itself rounds at about
-// 1e-4 there, so the statistics are compared with those of its outputs in float64. A float32 mean of 100 is off by up to
-// 4e-6, which is 4e-4 of a deviation; the float32 shift of 1e4 by as much again.
+// 1e-4 there, so the statistics are compared with those of its outputs in float64. A float32 mean of 100, of a tile too,
+// is off by up to 4e-6, which is 4e-4 of a deviation, and the float32 shift of 1e4 by as much again. The deviation from
+// means that are off so is off by less than half of that.
 TEST_CASE("the statistics that come with a convolution keep their digits where the mean is large", "[kernels]") {
   if (instruction_sets().empty()) PAM_SKIP("this processor has no AVX2");
   const torch::NoGradGuard no_grad;
@@ -158,7 +159,7 @@ TEST_CASE("the statistics that come with a convolution keep their digits where t
                                                                    layer.norm.bias.to(torch::kDouble), 1e-9);
       const auto scale = y.parts().table.select(1, 0).to(torch::kDouble);
       const auto rstd = 1 / (raw.var({2, 3}, /*unbiased=*/false) + 1e-9).sqrt();
-      REQUIRE_THAT(scale, IsClose(rstd * layer.norm.weight).rtol(1e-6));
+      REQUIRE_THAT(scale, IsClose(rstd * layer.norm.weight).rtol(2e-4));
       REQUIRE_THAT(y.tensor(), IsClose(expected).rtol(1e-3).of_largest());
     }
   }

@@ -448,33 +448,31 @@ class WinogradTiles {
     }
   }
 
-  /// Of the outputs that lie in the picture. The deviations are taken from the tile's own mean: so they keep their
-  /// digits however large the mean.
+  /// Of the outputs that lie in the picture. They come from the differences to the first one, which are exact where the
+  /// mean is large. With n outputs the sum of the squares is at most n times that of the squared deviations from the
+  /// mean, so the subtraction loses 4 bits at worst, and never gives less than zero.
   static PAM_INLINE void keep_moments(const Vector* out, std::int64_t high, std::int64_t wide, Vector& mean,
                                       Vector& squares) {
     if (high >= 4 && wide >= 4) {
-      Vector sum = out[0], deviations[4] = {};
-      PAM_UNROLL for (int i = 1; i < 16; ++i) sum = sum + out[i];
-      const Vector middle = sum * 0.0625f;
-      PAM_UNROLL for (int i = 0; i < 16; ++i) {
-        const Vector d = out[i] - middle;
-        deviations[i % 4] = deviations[i % 4] + d * d;
+      Vector sums[4] = {}, parts[4] = {};
+      PAM_UNROLL for (int i = 1; i < 16; ++i) {
+        const Vector d = out[i] - out[0];
+        sums[i % 4] = sums[i % 4] + d;
+        parts[i % 4] = parts[i % 4] + d * d;
       }
-      mean = middle, squares = (deviations[0] + deviations[1]) + (deviations[2] + deviations[3]);
+      const Vector sum = (sums[0] + sums[1]) + (sums[2] + sums[3]), shift = sum * 0.0625f;
+      mean = out[0] + shift, squares = ((parts[0] + parts[1]) + (parts[2] + parts[3])) - sum * shift;
       return;
     }
     const int rows = high < 4 ? static_cast<int>(high) : 4, columns = wide < 4 ? static_cast<int>(wide) : 4;
-    Vector sum{}, deviations{};
-    for (int i = 0; i < 16; ++i) {
-      if (i / 4 < rows && i % 4 < columns) sum = sum + out[i];
-    }
-    const Vector middle = sum * (1.f / static_cast<float>(rows * columns));
-    for (int i = 0; i < 16; ++i) {
+    Vector sum{}, all{};
+    for (int i = 1; i < 16; ++i) {
       if (i / 4 >= rows || i % 4 >= columns) continue;
-      const Vector d = out[i] - middle;
-      deviations = deviations + d * d;
+      const Vector d = out[i] - out[0];
+      sum = sum + d, all = all + d * d;
     }
-    mean = middle, squares = deviations;
+    const Vector shift = sum * (1.f / static_cast<float>(rows * columns));
+    mean = out[0] + shift, squares = all - sum * shift;
   }
 };
 
