@@ -4,10 +4,13 @@
 #include <pam/attention/reverse_false_negative_attention.hpp>
 #include <pam/attention/squeeze_excite.hpp>
 #include <pam/core/clone.hpp>
+#include <pam/core/memory_format.hpp>
+#include <pam/core/seed.hpp>
 #include <pam/layers/dilated_block.hpp>
 #include <pam/nets/gated_skip.hpp>
 #include <pam/nets/unet.hpp>
 
+#include "support/convolution_scope.hpp"
 #include "support/tensor_matchers.hpp"
 
 namespace nets_unet_test {
@@ -202,6 +205,72 @@ TEST_CASE("UNet names the part that returns another shape than its options say",
                Contains("UNet: decoder2 returned [1, 48, 8, 9]") && Contains("must return 16 channels"));
   REQUIRE_THAT(said(UNetOptions<ConvBlock, ConvBlock, ConvBlock, DeepOnly>()),
                Contains("UNet: skip2 returned [1, 32, 8, 9]") && Contains("must return 48 channels"));
+}
+
+// A block of a user's own: gets and returns tensors. That of its input may be read by others, too.
+struct OwnImpl final : torch::nn::Cloneable<OwnImpl> {
+  using Options = ConvBlockOptions;
+  explicit OwnImpl(const Options& o) : options(o) { reset(); }
+  void reset() override { block = register_module("block", ConvBlock(options)); }
+  torch::Tensor forward(const torch::Tensor& x) {
+    const auto y = block(x);
+    return y + y.mean({2, 3}, /*keepdim=*/true);
+  }
+  Options options;
+  ConvBlock block{nullptr};
+};
+TORCH_MODULE(Own);
+
+/// The net in channels-last inference, where norms and concatenations are left to the next convolution, against its
+/// parts run one after the other on tensors by the reference backend.
+template <typename Options>
+void check_activations(const Options& options, const std::vector<std::int64_t>& size) {
+  const torch::NoGradGuard no_grad;
+  const SeedScope seed(5);
+  UNet net(options);
+  to_memory_format(*net, at::MemoryFormat::ChannelsLast);
+  const auto x = torch::randn({2, 3, size[0], size[1]}).contiguous(at::MemoryFormat::ChannelsLast);
+  const test::ConvolutionScope winograd(kernels::Convolution::Winograd);
+  const auto y = net(x);
+  CAPTURE(size, shape_string(y));
+  const auto before = kernels::default_backend();
+  kernels::set_default_backend(kernels::Backend::Reference);
+  std::vector<torch::Tensor> features{net->stem(x)};
+  for (auto& stage : net->stages) features.push_back(stage(features.back()));
+  auto expected = net->bridge(features.back());
+  for (auto level = net->stages.size(); level-- > 0;) {
+    expected = net->decoders[level](net->skips[level](expected, features[level]));
+  }
+  expected = net->head(expected);
+  kernels::set_default_backend(before);
+  // Both are float32; whole nets by Winograd's method are held to 1e-4 of the largest entry.
+  REQUIRE_THAT(y, test::IsClose(expected).rtol(1e-4).of_largest());
+  REQUIRE_THAT(typed_clone(net)(x), test::IsClose(y).atol(0));
+}
+
+TEST_CASE("a UNet whose layers leave norms to each other equals its parts run one by one", "[nets]") {
+  for (const auto& size : std::vector<std::vector<std::int64_t>>{{32, 32}, {29, 43}, {17, 40}}) {
+    for (const std::int64_t width : {16, 6}) {  // 6: channels that no vector divides, at any level
+      check_activations(UNetOptions<ConvBlock>(3, 1).width(width), size);
+      check_activations(UNetOptions<ConvBlock>(3, 6).width(width).depth(2), size);
+    }
+    check_activations(UNetOptions<Fpa>(3, 2).width(16).depth(2), size);
+    check_activations(UNetOptions<Rfna, ConvBlock>(3, 1).width(16).depth(1), size);
+    check_activations(UNetOptions<Own>(3, 1).width(16), size);
+    check_activations(UNetOptions<ConvBlock, ConvBlock, Own>(3, 1).width(16), size);
+    check_activations(UNetOptions<ConvBlock, ConvBlock, ConvBlock, GatedSkip>(3, 1).width(16), size);
+    check_activations(UNetOptions<ConvBlock, ConvBlock, ConvBlock, ConcatSkip, Own>(3, 1).width(16), size);
+    check_activations(UNetOptions<Attended<SqueezeExcite>, DilatedBlock>(3, 1).width(16), size);
+  }
+}
+
+TEST_CASE("a UNet computes with a head that was put in its place", "[nets]") {
+  const torch::NoGradGuard no_grad;
+  UNet net(UNetOptions<ConvBlock>(3, 1).width(16));
+  const auto x = torch::randn({1, 3, 16, 16}).contiguous(at::MemoryFormat::ChannelsLast);
+  const auto y = net(x);
+  net->head->bias = torch::full({1}, 2.f);
+  REQUIRE_THAT(net(x), test::IsClose(y + 2).atol(1e-5));  // a few roundings of numbers of about 2
 }
 
 static_assert(is_block_v<ConvBlock> && is_block_v<Fpa> && is_block_v<Rfna> && is_block_v<Lazy>);
