@@ -26,9 +26,7 @@ constexpr double kEps = 1e-5;
 
 torch::Tensor pixels(const torch::Tensor& x) { return x.contiguous(at::MemoryFormat::ChannelsLast); }
 
-InstanceNorm norm_of(std::int64_t channels) {
-  return {torch::randn({channels}), torch::randn({channels}) * 0.3, kEps};
-}
+InstanceNorm norm_of(std::int64_t channels) { return {torch::randn({channels}), torch::randn({channels}) * 0.3, kEps}; }
 
 /// An input of a convolution, as an activation of each form and in float64.
 struct Input {
@@ -66,7 +64,7 @@ struct Layer {
   InstanceNorm norm;
 };
 
-// 2e-5 of the largest entry is what one layer may lose; here it is two norms and a convolution. (Measured: at most 5e-6.)
+// 2e-5 of the largest entry is what one layer may lose; here it is two norms and a convolution.
 TEST_CASE("a convolution that normalises while it reads equals the float64 reference", "[kernels]") {
   if (instruction_sets().empty()) PAM_SKIP("this processor has no AVX2");
   const torch::NoGradGuard no_grad;
@@ -102,9 +100,10 @@ TEST_CASE("a convolution that upsamples and concatenates while it reads equals t
     std::int64_t deep_channels, h, w, skip_channels, height, width;
   };
   // Twice and more, odd, one pixel, the same size, hardly any larger; deep channels that a vector does not divide.
-  const std::vector<Sizes> all{{64, 10, 10, 32, 20, 20}, {16, 5, 6, 8, 9, 12}, {32, 1, 1, 3, 5, 4},   {16, 1, 7, 16, 1, 13},
-                               {32, 9, 8, 5, 9, 8},      {16, 8, 9, 1, 9, 10}, {16, 3, 2, 20, 31, 29}, {24, 4, 4, 8, 8, 8},
-                               {5, 4, 5, 16, 8, 9},      {48, 13, 17, 17, 25, 33}};
+  const std::vector<Sizes> all{{64, 10, 10, 32, 20, 20}, {16, 5, 6, 8, 9, 12}, {32, 1, 1, 3, 5, 4},
+                               {16, 1, 7, 16, 1, 13},    {32, 9, 8, 5, 9, 8},  {16, 8, 9, 1, 9, 10},
+                               {16, 3, 2, 20, 31, 29},   {24, 4, 4, 8, 8, 8},  {5, 4, 5, 16, 8, 9},
+                               {48, 13, 17, 17, 25, 33}};
   for (const auto isa : instruction_sets()) {
     const IsaScope scope(isa);
     for (const auto& s : all) {
@@ -134,10 +133,10 @@ TEST_CASE("reading an activation and computing it first give the same, to roundi
   REQUIRE_THAT(read, IsClose(layer(Activation(in.computed())).tensor()).rtol(2e-5).of_largest());
 }
 
-// The outputs are 100 with a deviation of 0.01: squares of float32 would lose it. The convolution itself rounds at about
-// 1e-4 there, so the statistics are compared with those of its outputs in float64. A float32 mean of 100, of a tile too,
-// is off by up to 4e-6, which is 4e-4 of a deviation, and the float32 shift of 1e4 by as much again. The deviation from
-// means that are off so is off by less than half of that.
+// The outputs are 100 with a deviation of 0.01: squares of float32 would lose it. The convolution itself rounds at
+// about 1e-4 there, so the statistics are compared with those of its outputs in float64. A float32 mean of 100, of a
+// tile too, is off by up to 4e-6, which is 4e-4 of a deviation, and the float32 shift of 1e4 by as much again. The
+// deviation from means that are off so is off by less than half of that.
 TEST_CASE("the statistics that come with a convolution keep their digits where the mean is large", "[kernels]") {
   if (instruction_sets().empty()) PAM_SKIP("this processor has no AVX2");
   const torch::NoGradGuard no_grad;
@@ -243,7 +242,9 @@ TEST_CASE("gradients pass through activations", "[kernels]") {
   const SeedScope seed(7);
   ConvBlock block(ConvBlockOptions(16, 16));
   const auto x = pixels(torch::randn({2, 16, 12, 12}));
-  const auto gradients = [&](const Expression& f) { return output_and_gradients(f, {x}, torch::ones({2, 16, 12, 12})); };
+  const auto gradients = [&](const Expression& f) {
+    return output_and_gradients(f, {x}, torch::ones({2, 16, 12, 12}));
+  };
   const auto lazy = gradients([&](const Tensors& t) { return block->forward_activation(t[0]).tensor(); });
   const auto eager = gradients([&](const Tensors& t) { return block(t[0]); });
   for (std::size_t i = 0; i < lazy.size(); ++i) REQUIRE(torch::equal(lazy[i], eager[i]));
@@ -271,7 +272,8 @@ TEST_CASE("an activation is computed once, in memory of its own where it has any
     REQUIRE(torch::equal(shared.tensor(), expected));
     REQUIRE(torch::equal(kept, x));
     const Activation joined(Activation(x.slice(2, 0, 4).contiguous()), shared, Backend::Fused);
-    REQUIRE(torch::equal(joined.tensor(), kernels::upsample_concat(x.slice(2, 0, 4).contiguous(), expected, Backend::Fused)));
+    REQUIRE(torch::equal(joined.tensor(),
+                         kernels::upsample_concat(x.slice(2, 0, 4).contiguous(), expected, Backend::Fused)));
     REQUIRE(joined.tensor().is_same(joined.tensor()));
   }
   REQUIRE_FALSE(Activation().tensor().defined());
@@ -290,13 +292,16 @@ TEST_CASE("the gate computes the norm and ReLU of its features with it", "[kerne
       auto x = torch::randn({2, 16, 10, 7});
       if (last) x = pixels(x);
       const auto logits = torch::randn({2, 20, 10, 7});
-      const auto expected = kernels::reference::gate(layer.in_float64(x.to(torch::kDouble)), logits.to(torch::kDouble), identity);
-      REQUIRE_THAT(kernels::gate(layer(x), logits, identity, Backend::Fused), IsClose(expected).rtol(2e-5).of_largest());
+      const auto expected =
+          kernels::reference::gate(layer.in_float64(x.to(torch::kDouble)), logits.to(torch::kDouble), identity);
+      REQUIRE_THAT(kernels::gate(layer(x), logits, identity, Backend::Fused),
+                   IsClose(expected).rtol(2e-5).of_largest());
       const auto shared = layer(x);
       REQUIRE_THAT(kernels::gate(shared, logits, identity, Backend::Fused), IsClose(expected).rtol(2e-5).of_largest());
       REQUIRE_THAT(shared.tensor(), IsClose(layer.in_float64(x.to(torch::kDouble))).rtol(2e-5).of_largest());
       const auto one = logits.slice(1, 0, 1);
-      const auto broadcast = kernels::reference::gate(layer.in_float64(x.to(torch::kDouble)), one.to(torch::kDouble), identity);
+      const auto broadcast =
+          kernels::reference::gate(layer.in_float64(x.to(torch::kDouble)), one.to(torch::kDouble), identity);
       REQUIRE_THAT(kernels::gate(layer(x), one, identity, Backend::Fused), IsClose(broadcast).rtol(2e-5).of_largest());
     }
   }

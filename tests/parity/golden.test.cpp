@@ -44,7 +44,7 @@ TEST_CASE("the golden files of the paper's presets agree to 1e-5", "[parity]") {
 }
 
 // Winograd's convolution everywhere, also where it does not pay. The nets' outputs may be off by 1e-4 of the largest
-// entry; measured: 1.4e-5 in one of the authors' nets, below 8e-6 in the others. Gradients
+// entry; measured: 1.6e-5 in two of the authors' nets, below 8e-6 in the others. Gradients
 // are compared on the kept files, which have no ReLUs at zero that rounding could tip.
 TEST_CASE("with Winograd's convolution the golden files' outputs agree to 1e-4, small nets to 1e-5", "[parity]") {
   const ConvolutionScope winograd(kernels::Convolution::Winograd);
@@ -54,7 +54,7 @@ TEST_CASE("with Winograd's convolution the golden files' outputs agree to 1e-4, 
     for (const auto& file : golden_files(shared_dir() / "golden" / folder)) {
       const auto row = compare_golden(file);
       INFO(row.text());
-      CHECK((row.problem.empty() && row.output <= 1e-4));
+      CHECK((row.problem.empty() && row.output <= 1e-4 && row.inference <= 1e-4));
     }
   }
 }

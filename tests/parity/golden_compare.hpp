@@ -33,21 +33,23 @@ inline constexpr std::int64_t kGoldenUnits = 4;
 struct GoldenRow {
   std::string file;
   double output = 0, input_gradients = 0;
+  double inference = 0;                       ///< of the output without gradients, channels-last: what users deploy
   std::optional<double> parameter_gradients;  ///< none in the file: nothing to compare
   int neighbours = 0;                         ///< how many neighbours of the input it took to explain the gradients
   std::string problem;                        ///< why the file could not be compared
 
   [[nodiscard]] bool passed() const {
     // Written so that NaN fails.
-    return problem.empty() && output <= kGoldenBound && input_gradients <= kGoldenBound &&
+    return problem.empty() && output <= kGoldenBound && inference <= kGoldenBound && input_gradients <= kGoldenBound &&
            parameter_gradients.value_or(0) <= kGoldenBound;
   }
   [[nodiscard]] std::string text() const {
     if (!problem.empty()) return fmt::format("FAIL  {:<44}  {}", file, problem);
-    return fmt::format("{}  {:<44}  output {:8.2e}  input gradients {:8.2e}  parameter gradients {}{}",
-                       passed() ? "ok  " : "FAIL", file, output, input_gradients,
-                       parameter_gradients ? fmt::format("{:8.2e}", *parameter_gradients) : "-       ",
-                       neighbours > 0 ? fmt::format("  (ReLUs at zero, {} neighbours)", neighbours) : "");
+    return fmt::format(
+        "{}  {:<44}  output {:8.2e}  in inference {:8.2e}  input gradients {:8.2e}  parameter gradients {}{}",
+        passed() ? "ok  " : "FAIL", file, output, inference, input_gradients,
+        parameter_gradients ? fmt::format("{:8.2e}", *parameter_gradients) : "-       ",
+        neighbours > 0 ? fmt::format("  (ReLUs at zero, {} neighbours)", neighbours) : "");
   }
 };
 
@@ -148,6 +150,14 @@ inline GoldenGradients golden_gradients(const GoldenFile& file, const GoldenModu
   return {joined(of_inputs), joined(of_parameters)};
 }
 
+/// The module's output without gradients, of channels-last inputs.
+inline torch::Tensor golden_inference(const GoldenFile& file, const GoldenModule& golden) {
+  const torch::NoGradGuard no_grad;
+  auto inputs = file.inputs();
+  for (auto& x : inputs) x = x.contiguous(at::MemoryFormat::ChannelsLast);
+  return golden.run(inputs);
+}
+
 /// The file's inputs, each entry moved by up to `kGoldenUnits` units in the last place.
 inline std::vector<torch::Tensor> neighbour(const GoldenFile& file) {
   auto inputs = file.inputs();
@@ -206,6 +216,7 @@ inline GoldenRow compare_golden(const GoldenFile& file) {
     torch::Tensor output;
     const auto ours = golden_gradients(file, golden, target, file.inputs(), &output);
     row.output = relative_difference(output, file.tensor("output"));
+    row.inference = relative_difference(golden_inference(file, golden), file.tensor("output"));
     set_errors(row, ours.all() - target.gradients.all(), ours.inputs.numel());
     // For whole nets only: a block's gradients are few enough to fit such a span by chance, and all of them agree
     // without it.

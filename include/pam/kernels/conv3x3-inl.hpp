@@ -30,9 +30,9 @@ PAM_FUNC std::atomic<Convolution>& global_convolution() {
   return choice;
 }
 
-/// Where Winograd's convolution of x (N, C, H, W) to K channels is faster than LibTorch's; `pixels`: x is channels-last;
-/// `training`: the weights must be transformed for every call. Each clause has the times that it comes from: LibTorch's over
-/// Winograd's, both in processor time of 2 threads, AVX-512, LibTorch 1.13.
+/// Where Winograd's convolution of x (N, C, H, W) to K channels is faster than LibTorch's; `pixels`: x is
+/// channels-last; `training`: the weights must be transformed for every call. Each clause has the times that it comes
+/// from: LibTorch's over Winograd's, both in processor time of 2 threads, AVX-512, LibTorch 1.13.
 PAM_FUNC bool winograd_pays(at::IntArrayRef x, bool pixels, std::int64_t k, bool training) {
   const auto height = x[2], width = x[3];
   // Channels-last, 4 x C x 160 x 160 to 16 or 32 channels: C = 4 0.44, 8 0.44, 12 0.85, 16 1.16, 32 1.6, 96 1.7. To K
@@ -53,9 +53,9 @@ PAM_FUNC bool winograd_pays(at::IntArrayRef x, bool pixels, std::int64_t k, bool
 
 /// Whether Winograd's convolution is to be used of an input of these sizes that it can read; the rest as above.
 PAM_FUNC bool takes_winograd(at::IntArrayRef x, bool pixels, const torch::Tensor& weight, bool training) {
-  if (x.size() != 4 || weight.scalar_type() != torch::kFloat || !weight.device().is_cpu() || weight.layout() != torch::kStrided ||
-      weight.dim() != 4 || weight.size(1) != x[1] || weight.size(2) != 3 || weight.size(3) != 3 ||
-      weight.numel() == 0 || has_tangent(weight) || autocast_enabled(torch::kCPU)) {
+  if (x.size() != 4 || weight.scalar_type() != torch::kFloat || !weight.device().is_cpu() ||
+      weight.layout() != torch::kStrided || weight.dim() != 4 || weight.size(1) != x[1] || weight.size(2) != 3 ||
+      weight.size(3) != 3 || weight.numel() == 0 || has_tangent(weight) || autocast_enabled(torch::kCPU)) {
     return false;
   }
   const auto choice = default_convolution();

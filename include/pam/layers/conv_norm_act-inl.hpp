@@ -36,7 +36,7 @@ PAM_FUNC void ConvNormActImpl::reset() {
 }
 
 PAM_FUNC kernels::Activation ConvNormActImpl::forward_activation(const kernels::Activation& input,
-                                                                std::int64_t stride) {
+                                                                 std::int64_t stride) {
   if (!options.norm_act()) return convolve(input.tensor(), stride);
   const kernels::InstanceNorm of_output{norm->weight, norm->bias, kEps};
   if (!is_plain3x3(stride)) return {convolve(input.tensor(), stride), of_output, backend()};

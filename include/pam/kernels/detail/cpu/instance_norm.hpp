@@ -162,8 +162,8 @@ inline torch::Tensor affine_table(const torch::Tensor& moments, const torch::Ten
   return table;
 }
 
-/// relu(x * scale + shift) by a `table`, or with defined `logits` that times (sigmoid(logits) + identity). Channels-last;
-/// `output` may be x.
+/// relu(x * scale + shift) by a `table`, or with defined `logits` that times (sigmoid(logits) + identity).
+/// Channels-last; `output` may be x.
 inline void apply_table(const torch::Tensor& x, const torch::Tensor& table, const torch::Tensor& logits, bool identity,
                         const torch::Tensor& output) {
   const detail::PixelBlocks blocks(x);

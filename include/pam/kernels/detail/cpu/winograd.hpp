@@ -265,7 +265,8 @@ class WinogradTiles {
     }
     for (; c < channels; c += kLanes) {  // at the border, and the channels that do not fill a vector
       Vector scale, shift, values[WinogradPoints::kCount];
-      if (scales != nullptr) load_some(scales + c, channels - c, scale), load_some(scales + channels + c, channels - c, shift);
+      if (scales != nullptr)
+        load_some(scales + c, channels - c, scale), load_some(scales + channels + c, channels - c, shift);
       for (int i = 0; i < WinogradPoints::kCount; ++i) {
         load_some(pixels[i] + c, channels - c, values[i]);
         if (scales == nullptr || pixels[i] == job.zeros) continue;
@@ -505,7 +506,8 @@ struct MergeTiles {
             } else {
               const float* squares = at + job->padded_out();
               const Wide d = of_tile - middle;
-              sums[1] = sums[1] + (__builtin_convertvector(*reinterpret_cast<const Vector*>(squares), Wide) + d * d * n);
+              sums[1] =
+                  sums[1] + (__builtin_convertvector(*reinterpret_cast<const Vector*>(squares), Wide) + d * d * n);
             }
           }
         }

@@ -46,18 +46,19 @@ inline torch::Tensor table_of_tiles(const WinogradJob& job, std::int64_t samples
   auto* rows = table.data_ptr<float>();
   const auto *weight = norm.weight.data_ptr<float>(), *bias = norm.bias.data_ptr<float>();
   const bool large = isa() == Isa::Avx512;
-  parallel(samples * panels, job.tiles_high() * job.tiles_wide() * 2 * kPanel, [&](std::int64_t first, std::int64_t last) {
-    for (auto i = first; i < last; ++i) {
-      alignas(64) float mean[kPanel], variance[kPanel];
-      const auto sample = i / panels, from = i % panels * kPanel;
-      large ? run_avx512<MergeTiles<Lanes16>>(&job, sample, from, &mean[0], &variance[0])
-            : run_avx2<MergeTiles<Lanes8>>(&job, sample, from, &mean[0], &variance[0]);
-      for (auto c = from; c < std::min(from + kPanel, k); ++c) {
-        const auto a = affine_of({mean[c - from], rstd_of(variance[c - from], norm.eps)}, weight[c], bias[c]);
-        rows[2 * sample * k + c] = a.scale, rows[(2 * sample + 1) * k + c] = a.shift;
-      }
-    }
-  });
+  parallel(samples * panels, job.tiles_high() * job.tiles_wide() * 2 * kPanel,
+           [&](std::int64_t first, std::int64_t last) {
+             for (auto i = first; i < last; ++i) {
+               alignas(64) float mean[kPanel], variance[kPanel];
+               const auto sample = i / panels, from = i % panels * kPanel;
+               large ? run_avx512<MergeTiles<Lanes16>>(&job, sample, from, &mean[0], &variance[0])
+                     : run_avx2<MergeTiles<Lanes8>>(&job, sample, from, &mean[0], &variance[0]);
+               for (auto c = from; c < std::min(from + kPanel, k); ++c) {
+                 const auto a = affine_of({mean[c - from], rstd_of(variance[c - from], norm.eps)}, weight[c], bias[c]);
+                 rows[2 * sample * k + c] = a.scale, rows[(2 * sample + 1) * k + c] = a.shift;
+               }
+             }
+           });
   return table;
 }
 
