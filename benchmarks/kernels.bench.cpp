@@ -220,9 +220,7 @@ void print_errors(const Case& c, const std::string& layout) {
   fmt::print("{:<24} {:<22} {:<5} ref{}  fused{}\n", c.name, c.size, layout, errors[0], errors[1]);
 }
 
-std::string size_name(const torch::Tensor& x) {
-  return fmt::format("{}", pam::joined(x.sizes(), "x"));
-}
+std::string size_name(const torch::Tensor& x) { return fmt::format("{}", pam::joined(x.sizes(), "x")); }
 
 double bytes_of(const torch::Tensor& x) { return static_cast<double>(x.nbytes()); }
 

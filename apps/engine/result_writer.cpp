@@ -24,7 +24,7 @@ ResultWriter::ResultWriter(std::filesystem::path folder, bool probabilities, Pro
 
 void ResultWriter::start(CasePrediction found) {
   finish();
-  mark_results(folder_);             // not before there is a result
+  mark_results(folder_);       // not before there is a result
   found.source.image.reset();  // volumes are large, and the next case is in memory already
   written_ = std::async(std::launch::async, [this, found = std::move(found)] {
     return summary(found, write_prediction(found, folder_, probabilities_).front());

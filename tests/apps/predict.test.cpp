@@ -263,8 +263,9 @@ TEST_CASE("weights from Python: the flags that messages name choose section, pre
   write_torch_zip(folder / "one.pt", one, {});
   write_torch_zip(folder / "two.pt", two, {});
   const auto run = [&](const char* weights, std::vector<std::string> more) {
-    const std::vector<std::string> words{"--weights", (folder / weights).string(),   "--net",      "unet", "--input",
-                                         scan.string(), "--out", (folder / "out").string(), "--overwrite"};
+    const std::vector<std::string> words{
+        "--weights", (folder / weights).string(), "--net",      "unet", "--input", scan.string(),
+        "--out",     (folder / "out").string(),   "--overwrite"};
     more.insert(more.begin(), words.begin(), words.end());
     return predict(more);
   };
@@ -348,8 +349,8 @@ TEST_CASE("a result that cannot be written ends predict, though the next case is
   const auto weights = saved(small_net<ConvBlock>("unet", 2), folder / "net.safetensors");
   write_cases(folder / "in", {"a", "b"});
   std::filesystem::create_directories(folder / "out" / "a.nii.gz");
-  const auto done = predict({"--weights", weights, "--input", (folder / "in").string(), "--out",
-                             (folder / "out").string(), "--overwrite"});
+  const auto done = predict(
+      {"--weights", weights, "--input", (folder / "in").string(), "--out", (folder / "out").string(), "--overwrite"});
   CHECK(done.code == 2);
   CHECK_THAT(done.err, Contains("a.nii.gz: is a folder or device"));
   CHECK_FALSE(std::filesystem::exists(folder / "out" / "b.nii.gz"));

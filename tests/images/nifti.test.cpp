@@ -109,6 +109,41 @@ TEST_CASE("writing a read volume again changes nothing, and no time stamp enters
   REQUIRE(read_bytes(folder / "a.nii.gz") == read_bytes(folder / "b.nii.gz"));
 }
 
+TEST_CASE("a large volume is compressed by blocks: one gzip stream, the same on any number of threads", "[images]") {
+  const TempDir folder;
+  torch::manual_seed(1);
+  // 5 MiB: smooth enough that matches across the ends of blocks matter, rough enough that it does not vanish.
+  const auto volume = torch::arange(5 * 1024 * 512).remainder(9973).add(torch::randint(0, 4, {5 * 1024 * 512}));
+  const auto voxels = volume.to(torch::kShort).view({5, 1024, 512});
+  const int threads = at::get_num_threads();
+  for (const int count : {1, 3}) {
+    at::set_num_threads(count);
+    write_nifti(folder / fmt::format("{}.nii.gz", count), voxels);
+  }
+  at::set_num_threads(threads);
+  const auto packed = read_bytes(folder / "1.nii.gz");
+  REQUIRE(packed == read_bytes(folder / "3.nii.gz"));
+  REQUIRE(torch::equal(read_nifti(folder / "3.nii.gz").voxels, voxels));
+  // zlib: one member, whose checksum and length are right, and the end of the file behind it.
+  std::string plain(voxels.nbytes() + 352 + 1, '\0');
+  z_stream stream{};
+  REQUIRE(inflateInit2(&stream, 15 + 16) == Z_OK);
+  stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(packed.data()));
+  stream.avail_in = static_cast<uInt>(packed.size());
+  stream.next_out = reinterpret_cast<Bytef*>(plain.data()), stream.avail_out = static_cast<uInt>(plain.size());
+  const int ended = inflate(&stream, Z_FINISH);
+  inflateEnd(&stream);
+  REQUIRE(ended == Z_STREAM_END);
+  REQUIRE(stream.total_out == voxels.nbytes() + 352);
+  REQUIRE(stream.avail_in == 0);
+  // Not larger than zlib's stream without blocks by more than a thousandth, and the ends of five blocks.
+  uLongf size = compressBound(static_cast<uLong>(voxels.nbytes()));
+  std::string whole(size, '\0');
+  REQUIRE(compress2(reinterpret_cast<Bytef*>(whole.data()), &size, static_cast<const Bytef*>(voxels.data_ptr()),
+                    static_cast<uLong>(voxels.nbytes()), 6) == Z_OK);
+  REQUIRE(packed.size() < size + size / 1000 + 1000);
+}
+
 TEST_CASE("types that NIfTI lacks are written as the next type that holds them", "[images]") {
   const TempDir folder;
   write_nifti(folder / "a.nii", torch::ones({2, 2, 2}, torch::kBool));

@@ -90,7 +90,8 @@ PAM_FUNC std::vector<std::filesystem::path> write_prediction(const CasePredictio
   auto written = prediction_files(source.files, maps, folder);
   if (source.is_volume) {
     write_labels(written.front(), prediction.labels, source.geometry);
-    // Probabilities are hardly compressible: level 6 takes twice the time of level 1 and saves 1 % (docs/performance.md).
+    // Probabilities are hardly compressible: level 6 takes twice the time of level 1 and saves 1 %
+    // (docs/performance.md).
     const auto& p = prediction.probabilities;
     if (maps > 0) write_nifti(written.back(), maps == 1 ? p[0] : p, source.geometry, {/*compression=*/1});
     return written;

@@ -175,7 +175,8 @@ class WinogradGradient {
     for (std::int64_t c = 0; c < part.inputs; c += kVectors * kLanes) {
       const bool one = part.inputs - c <= kLanes;
       for (std::int64_t k = 0; k < part.outputs; k += kRows) {
-        one ? multiply<1>(job, part, c, k, tiles, memory, add) : multiply<kVectors>(job, part, c, k, tiles, memory, add);
+        one ? multiply<1>(job, part, c, k, tiles, memory, add)
+            : multiply<kVectors>(job, part, c, k, tiles, memory, add);
       }
     }
   }
@@ -183,7 +184,8 @@ class WinogradGradient {
   template <int Vectors>
   static PAM_INLINE void multiply(const Job& job, const Part& part, std::int64_t c, std::int64_t k, std::int64_t tiles,
                                   const float* memory, bool add) {
-    Vector products[static_cast<std::size_t>(kCount)][static_cast<std::size_t>(kRows)][static_cast<std::size_t>(Vectors)];
+    Vector products[static_cast<std::size_t>(kCount)][static_cast<std::size_t>(kRows)]
+                   [static_cast<std::size_t>(Vectors)];
     for (int point = 0; point < kCount; ++point) {
       const float *v = memory + point * kStep + c, *d = memory + point * kStep + Job::kInPart + k;
       Vector sums[static_cast<std::size_t>(kRows)][static_cast<std::size_t>(Vectors)];
