@@ -31,10 +31,12 @@ constexpr std::array kMachineOptions{"resume", "overwrite", "allow_changes", "ou
 /// Options that name files and folders: one place may be written in several ways.
 constexpr std::array kPlaces{"data", "images", "labels", "grades", "paper_figures"};
 /// The files of an older run (or comparison) and of its networks that a new one removes.
-constexpr std::array kResults{"scores.json",  "scores.csv",    "run.json",        "data.json",       "report.html",
-                              "table.md",     "table.csv",     "robustness.json", "robustness.csv",  "robustness.md",
-                              "curves.svg",   "comparison.md", "comparison.csv",  "comparison.json", "cases.csv",
-                              "ablation.svg", "ablation.png",  "predictions",     "overlays"};
+constexpr std::array kResults{"scores.json",     "scores.csv",      "run.json",     "data.json",
+                              "report.html",     "table.md",        "table.csv",    "robustness.json",
+                              "robustness.csv",  "robustness.md",   "curves.svg",   "comparison.md",
+                              "comparison.csv",  "comparison.json", "cases.csv",    "ablation.svg",
+                              "ablation.png",    "predictions",     "overlays",     "probabilities.safetensors",
+                              "hypotheses.json", "hypotheses.csv",  "equal_fp.csv", "trade.svg"};
 
 std::vector<std::filesystem::path> folders_in(const std::filesystem::path& folder) {
   std::vector<std::filesystem::path> folders;
@@ -162,6 +164,11 @@ void forget_run(const std::filesystem::path& out) {
   }
   for (const auto* name : kResults) {
     if (!std::filesystem::is_directory(out / name)) std::filesystem::remove(out / name);
+  }
+  for (const auto& file : std::filesystem::directory_iterator(out)) {
+    const auto& path = file.path();
+    const bool chart = path.filename().string().rfind("hypothesis_", 0) == 0 && path.extension() == ".svg";
+    if (chart && file.is_regular_file()) std::filesystem::remove(path);
   }
 }
 
