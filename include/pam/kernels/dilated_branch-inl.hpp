@@ -25,9 +25,9 @@ PAM_FUNC torch::Tensor dilated_branch(const torch::Tensor& x, const DepthwiseSte
 
 namespace detail {
 
-PAM_FUNC cpu::detail::BranchWeights branch_weights(const DepthwiseStep& first, const DepthwiseStep& second) {
-  const PackedStep one(first.conv, first.weight, first.bias), two(second.conv, second.weight, second.bias);
-  return {one.conv, one.norm, two.conv, two.norm};
+/// Refers to the memory of both, which must outlive it.
+PAM_FUNC cpu::detail::BranchWeights branch_weights(const PackedStep& first, const PackedStep& second) {
+  return {first.conv, first.norm, second.conv, second.norm};
 }
 
 /// y and what the backward pass needs.
@@ -38,13 +38,13 @@ PAM_FUNC std::pair<torch::Tensor, torch::Tensor> branch_forward(const torch::Ten
 #ifdef PAM_WITH_CUDA
   if (auto* device = cuda::launcher_of(input)) {
     const auto layout = layout_of(input);
-    auto [y, table] =
-        cuda::dilated_branch(*device, input.contiguous(), {first.conv, first.weight, first.bias},
-                             {second.conv, second.weight, second.bias}, dilation, eps);
+    auto [y, table] = cuda::dilated_branch(*device, input.contiguous(), {first.conv, first.weight, first.bias},
+                                           {second.conv, second.weight, second.bias}, dilation, eps);
     return {y.contiguous(layout), table};
   }
 #endif
-  return cpu::dilated_branch(input, branch_weights(first, second), dilation, eps);
+  const PackedStep one(first.conv, first.weight, first.bias), two(second.conv, second.weight, second.bias);
+  return cpu::dilated_branch(input, branch_weights(one, two), dilation, eps);
 }
 
 /// The gradients of x and of each parameter, in the order of DilatedBranch's inputs.
@@ -68,17 +68,18 @@ PAM_FUNC torch::autograd::variable_list branch_backward(const torch::Tensor& x, 
   };
 #ifdef PAM_WITH_CUDA
   if (auto* device = cuda::launcher_of(input)) {
-    const auto [dx, rows] = cuda::dilated_branch_backward(
-        *device, input.contiguous(), {first.conv, first.weight, first.bias}, {second.conv, second.weight, second.bias},
-        dilation, moments, dy.contiguous());
+    const auto [dx, rows] =
+        cuda::dilated_branch_backward(*device, input.contiguous(), {first.conv, first.weight, first.bias},
+                                      {second.conv, second.weight, second.bias}, dilation, moments, dy.contiguous());
     const auto channels = x.size(1);
     return gradients(dx.contiguous(layout), [&, &all = rows](std::int64_t at, std::int64_t count) {
       return all.narrow(0, at * channels, count * channels);
     });
   }
 #endif
+  const PackedStep one(first.conv, first.weight, first.bias), two(second.conv, second.weight, second.bias);
   const auto out =
-      cpu::dilated_branch_backward(input, branch_weights(first, second), dilation, moments, dy.contiguous(layout));
+      cpu::dilated_branch_backward(input, branch_weights(one, two), dilation, moments, dy.contiguous(layout));
   return gradients(out.x, [&](std::int64_t at, std::int64_t count) { return out.weights.narrow(1, at, count); });
 }
 
