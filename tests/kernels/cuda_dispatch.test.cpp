@@ -31,7 +31,7 @@ class StandIn final : public kernels::cuda::Launcher {
   }
   [[nodiscard]] std::int64_t shared_limit() const override { return shared_; }
   [[nodiscard]] std::int64_t busy_blocks() const override { return 3; }
-  [[nodiscard]] int block() const override { return 32; }
+  [[nodiscard]] int block() const override { return host_launcher().block(); }
   [[nodiscard]] bool has(const std::string& kernel) const {
     return std::find(started.begin(), started.end(), kernel) != started.end();
   }

@@ -7,7 +7,6 @@
 #include <pam/kernels/detail/cuda/instance_norm.hpp>
 #include <pam/kernels/detail/cuda/nvrtc.hpp>
 #include <pam/kernels/detail/cuda/upsample.hpp>
-#include <pam/kernels/detail/packed_step.hpp>
 #include <pam/kernels/dice.hpp>
 #include <pam/kernels/dilated_branch.hpp>
 #include <pam/kernels/instance_norm.hpp>
@@ -151,13 +150,11 @@ TEST_CASE("the CUDA dilated branch, run on the host, equals the float64 referenc
         inputs.push_back(torch::randn({c}) * 0.3 + 0.2);
       }
       const auto dy = draw(shape, type, Storage::Contiguous);
-      const kernels::detail::PackedStep first(inputs[1], inputs[2], inputs[3]),
-          second(inputs[4], inputs[5], inputs[6]);
-      const cuda::BranchWeights weights{first.conv, first.norm, second.conv, second.norm};
+      const cuda::BranchStep first{inputs[1], inputs[2], inputs[3]}, second{inputs[4], inputs[5], inputs[6]};
       CAPTURE(static_cast<int>(type), shape);
-      REQUIRE(cuda::plane_fits(device, inputs[0], 3));
-      const auto [y, table] = cuda::dilated_branch(device, inputs[0], weights, 2, kEps);
-      const auto [dx, sums] = cuda::dilated_branch_backward(device, inputs[0], weights, 2, table, dy);
+      REQUIRE(cuda::plane_fits(device, inputs[0], true));
+      const auto [y, table] = cuda::dilated_branch(device, inputs[0], first, second, 2, kEps);
+      const auto [dx, sums] = cuda::dilated_branch_backward(device, inputs[0], first, second, 2, table, dy);
       const auto expected = expected_of(
           [](const Tensors& t) {
             return reference::dilated_branch(t[0], {t[1], t[2], t[3]}, {t[4], t[5], t[6]}, 2, kEps);
@@ -175,12 +172,15 @@ TEST_CASE("the CUDA dilated branch, run on the host, equals the float64 referenc
       };
       near(y, expected[0]);
       near(dx, expected[1]);
-      near(sums.narrow(1, 0, 9).reshape({c, 1, 3, 3}), expected[2]);
-      near(sums.select(1, 9), expected[3]);
-      near(sums.select(1, 10), expected[4]);
-      near(sums.narrow(1, 11, 9).reshape({c, 1, 3, 3}), expected[5]);
-      near(sums.select(1, 20), expected[6]);
-      near(sums.select(1, 21), expected[7]);
+      const auto part = [&, &all = sums](std::int64_t at, std::int64_t count) {
+        return all.narrow(0, at * c, count * c);
+      };
+      near(part(0, 9).reshape({c, 1, 3, 3}), expected[2]);
+      near(part(9, 1), expected[3]);
+      near(part(10, 1), expected[4]);
+      near(part(11, 9).reshape({c, 1, 3, 3}), expected[5]);
+      near(part(20, 1), expected[6]);
+      near(part(21, 1), expected[7]);
     }
   }
 }
@@ -193,9 +193,8 @@ TEST_CASE("the CUDA depth-wise convolution, run on the host, equals the float64 
     const auto x = torch::randn({2, 3, 8, 11}), w = torch::randn({3, 1, 3, 3}), dy = torch::randn({2, 3, 8, 11});
     const auto expected = expected_of(
         [=](const Tensors& t) { return torch::conv2d(t[0], t[1], {}, 1, dilation, dilation, 3); }, {x, w}, dy);
-    const auto taps = w.reshape({3, 9});
-    require_close(cuda::depthwise(device, x, taps, dilation, false), expected[0], torch::kFloat);
-    require_close(cuda::depthwise(device, dy, taps, dilation, true), expected[1], torch::kFloat);
+    require_close(cuda::depthwise(device, x, w, dilation, false), expected[0], torch::kFloat);
+    require_close(cuda::depthwise(device, dy, w, dilation, true), expected[1], torch::kFloat);
     require_close(cuda::depthwise_weights(device, dy, x, dilation).reshape({3, 1, 3, 3}), expected[2], torch::kFloat);
   }
 }

@@ -31,8 +31,9 @@ PAM_FUNC torch::Tensor dilated_branch(const torch::Tensor& x, const DepthwiseSte
 
 namespace detail {
 
-PAM_FUNC cpu::detail::BranchWeights branch_weights(const PackedStep& first, const PackedStep& second) {
-  return {first.conv, first.norm, second.conv, second.norm};
+PAM_FUNC cpu::detail::BranchWeights branch_weights(const DepthwiseStep& first, const DepthwiseStep& second) {
+  const PackedStep one(first.conv, first.weight, first.bias), two(second.conv, second.weight, second.bias);
+  return {one.conv, one.norm, two.conv, two.norm};
 }
 
 PAM_FUNC bool is_step_of(const torch::Tensor& x, const DepthwiseStep& step) {
@@ -42,49 +43,65 @@ PAM_FUNC bool is_step_of(const torch::Tensor& x, const DepthwiseStep& step) {
 }
 
 /// y and what the backward pass needs.
-PAM_FUNC std::pair<torch::Tensor, torch::Tensor> branch_forward(const torch::Tensor& x, const PackedStep& first,
-                                                                const PackedStep& second, std::int64_t dilation,
+PAM_FUNC std::pair<torch::Tensor, torch::Tensor> branch_forward(const torch::Tensor& x, const DepthwiseStep& first,
+                                                                const DepthwiseStep& second, std::int64_t dilation,
                                                                 double eps) {
   const auto input = dense(x);
 #ifdef PAM_WITH_CUDA
   if (auto* device = cuda::launcher_of(input)) {
     const auto layout = layout_of(input);
-    auto [y, table] = cuda::dilated_branch(*device, input.contiguous(),
-                                           {first.conv, first.norm, second.conv, second.norm}, dilation, eps);
+    auto [y, table] =
+        cuda::dilated_branch(*device, input.contiguous(), {first.conv, first.weight, first.bias},
+                             {second.conv, second.weight, second.bias}, dilation, eps);
     return {y.contiguous(layout), table};
   }
 #endif
   return cpu::dilated_branch(input, branch_weights(first, second), dilation, eps);
 }
 
-PAM_FUNC cpu::BranchGradients branch_backward(const torch::Tensor& x, const PackedStep& first, const PackedStep& second,
-                                              std::int64_t dilation, const torch::Tensor& moments,
-                                              const torch::Tensor& dy) {
+/// The gradients of x and of each parameter, in the order of DilatedBranch's inputs.
+PAM_FUNC torch::autograd::variable_list branch_backward(const torch::Tensor& x, const DepthwiseStep& first,
+                                                        const DepthwiseStep& second, std::int64_t dilation,
+                                                        const torch::Tensor& moments, const torch::Tensor& dy) {
   const auto input = dense(x);
   const auto layout = layout_of(input);
+  // part(at, count): of 22 numbers a channel (nine taps, the norm's weight and bias, twice) `count` from `at` on.
+  const auto gradients = [&](const torch::Tensor& dx, const auto& part) -> torch::autograd::variable_list {
+    const auto like = [&](std::int64_t at, std::int64_t count, const torch::Tensor& parameter) {
+      return part(at, count).reshape(parameter.sizes()).to(parameter.scalar_type());
+    };
+    return {dx,
+            like(0, 9, first.conv),
+            like(9, 1, first.weight),
+            like(10, 1, first.bias),
+            like(11, 9, second.conv),
+            like(20, 1, second.weight),
+            like(21, 1, second.bias)};
+  };
 #ifdef PAM_WITH_CUDA
   if (auto* device = cuda::launcher_of(input)) {
-    const auto [dx, weights] =
-        cuda::dilated_branch_backward(*device, input.contiguous(), {first.conv, first.norm, second.conv, second.norm},
-                                      dilation, moments, dy.contiguous());
-    return {dx.contiguous(layout), weights};
+    const auto [dx, rows] = cuda::dilated_branch_backward(
+        *device, input.contiguous(), {first.conv, first.weight, first.bias}, {second.conv, second.weight, second.bias},
+        dilation, moments, dy.contiguous());
+    const auto channels = x.size(1);
+    return gradients(dx.contiguous(layout), [&, &all = rows](std::int64_t at, std::int64_t count) {
+      return all.narrow(0, at * channels, count * channels);
+    });
   }
 #endif
-  return cpu::dilated_branch_backward(input, branch_weights(first, second), dilation, moments, dy.contiguous(layout));
+  const auto out =
+      cpu::dilated_branch_backward(input, branch_weights(first, second), dilation, moments, dy.contiguous(layout));
+  return gradients(out.x, [&](std::int64_t at, std::int64_t count) { return out.weights.narrow(1, at, count); });
 }
 
 #ifdef PAM_WITH_CUDA
 /// A depth-wise 3x3 convolution by itself, for planes that do not fit a block's shared memory.
 struct DepthwiseConv {
-  static torch::Tensor taps(const torch::Tensor& weight) {
-    return weight.detach().to(torch::kFloat).reshape({-1, 9}).contiguous();
-  }
-
   static torch::Tensor forward(torch::autograd::AutogradContext* ctx, const torch::Tensor& x,
                                const torch::Tensor& weight, std::int64_t dilation) {
     ctx->save_for_backward({x, weight});
     ctx->saved_data["dilation"] = dilation;
-    return cuda::depthwise(*cuda::launcher_of(x), x.contiguous(), taps(weight), dilation, /*turned=*/false);
+    return cuda::depthwise(*cuda::launcher_of(x), x.contiguous(), weight, dilation, /*turned=*/false);
   }
 
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext* ctx,
@@ -99,7 +116,7 @@ struct DepthwiseConv {
     auto& device = *cuda::launcher_of(saved[0]);
     const auto dy = grads[0].contiguous();
     const auto dw = cuda::depthwise_weights(device, dy, saved[0].contiguous(), dilation);
-    return {cuda::depthwise(device, dy, taps(saved[1]), dilation, /*turned=*/true),
+    return {cuda::depthwise(device, dy, saved[1], dilation, /*turned=*/true),
             dw.reshape(saved[1].sizes()).to(saved[1].scalar_type())};
   }
 };
@@ -124,8 +141,7 @@ struct DilatedBranch {
   static Tensor forward(torch::autograd::AutogradContext* ctx, const Tensor& x, const Tensor& conv1,
                         const Tensor& weight1, const Tensor& bias1, const Tensor& conv2, const Tensor& weight2,
                         const Tensor& bias2, std::int64_t dilation, double eps) {
-    const PackedStep first(conv1, weight1, bias1), second(conv2, weight2, bias2);
-    const auto [y, moments] = branch_forward(x, first, second, dilation, eps);
+    const auto [y, moments] = branch_forward(x, {conv1, weight1, bias1}, {conv2, weight2, bias2}, dilation, eps);
     ctx->save_for_backward({x, conv1, weight1, bias1, conv2, weight2, bias2, moments});
     ctx->saved_data["dilation"] = dilation;
     ctx->saved_data["eps"] = eps;
@@ -144,18 +160,7 @@ struct DilatedBranch {
           },
           {s[0], s[1], s[2], s[3], s[4], s[5], s[6]}, grads[0]);
     }
-    const PackedStep first(s[1], s[2], s[3]), second(s[4], s[5], s[6]);
-    const auto out = branch_backward(s[0], first, second, dilation, s[7], grads[0]);
-    const auto part = [&](std::int64_t at, std::int64_t count, const Tensor& like) {
-      return out.weights.narrow(1, at, count).reshape(like.sizes()).to(like.scalar_type());
-    };
-    return {out.x,
-            part(0, 9, s[1]),
-            part(9, 1, s[2]),
-            part(10, 1, s[3]),
-            part(11, 9, s[4]),
-            part(20, 1, s[5]),
-            part(21, 1, s[6])};
+    return branch_backward(s[0], {s[1], s[2], s[3]}, {s[4], s[5], s[6]}, dilation, s[7], grads[0]);
   }
 };
 
@@ -170,7 +175,7 @@ PAM_FUNC torch::Tensor dilated_branch(const torch::Tensor& x, const DepthwiseSte
   const bool graph =
       detail::wants_graph(x, first.conv, first.weight, first.bias, second.conv, second.weight, second.bias);
 #ifdef PAM_WITH_CUDA
-  if (auto* device = cuda::launcher_of(x); device != nullptr && !cuda::plane_fits(*device, x, graph ? 3 : 2)) {
+  if (auto* device = cuda::launcher_of(x); device != nullptr && !cuda::plane_fits(*device, x, graph)) {
     return detail::branch_in_steps(x, first, second, dilation, eps);
   }
 #endif
@@ -183,8 +188,7 @@ PAM_FUNC torch::Tensor dilated_branch(const torch::Tensor& x, const DepthwiseSte
         },
         detail::DilatedBranch::backward);
   }
-  const detail::PackedStep one(first.conv, first.weight, first.bias), two(second.conv, second.weight, second.bias);
-  return detail::branch_forward(x, one, two, dilation, eps).first;
+  return detail::branch_forward(x, first, second, dilation, eps).first;
 }
 
 }  // namespace pam::kernels

@@ -40,9 +40,7 @@ PAM_FUNC cpu::NormResult norm_forward(const torch::Tensor& x, const torch::Tenso
   if (!output.defined()) output = torch::empty_like(input);
 #ifdef PAM_WITH_CUDA
   if (auto* device = cuda::launcher_of(input)) {
-    const auto table = cuda::instance_norm_relu(*device, input, gate, cpu::float_row(weight), cpu::float_row(bias), eps,
-                                                identity, output);
-    return {output, table};
+    return {output, cuda::instance_norm_relu(*device, input, gate, weight, bias, eps, identity, output)};
   }
 #endif
   return cpu::instance_norm_relu(input, gate, cpu::float_row(weight), cpu::float_row(bias), eps, identity, output);

@@ -10,47 +10,94 @@ namespace pam::kernels::cuda {
 
 namespace detail {
 
+/// Bytes that the kernels' lane_sums needs for `numbers` sums of each of `tile` packs; the last tile may be narrower.
+inline std::int64_t lane_bytes(const Launcher& device, std::int64_t packs, std::int64_t tile, std::int64_t numbers) {
+  const auto floats = [&](std::int64_t width) {
+    const bool whole = (width & (width - 1)) == 0;
+    return whole ? device.block() / 32 * width * numbers : device.block() * (numbers + 1);
+  };
+  const auto rest = packs % tile;
+  const auto most = std::max(packs >= tile ? floats(tile) : 0, rest > 0 ? floats(rest) : 0);
+  return most * static_cast<std::int64_t>(sizeof(float));
+}
+
 /// How a channels-last tensor's pixels are cut: blocks of (chunk, sample, 32 packs of channels).
 struct PixelChunks {
-  PixelChunks(const torch::Tensor& x, const Build& build, const Launcher& device)
-      : samples(x.size(0)), channels(x.size(1)), pixels(x.size(2) * x.size(3)), packs(channels / build.pack) {
+  /// `quarters`: of the blocks that run beside each other, for kernels whose registers allow no more.
+  PixelChunks(const torch::Tensor& x, const Build& build, const Launcher& device, int quarters) {
+    const auto samples = x.size(0), pixels = x.size(2) * x.size(3), packs = x.size(1) / build.pack;
     const auto tiles = ceil_div(packs, 32);
-    const auto wanted = std::max<std::int64_t>(1, device.busy_blocks() / (samples * tiles));
+    const auto wanted =
+        std::clamp<std::int64_t>(quarters * device.busy_blocks() / 4 / (samples * tiles), 1, kMostChunks);
     chunk = std::max<std::int64_t>(64, ceil_div(pixels, wanted));
     chunks = ceil_div(pixels, chunk);
-    sums = {{chunks, samples, tiles},
-            device.block(),
-            static_cast<std::int64_t>(device.block()) * 2 * build.pack * static_cast<std::int64_t>(sizeof(float))};
+    apply = {{chunks, samples, tiles}, device.block(), 0};
+    sums = apply;
+    sums.shared = lane_bytes(device, packs, 32, 2 * build.pack);
   }
-  std::int64_t samples, channels, pixels, packs, chunk, chunks;
-  Launch sums;
+  static constexpr std::int64_t kMostChunks = 64;  ///< every block of the second pass adds up all of a sample's
+  std::int64_t chunk, chunks;
+  Launch sums, apply;
 };
+
+/// A launch whose blocks keep `maps` maps of some packs of channels in shared memory, or nothing where the map is too
+/// large for it. `numbers`: sums a pack.
+struct Slabs {
+  Launch launch;
+  std::int64_t wide = 0;  ///< packs a block; 0: the map is too large
+};
+inline Slabs slabs_of(const Launcher& device, const torch::Tensor& x, const Build& build, std::int64_t maps,
+                      std::int64_t numbers) {
+  if (build.pack == 1) return {};
+  const auto samples = x.size(0), pixels = x.size(2) * x.size(3), packs = x.size(1) / build.pack;
+  const auto bytes = [&](std::int64_t wide) {
+    return maps * pixels * wide * 16 + lane_bytes(device, packs, wide, numbers);
+  };
+  // Two packs are a sector of memory, eight a line. A quarter of the shared memory, for one map, lets four blocks run
+  // beside each other.
+  const auto most = std::min(maps * device.shared_limit() / 4, device.shared_limit() / 2);
+  std::int64_t wide = std::min<std::int64_t>(packs, 8);
+  while (wide > 2 && (bytes(wide) > most || samples * ceil_div(packs, wide) < device.busy_blocks() / 4)) wide /= 2;
+  if (bytes(wide) > most) return {};
+  return {{{1, samples, ceil_div(packs, wide)}, device.block(), bytes(wide)}, wide};
+}
+
+/// A launch with a block a plane, which keeps `maps` of them in shared memory if they fit; `shared` 0: they do not.
+inline Launch planes_of(const Launcher& device, const torch::Tensor& x, std::int64_t maps) {
+  const auto bytes = maps * x.size(2) * x.size(3) * x.element_size();
+  return {{x.size(0) * x.size(1), 1, 1}, device.block(), bytes <= device.shared_limit() / 2 ? bytes : 0};
+}
 
 }  // namespace detail
 
 /// relu(norm(x)), or with defined `logits` times (sigmoid(logits) + identity). `output` may be x itself. All dense in
-/// one layout; weight and bias float32. Returns the table that the backward pass needs, (N * C, 4).
+/// one layout. Returns the table that the backward pass needs, (4, N * C).
 inline torch::Tensor instance_norm_relu(Launcher& device, const torch::Tensor& x, const torch::Tensor& logits,
                                         const torch::Tensor& weight, const torch::Tensor& bias, double eps,
                                         bool identity, const torch::Tensor& output) {
-  const auto table = torch::empty({x.size(0) * x.size(1), 4}, weight.options());
+  const auto wide = x.options().dtype(torch::kFloat).memory_format(at::MemoryFormat::Contiguous);
+  const auto table = torch::empty({4, x.size(0) * x.size(1)}, wide);
+  const Parameters rows(x, weight, bias);
   const auto n = static_cast<int>(x.size(2) * x.size(3)), channels = static_cast<int>(x.size(1));
   const float small = static_cast<float>(eps), one = identity ? 1.f : 0.f;
   if (!is_channels_last(x)) {
-    const auto build = build_for(n, x, logits, output);
-    device.run(build, "norm_plane", {{x.size(0) * x.size(1), 1, 1}, device.block(), 0}, pointer(x), pointer(logits),
-               pointer(output), pointer(weight), pointer(bias), pointer(table), n, channels, small, one);
+    const auto launch = detail::planes_of(device, x, 1);
+    device.run(build_for(n, x, logits, output), "norm_plane", launch, pointer(x), pointer(logits), pointer(output),
+               rows[0], rows[1], rows.narrow, pointer(table), n, channels, small, one, launch.shared > 0 ? 1 : 0);
     return table;
   }
   const auto build = build_for(channels, x, logits, output);
-  const detail::PixelChunks cut(x, build, device);
-  const auto parts = torch::empty({cut.samples, cut.chunks, 2, channels}, weight.options());
-  device.run(build, "norm_pixel_sums", cut.sums, pointer(x), pointer(parts), n, channels, static_cast<int>(cut.chunk));
-  device.run(build, "norm_pixel_table", device.threads(cut.samples * channels), pointer(x), pointer(parts),
-             pointer(weight), pointer(bias), pointer(table), static_cast<int>(cut.samples), n, channels,
-             static_cast<int>(cut.chunks), small);
-  device.run(build, "norm_pixel_apply", device.threads(cut.pixels * cut.packs, cut.samples), pointer(x),
-             pointer(logits), pointer(table), pointer(output), n, channels, one);
+  if (const auto slabs = detail::slabs_of(device, x, build, 1, build.pack); slabs.wide > 0) {
+    device.run(build, "norm_slab", slabs.launch, pointer(x), pointer(logits), pointer(output), rows[0], rows[1],
+               rows.narrow, pointer(table), n, channels, static_cast<int>(slabs.wide), small, one);
+    return table;
+  }
+  const detail::PixelChunks cut(x, build, device, 4);
+  const auto chunk = static_cast<int>(cut.chunk), chunks = static_cast<int>(cut.chunks);
+  const auto parts = torch::empty({x.size(0), 2 * cut.chunks + 1, channels}, wide);
+  device.run(build, "norm_pixel_sums", cut.sums, pointer(x), pointer(parts), n, channels, chunk);
+  device.run(build, "norm_pixel_apply", cut.apply, pointer(x), pointer(logits), pointer(parts), rows[0], rows[1],
+             rows.narrow, pointer(table), pointer(output), n, channels, chunk, chunks, small, one);
   return table;
 }
 
@@ -58,34 +105,40 @@ struct NormGradients {
   torch::Tensor x, weight, bias, logits;
 };
 
-/// dy dense in x's layout.
+/// dy dense in x's layout. The gradients of weight and bias are float32.
 inline NormGradients instance_norm_relu_backward(Launcher& device, const torch::Tensor& x, const torch::Tensor& logits,
                                                  bool identity, const torch::Tensor& table, const torch::Tensor& dy) {
   NormGradients out;
   out.x = torch::empty_like(x);
   if (logits.defined()) out.logits = torch::empty_like(x);
-  const auto sums = torch::empty({x.size(0), x.size(1), 2}, table.options());
   const auto n = static_cast<int>(x.size(2) * x.size(3)), channels = static_cast<int>(x.size(1));
   const float one = identity ? 1.f : 0.f;
-  if (!is_channels_last(x)) {
-    const auto build = build_for(n, x, logits, dy, out.x, out.logits);
-    device.run(build, "norm_plane_backward", {{x.size(0) * x.size(1), 1, 1}, device.block(), 0}, pointer(x),
-               pointer(logits), pointer(dy), pointer(table), pointer(out.x), pointer(out.logits), pointer(sums), n,
-               one);
-  } else {
-    const auto build = build_for(channels, x, logits, dy, out.x, out.logits);
-    const detail::PixelChunks cut(x, build, device);
-    const auto parts = torch::empty({cut.samples, cut.chunks, 2, channels}, table.options());
+  const bool last = is_channels_last(x);
+  const auto build = build_for(last ? channels : n, x, logits, dy, out.x, out.logits);
+  const auto slabs = last ? detail::slabs_of(device, x, build, 2, 2 * build.pack) : detail::Slabs{};
+  if (last && slabs.wide == 0) {
+    const detail::PixelChunks cut(x, build, device, 3);
+    const auto chunk = static_cast<int>(cut.chunk), chunks = static_cast<int>(cut.chunks);
+    const auto parts = torch::empty({x.size(0), cut.chunks, 2, channels}, table.options());
+    out.weight = torch::empty({channels}, table.options()), out.bias = torch::empty({channels}, table.options());
     device.run(build, "norm_pixel_grad_sums", cut.sums, pointer(x), pointer(logits), pointer(dy), pointer(table),
-               pointer(parts), n, channels, static_cast<int>(cut.chunk), one);
-    device.run(build, "norm_pixel_grad_table", device.threads(cut.samples * channels), pointer(parts), pointer(sums),
-               static_cast<int>(cut.samples), channels, static_cast<int>(cut.chunks));
-    device.run(build, "norm_pixel_grad_apply", device.threads(cut.pixels * cut.packs, cut.samples), pointer(x),
-               pointer(logits), pointer(dy), pointer(table), pointer(sums), pointer(out.x), pointer(out.logits), n,
-               channels, one);
+               pointer(parts), n, channels, chunk, one);
+    device.run(build, "norm_pixel_grad_apply", cut.apply, pointer(x), pointer(logits), pointer(dy), pointer(table),
+               pointer(parts), pointer(out.x), pointer(out.logits), pointer(out.weight), pointer(out.bias), n, channels,
+               chunk, chunks, one);
+    return out;
+  }
+  const auto sums = torch::empty({x.size(0), 2, channels}, table.options());
+  if (last) {
+    device.run(build, "norm_slab_backward", slabs.launch, pointer(x), pointer(logits), pointer(dy), pointer(table),
+               pointer(out.x), pointer(out.logits), pointer(sums), n, channels, static_cast<int>(slabs.wide), one);
+  } else {
+    const auto launch = detail::planes_of(device, x, 2);
+    device.run(build, "norm_plane_backward", launch, pointer(x), pointer(logits), pointer(dy), pointer(table),
+               pointer(out.x), pointer(out.logits), pointer(sums), n, channels, one, launch.shared > 0 ? 1 : 0);
   }
   const auto total = sums.sum(0);
-  out.weight = total.select(1, 0).contiguous(), out.bias = total.select(1, 1).contiguous();
+  out.weight = total.select(0, 0), out.bias = total.select(0, 1);
   return out;
 }
 

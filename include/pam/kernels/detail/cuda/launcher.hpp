@@ -13,6 +13,7 @@
 #include <algorithm>
 #include <array>
 #include <string>
+#include <vector>
 
 namespace pam::kernels::cuda {
 
@@ -48,9 +49,9 @@ class Launcher {
   virtual void start(const Build& build, const char* kernel, const Launch& launch, void** arguments) = 0;
   /// Bytes of shared memory a block may have.
   [[nodiscard]] virtual std::int64_t shared_limit() const = 0;
-  /// Blocks that keep the device busy.
+  /// Blocks of 256 threads that run beside each other.
   [[nodiscard]] virtual std::int64_t busy_blocks() const = 0;
-  /// Threads of a block, for kernels that let the caller choose.
+  /// Threads of a block, for kernels that let the caller choose: whole warps of 32.
   [[nodiscard]] virtual int block() const { return 256; }
 
   template <typename... Args>
@@ -77,6 +78,22 @@ Build build_for(std::int64_t count, const torch::Tensor& x, const Tensors&... ot
   const bool wide = count % widest == 0 && aligned(x) && (aligned(others) && ...);
   return {x.scalar_type(), wide ? widest : 1};
 }
+
+/// Parameters as the kernels read them: `narrow` 1 where all are of x's 16-bit type, else 0 and float32. Keeps the
+/// memory that it points to.
+class Parameters {
+ public:
+  template <typename... Rows>
+  explicit Parameters(const torch::Tensor& x, const Rows&... rows)
+      : narrow(x.element_size() == 2 && ((rows.scalar_type() == x.scalar_type()) && ...) ? 1 : 0),
+        held_{rows.detach().to(narrow == 1 ? x.scalar_type() : torch::kFloat).contiguous()...} {}
+  [[nodiscard]] const void* operator[](std::size_t i) const { return held_[i].data_ptr(); }
+
+  const int narrow;
+
+ private:
+  std::vector<torch::Tensor> held_;
+};
 
 inline void* pointer(const torch::Tensor& x) { return x.defined() ? x.data_ptr() : nullptr; }
 

@@ -8,26 +8,41 @@ namespace pam::kernels::cuda {
 
 namespace detail {
 
-/// The kernels' Grid, of the same layout in memory.
-struct ResizeGrid {
-  ResizeGrid(const torch::Tensor& small, std::int64_t height_, std::int64_t width_, bool last_, const Build& build)
-      : channels(static_cast<int>(small.size(1)) / (last_ ? build.pack : 1)),
-        h(static_cast<int>(small.size(2))),
-        w(static_cast<int>(small.size(3))),
+/// The kernels' Resize, of the same layout in memory.
+struct Resize {
+  Resize(at::IntArrayRef small, std::int64_t height_, std::int64_t width_, bool last_, const Build& build)
+      : channels(static_cast<int>(small[1]) / (last_ ? build.pack : 1)),
+        h(static_cast<int>(small[2])),
+        w(static_cast<int>(small[3])),
         height(static_cast<int>(height_)),
         width(static_cast<int>(width_)),
         last(last_) {}
   int channels, h, w, height, width, last;
 };
 
-/// Channels-last moves packs of channels; planes one element a thread, beside each other along a row.
-template <typename... Tensors>
-Build resize_build(bool last, std::int64_t channels, const torch::Tensor& x, const Tensors&... others) {
-  return last ? build_for(channels, x, others...) : Build{x.scalar_type(), 1};
-}
+/// A thread a column, and `rows` rows a block: grid (columns, groups of rows, samples).
+struct Columns {
+  Columns(const Launcher& device, std::int64_t columns, std::int64_t height, std::int64_t samples)
+      : launch(device.threads(columns)) {
+    // The more rows, the less is computed twice, but there must be blocks for the whole device.
+    const auto fair = height * launch.grid[0] * samples / device.busy_blocks();
+    const auto most = std::max<std::int64_t>(std::clamp<std::int64_t>(fair, 1, 16), ceil_div(height, 65535));
+    rows = static_cast<int>(most);
+    launch.grid[1] = ceil_div(height, most);
+    launch.grid[2] = samples;
+  }
+  Launch launch;
+  int rows;
+};
 
 inline at::MemoryFormat format(bool last) {
   return last ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous;
+}
+
+/// Packs of channels, or of a row's pixels.
+template <typename... Tensors>
+Build resize_build(bool last, const torch::Tensor& large, const Tensors&... others) {
+  return build_for(large.size(last ? 1 : 3), large, others...);
 }
 
 }  // namespace detail
@@ -37,13 +52,12 @@ inline torch::Tensor upsample_concat(Launcher& device, const torch::Tensor& x, c
   const bool last = is_channels_last(skip);
   auto y = torch::empty({x.size(0), x.size(1) + skip.size(1), skip.size(2), skip.size(3)},
                         x.options().memory_format(detail::format(last)));
-  // One pack width for both parts: the narrower of the two.
-  const auto one = detail::resize_build(last, x.size(1), x, skip, y), two = detail::resize_build(last, skip.size(1), x);
-  const auto build = one.pack < two.pack ? one : two;
-  const detail::ResizeGrid grid(x, skip.size(2), skip.size(3), last, build);
-  const std::int64_t total = y.numel() / build.pack;
-  device.run(build, "upsample_concat", device.threads(total), pointer(x), pointer(skip), pointer(y), grid,
-             static_cast<int>(skip.size(1)) / (last ? build.pack : 1), total);
+  auto build = detail::resize_build(last, skip, y);
+  if (last && build_for(x.size(1), x).pack == 1) build.pack = 1;  // one width for both parts
+  const detail::Resize s(x.sizes(), skip.size(2), skip.size(3), last, build);
+  const auto across = last ? s.width : s.width / build.pack, beside = static_cast<int>(skip.size(1)) / (last ? build.pack : 1);
+  const detail::Columns cut(device, std::int64_t{across} * (s.channels + beside), s.height, x.size(0));
+  device.run(build, "upsample_concat", cut.launch, pointer(x), pointer(skip), pointer(y), s, beside, cut.rows);
   return y;
 }
 
@@ -51,12 +65,12 @@ inline torch::Tensor upsample_concat(Launcher& device, const torch::Tensor& x, c
 inline torch::Tensor upsample_concat_backward(Launcher& device, const torch::Tensor& dy, at::IntArrayRef x_shape,
                                               bool last) {
   auto dx = torch::empty(x_shape, dy.options().memory_format(detail::format(last)));
-  const auto one = detail::resize_build(last, dx.size(1), dy, dx), two = detail::resize_build(last, dy.size(1), dy);
-  const auto build = one.pack < two.pack ? one : two;
-  const detail::ResizeGrid grid(dx, dy.size(2), dy.size(3), last, build);
-  const std::int64_t total = dx.numel() / build.pack;
-  device.run(build, "upsample_backward", device.threads(total), pointer(dy),
-             static_cast<int>(dy.size(1)) / (last ? build.pack : 1), pointer(dx), grid, total);
+  auto build = last ? build_for(dx.size(1), dy, dx) : Build{dy.scalar_type(), 1};
+  if (last && build_for(dy.size(1), dy).pack == 1) build.pack = 1;
+  const detail::Resize s(x_shape, dy.size(2), dy.size(3), last, build);
+  const detail::Columns cut(device, std::int64_t{s.channels} * s.w, s.h, dx.size(0));
+  device.run(build, "upsample_backward", cut.launch, pointer(dy), static_cast<int>(dy.size(1)) / (last ? build.pack : 1),
+             pointer(dx), s, cut.rows);
   return dx;
 }
 
@@ -65,11 +79,12 @@ inline torch::Tensor upsample_gate(Launcher& device, const torch::Tensor& f, con
                                    const torch::Tensor& shortcut, bool identity) {
   const bool last = is_channels_last(f);
   auto y = torch::empty_like(f);
-  const auto build = detail::resize_build(last, f.size(1), f, logits, shortcut, y);
-  const detail::ResizeGrid grid(logits, f.size(2), f.size(3), last, build);
-  const std::int64_t total = f.numel() / build.pack;
-  device.run(build, "upsample_gate", device.threads(total), pointer(f), pointer(logits), pointer(shortcut), pointer(y),
-             grid, identity ? 1.f : 0.f, total);
+  auto build = detail::resize_build(last, f, shortcut, y);
+  if (last && build_for(f.size(1), logits).pack == 1) build.pack = 1;
+  const detail::Resize s(logits.sizes(), f.size(2), f.size(3), last, build);
+  const detail::Columns cut(device, f.numel() / f.size(0) / f.size(2) / build.pack, s.height, f.size(0));
+  device.run(build, "upsample_gate", cut.launch, pointer(f), pointer(logits), pointer(shortcut), pointer(y), s,
+             identity ? 1.f : 0.f, cut.rows);
   return y;
 }
 
@@ -83,16 +98,22 @@ inline UpsampleGateGradients upsample_gate_backward(Launcher& device, const torc
   const bool last = is_channels_last(f);
   UpsampleGateGradients out;
   out.features = torch::empty_like(f);
-  out.logits = torch::empty(logits.sizes(), f.options().memory_format(detail::format(last)));
+  const auto layout = f.options().memory_format(detail::format(last));
+  out.logits = torch::empty(logits.sizes(), layout);
   if (!same) out.shortcut = torch::empty_like(f);
-  const auto da = torch::empty_like(f, f.options().dtype(torch::kFloat));
-  const auto build = detail::resize_build(last, f.size(1), f, logits, shortcut, dy, out.features, out.shortcut, da);
-  const detail::ResizeGrid grid(logits, f.size(2), f.size(3), last, build);
-  const std::int64_t large = f.numel() / build.pack, small = logits.numel() / build.pack;
-  device.run(build, "upsample_gate_backward", device.threads(large), pointer(f), pointer(logits), pointer(shortcut),
-             pointer(dy), pointer(out.features), pointer(out.shortcut), pointer(da), grid, identity ? 1.f : 0.f, large);
-  device.run(build, "upsample_backward_float", device.threads(small), pointer(da), grid.channels, pointer(out.logits),
-             grid, small);
+  auto build = detail::resize_build(last, f, shortcut, dy, out.features, out.shortcut);
+  if (last && build_for(f.size(1), logits, out.logits).pack == 1) build.pack = 1;
+  const detail::Resize s(logits.sizes(), f.size(2), f.size(3), last, build);
+  const detail::Columns cut(device, f.numel() / f.size(0) / f.size(2) / build.pack, s.h, f.size(0));
+  const auto groups = static_cast<int>(cut.launch.grid[1]);
+  const auto columns = torch::empty({f.size(0), f.size(1), s.h + groups, s.width}, layout);
+  device.run(build, "upsample_gate_backward", cut.launch, pointer(f), pointer(logits),
+             pointer(same ? f : shortcut), pointer(dy), pointer(out.features), pointer(out.shortcut), pointer(columns), s,
+             identity ? 1.f : 0.f, cut.rows);
+  if (!last) build.pack = 1;
+  auto across = device.threads(std::int64_t{s.channels} * s.w * s.h);
+  across.grid[2] = f.size(0);
+  device.run(build, "upsample_gate_across", across, pointer(columns), pointer(out.logits), s, cut.rows, groups);
   return out;
 }
 
