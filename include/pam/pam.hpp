@@ -61,6 +61,7 @@
 #include <pam/inference/preparation.hpp>
 #include <pam/kernels/backend.hpp>
 #include <pam/kernels/conv3x3.hpp>
+#include <pam/kernels/depthwise_step.hpp>
 #include <pam/kernels/dice.hpp>
 #include <pam/kernels/dilated_branch.hpp>
 #include <pam/kernels/gate.hpp>

@@ -93,8 +93,8 @@ TEST_CASE("planes too large for shared memory go through the plain depth-wise ke
     };
   };
   require_matches_float64(f(Backend::Fused), f(Backend::Reference), inputs, torch::randn({1, 3, 9, 8}), 1e-4);
-  REQUIRE(device.has("depthwise"));
-  REQUIRE(device.has("depthwise_tap_sums"));
+  REQUIRE(device.has("branch_conv"));
+  REQUIRE(device.has("branch_conv_taps"));
   REQUIRE_FALSE(device.has("branch_plane"));
 }
 

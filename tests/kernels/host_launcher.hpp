@@ -213,8 +213,12 @@ inline const std::vector<std::string>& kernel_names() {
                                               "branch_plane_backward",
                                               "branch_pair",
                                               "branch_pair_backward",
-                                              "depthwise",
-                                              "depthwise_tap_sums",
+                                              "branch_conv",
+                                              "branch_conv_taps",
+                                              "depthwise_norm",
+                                              "depthwise_forward",
+                                              "depthwise_input_grad",
+                                              "depthwise_weight_grad",
                                               "dice_sums",
                                               "dice_gradient"};
   return names;

@@ -60,6 +60,43 @@ TEST_CASE("the fused AdamW steps as LibTorch's plain one", "[train]") {
   pair.check_equal(2e-6);
 }
 
+TEST_CASE("strides of dimensions of size 1 do not matter to the fused AdamW", "[train]") {
+  // What cuDNN gives as gradients of channels-last weights: at::empty(size, ChannelsLast) of a head, a 1x1 convolution
+  // and a weight of 3x3, beside what contiguous(ChannelsLast) makes of the weights.
+  const std::vector<std::vector<std::int64_t>> sizes{{1, 32, 1, 1}, {16, 32, 1, 1}, {8, 1, 3, 3}, {4, 8, 3, 3}};
+  std::vector<torch::Tensor> weights, twins;
+  bool differed = false;
+  for (const auto& size : sizes) {
+    weights.push_back(torch::randn(size).contiguous(torch::MemoryFormat::ChannelsLast).requires_grad_());
+    twins.push_back(weights.back().detach().clone().requires_grad_());
+    const auto gradient = torch::empty(size, torch::MemoryFormat::ChannelsLast);
+    differed = differed || gradient.strides() != weights.back().strides();
+    REQUIRE(detail::same_places(gradient, weights.back()));
+  }
+  REQUIRE(differed);
+  REQUIRE_FALSE(detail::same_places(torch::empty({4, 8, 3, 3}), weights[3]));
+  REQUIRE_FALSE(detail::same_places(torch::empty({8, 4, 3, 3}), torch::empty({4, 8, 3, 3})));
+  FusedAdamW fused(weights, torch::optim::AdamWOptions(1e-2));
+  torch::optim::AdamW plain(twins, torch::optim::AdamWOptions(1e-2));
+  for (int step = 0; step < 3; ++step) {
+    for (std::size_t i = 0; i < weights.size(); ++i) {
+      const auto gradient = torch::empty(sizes[i], torch::MemoryFormat::ChannelsLast).normal_();
+      weights[i].mutable_grad() = gradient;
+      twins[i].mutable_grad() = gradient.clone();
+    }
+    fused.step();
+    plain.step();
+  }
+  for (std::size_t i = 0; i < weights.size(); ++i) {
+    CHECK((weights[i] - twins[i]).abs().max().item<double>() <= 2e-6);  // as above
+  }
+#if PAM_TORCH_AT_LEAST(2, 4)
+  CHECK(fused.fused_steps() == 3);
+#else
+  CHECK(fused.fused_steps() == 0);
+#endif
+}
+
 TEST_CASE("a plain AdamW continues from the fused one's state", "[train]") {
   Pair pair(false, false);
   for (int step = 0; step < 4; ++step) {

@@ -16,15 +16,9 @@ namespace pam::kernels {
 
 namespace reference {
 
-PAM_FUNC torch::Tensor depthwise_step(const torch::Tensor& x, const DepthwiseStep& step, std::int64_t dilation,
-                                      double eps) {
-  const auto y = torch::conv2d(x, step.conv, {}, /*stride=*/1, /*padding=*/dilation, dilation, /*groups=*/x.size(1));
-  return instance_norm_relu(y, step.weight, step.bias, eps);
-}
-
 PAM_FUNC torch::Tensor dilated_branch(const torch::Tensor& x, const DepthwiseStep& first, const DepthwiseStep& second,
                                       std::int64_t dilation, double eps) {
-  return depthwise_step(depthwise_step(x, first, dilation, eps), second, dilation, eps);
+  return depthwise_step(depthwise_step(x, first, /*stride=*/1, dilation, eps), second, /*stride=*/1, dilation, eps);
 }
 
 }  // namespace reference
@@ -34,12 +28,6 @@ namespace detail {
 PAM_FUNC cpu::detail::BranchWeights branch_weights(const DepthwiseStep& first, const DepthwiseStep& second) {
   const PackedStep one(first.conv, first.weight, first.bias), two(second.conv, second.weight, second.bias);
   return {one.conv, one.norm, two.conv, two.norm};
-}
-
-PAM_FUNC bool is_step_of(const torch::Tensor& x, const DepthwiseStep& step) {
-  return step.conv.defined() && step.conv.dim() == 4 && step.conv.numel() == 9 * x.size(1) &&
-         step.conv.size(0) == x.size(1) && step.conv.size(2) == 3 && step.conv.device() == x.device() &&
-         step.conv.is_floating_point() && cpu::rows_of(x, step.weight, step.bias);
 }
 
 /// y and what the backward pass needs.

@@ -4,19 +4,11 @@
 /// "Kernels": plane fusion).
 #pragma once
 
-#include <pam/kernels/backend.hpp>
+#include <pam/kernels/depthwise_step.hpp>
 
 namespace pam::kernels {
 
-/// The weights of one D: a depth-wise convolution (C, 1, 3, 3) and the norm's weight and bias (C).
-struct DepthwiseStep {
-  torch::Tensor conv, weight, bias;
-};
-
 namespace reference {
-
-/// relu(norm(conv(x))): stride 1, padding = dilation, one group per channel.
-torch::Tensor depthwise_step(const torch::Tensor& x, const DepthwiseStep& step, std::int64_t dilation, double eps);
 
 torch::Tensor dilated_branch(const torch::Tensor& x, const DepthwiseStep& first, const DepthwiseStep& second,
                              std::int64_t dilation, double eps);

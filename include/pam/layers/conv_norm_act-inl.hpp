@@ -2,6 +2,7 @@
 /// Definitions of conv_norm_act.hpp (core/config.hpp).
 #pragma once
 
+#include <pam/kernels/depthwise_step.hpp>
 #include <pam/kernels/instance_norm.hpp>
 #include <pam/kernels/pointwise.hpp>
 #include <pam/layers/conv_norm_act.hpp>
@@ -37,19 +38,27 @@ PAM_FUNC void ConvNormActImpl::reset() {
 }
 
 PAM_FUNC torch::Tensor ConvNormActImpl::forward_with_stride(const torch::Tensor& input, std::int64_t stride) {
+  if (options.depthwise() && options.kernel_size() == 3 && options.norm_act()) {
+    check_input(input, stride);
+    return kernels::depthwise_step(input, {conv->weight, norm->weight, norm->bias}, stride, options.dilation(), kEps,
+                                   backend());
+  }
   auto y = convolve(input, stride);
   if (!options.norm_act()) return y;
   return kernels::instance_norm_relu(std::move(y), norm->weight, norm->bias, kEps, backend());
 }
 
 PAM_FUNC torch::Tensor ConvNormActImpl::convolve(const torch::Tensor& input, std::int64_t stride) {
+  check_input(input, stride);
+  return apply_weights(input, stride);
+}
+
+PAM_FUNC void ConvNormActImpl::check_input(const torch::Tensor& input, std::int64_t stride) {
   check_nchw(input, options.in_channels(), "ConvNormAct");
-  const auto y = apply_weights(input, stride);
-  check(!options.norm_act() || y.size(2) * y.size(3) > 1,
+  check(!options.norm_act() || input.size(2) > stride || input.size(3) > stride,
         "ConvNormAct: instance norm needs more than one pixel, but an input of {} gives a map of 1x1; feed a larger "
         "image (a net's min_size() says how large)",
         shape_string(input));
-  return y;
 }
 
 PAM_FUNC torch::Tensor ConvNormActImpl::apply_weights(const torch::Tensor& input, std::int64_t stride) {

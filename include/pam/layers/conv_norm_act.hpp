@@ -60,7 +60,7 @@ class ConvNormActImpl final : public torch::nn::Cloneable<ConvNormActImpl>, publ
   /// The same with another stride: weights that are shared between a strided and a plain step (RFNA at ratio 4).
   torch::Tensor forward_with_stride(const torch::Tensor& input, std::int64_t stride);
 
-  /// The convolution alone, its result checked for the norm: what fused kernels start from.
+  /// The convolution alone, its input checked for the norm: what fused kernels start from.
   torch::Tensor convolve(const torch::Tensor& input) { return convolve(input, options.stride()); }
 
   torch::Tensor convolve(const torch::Tensor& input, std::int64_t stride);
@@ -72,6 +72,9 @@ class ConvNormActImpl final : public torch::nn::Cloneable<ConvNormActImpl>, publ
   torch::nn::InstanceNorm2d norm{nullptr};  ///< null without `norm_act`
 
  private:
+  /// Throws for another number of channels, and where the normalised map would be 1x1.
+  void check_input(const torch::Tensor& input, std::int64_t stride);
+
   /// The convolution, whichever function computes it fastest.
   torch::Tensor apply_weights(const torch::Tensor& input, std::int64_t stride);
 

@@ -13,6 +13,14 @@
 
 namespace pam {
 
+PAM_FUNC bool detail::same_places(const torch::Tensor& a, const torch::Tensor& b) {
+  if (a.sizes() != b.sizes()) return false;
+  for (std::int64_t i = 0; i < a.dim(); ++i) {
+    if (a.size(i) != 1 && a.stride(i) != b.stride(i)) return false;
+  }
+  return true;
+}
+
 #if PAM_TORCH_AT_LEAST(2, 4)
 namespace detail {
 
@@ -26,7 +34,7 @@ using AdamWBatches = std::map<std::pair<std::string, std::int64_t>, AdamWBatch>;
 PAM_FUNC bool add_to_batch(torch::optim::AdamW& optimizer, const torch::Tensor& parameter, AdamWBatches& batches) {
   const auto alike = [&](const torch::Tensor& x) {
     return x.scalar_type() == torch::kFloat && x.device() == parameter.device() && x.layout() == torch::kStrided &&
-           x.sizes() == parameter.sizes() && x.strides() == parameter.strides();
+           same_places(x, parameter);
   };
   const auto device = parameter.device();
   if (!alike(parameter) || !alike(parameter.grad()) || (!device.is_cpu() && !device.is_cuda()) ||
@@ -89,7 +97,11 @@ PAM_FUNC torch::Tensor FusedAdamW::step(LossClosure closure) {
     const torch::AutoGradMode with_gradients(true);
     loss = closure();
   }
-  if (!detail::step_fused(*this)) torch::optim::AdamW::step();
+  if (detail::step_fused(*this)) {
+    ++fused_steps_;
+  } else {
+    torch::optim::AdamW::step();
+  }
   return loss;
 #else
   return torch::optim::AdamW::step(std::move(closure));

@@ -10,13 +10,29 @@ namespace pam {
 
 /// `torch::optim::AdamW` in options, state and result (to rounding), so checkpoints of the two are interchangeable.
 /// Takes LibTorch's fused kernel (2.4 and newer) where every parameter that has a gradient is float32 on the CPU or a
-/// GPU, its gradient and moments lie in memory as it does, and AMSGrad is off; else it steps as the plain AdamW.
+/// GPU, its gradient and moments lie in memory as it does, and AMSGrad is off; else it steps as the plain AdamW
+/// (`fused_steps()` tells).
 class FusedAdamW : public torch::optim::AdamW {
  public:
   using torch::optim::AdamW::AdamW;
 
   torch::Tensor step(LossClosure closure = nullptr) override;
+
+  /// How many of the steps so far took the fused kernel.
+  [[nodiscard]] std::int64_t fused_steps() const { return fused_steps_; }
+
+ private:
+  std::int64_t fused_steps_ = 0;
 };
+
+namespace detail {
+
+/// True if `a` and `b` have the same elements at the same places. The stride of a dimension of size 1 has no meaning, and
+/// may differ: cuDNN's gradient of a channels-last weight (1, 32, 1, 1) has strides (32, 1, 32, 32), the weight itself
+/// (32, 1, 1, 1).
+bool same_places(const torch::Tensor& a, const torch::Tensor& b);
+
+}  // namespace detail
 
 }  // namespace pam
 

@@ -586,7 +586,7 @@ extern "C" __global__ void __launch_bounds__(384, 2) branch_pair_backward(const 
 }
 
 // Planes of any size, in device memory: y = conv(x), or with turned != 0 its gradient. A block a plane.
-extern "C" __global__ void depthwise(const Element* x, const void* conv, int narrow_type, Element* y, int channels,
+extern "C" __global__ void branch_conv(const Element* x, const void* conv, int narrow_type, Element* y, int channels,
                                      int h, int w, int d, int turned) {
   __shared__ float taps[9];
   const long long at = (long long)blockIdx.x * h * w;
@@ -600,7 +600,7 @@ extern "C" __global__ void depthwise(const Element* x, const void* conv, int nar
 }
 
 // Nine sums per plane.
-extern "C" __global__ void depthwise_tap_sums(const Element* dy, const Element* x, float* sums, int h, int w, int d) {
+extern "C" __global__ void branch_conv_taps(const Element* dy, const Element* x, float* sums, int h, int w, int d) {
   const long long at = (long long)blockIdx.x * h * w;
   float s[9] = {};
   tap_sums<1>(dy + at, x + at, h, w, d, threadIdx.x, blockDim.x, s);

@@ -122,7 +122,7 @@ inline torch::Tensor depthwise(Launcher& device, const torch::Tensor& x, const t
   using detail::as_int;
   auto y = torch::empty_like(x);
   const Parameters p(x, conv);
-  device.run({x.scalar_type(), 1}, "depthwise", {{x.size(0) * x.size(1), 1, 1}, device.block(), 0}, pointer(x), p[0],
+  device.run({x.scalar_type(), 1}, "branch_conv", {{x.size(0) * x.size(1), 1, 1}, device.block(), 0}, pointer(x), p[0],
              p.narrow, pointer(y), as_int(x.size(1)), as_int(x.size(2)), as_int(x.size(3)), detail::reach(x, dilation),
              turned ? 1 : 0);
   return y;
@@ -133,7 +133,7 @@ inline torch::Tensor depthwise_weights(Launcher& device, const torch::Tensor& dy
                                        std::int64_t dilation) {
   using detail::as_int;
   const auto sums = torch::empty({x.size(0), x.size(1), 9}, x.options().dtype(torch::kFloat));
-  device.run({x.scalar_type(), 1}, "depthwise_tap_sums", {{x.size(0) * x.size(1), 1, 1}, device.block(), 0},
+  device.run({x.scalar_type(), 1}, "branch_conv_taps", {{x.size(0) * x.size(1), 1, 1}, device.block(), 0},
              pointer(dy), pointer(x), pointer(sums), as_int(x.size(2)), as_int(x.size(3)), detail::reach(x, dilation));
   return sums.sum(0);
 }

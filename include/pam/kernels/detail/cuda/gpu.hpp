@@ -10,7 +10,7 @@
 #include <pam/core/error.hpp>
 #include <pam/core/version.hpp>
 #include <pam/kernels/detail/cuda/code_cache.hpp>
-#include <pam/kernels/detail/cuda/launcher.hpp>
+#include <pam/kernels/detail/cuda/kernel_store.hpp>
 #include <pam/kernels/detail/cuda/nvrtc.hpp>
 
 #include <c10/cuda/CUDAGuard.h>
@@ -25,36 +25,25 @@
 
 namespace pam::kernels::cuda {
 
-/// The four driver functions needed; their handles are pointers to unnamed structs.
-class Driver {
- public:
-  /// False if there is no driver.
-  bool load() {
-    return entry("cuModuleLoadData", load_module) && entry("cuModuleGetFunction", get_function) &&
-           entry("cuFuncSetAttribute", set_attribute) && entry("cuLaunchKernel", launch);
-  }
-
-  int (*load_module)(void**, const void*) = nullptr;
-  int (*get_function)(void**, void*, const char*) = nullptr;
-  int (*set_attribute)(void*, int, int) = nullptr;
-  int (*launch)(void*, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, void*, void**,
-                void**) = nullptr;
-
- private:
-  template <typename F>
-  static bool entry(const char* name, F& f) {
-    void* found = nullptr;
-    cudaDriverEntryPointQueryResult status{};
+/// A function of the driver; false if there is none.
+template <typename F>
+bool driver_entry(const char* name, F& f) {
+  void* found = nullptr;
+  cudaDriverEntryPointQueryResult status{};
 #if CUDART_VERSION >= 12050
-    const auto error = cudaGetDriverEntryPointByVersion(name, &found, 11000, cudaEnableDefault, &status);
+  const auto error = cudaGetDriverEntryPointByVersion(name, &found, 11000, cudaEnableDefault, &status);
 #else
-    const auto error = cudaGetDriverEntryPoint(name, &found, cudaEnableDefault, &status);
+  const auto error = cudaGetDriverEntryPoint(name, &found, cudaEnableDefault, &status);
 #endif
-    if (error != cudaSuccess) cudaGetLastError();  // clears the error, which the next caller would take for its own
-    f = reinterpret_cast<F>(found);
-    return error == cudaSuccess && f != nullptr;
-  }
-};
+  if (error != cudaSuccess) cudaGetLastError();  // clears the error, which the next caller would take for its own
+  f = reinterpret_cast<F>(found);
+  return error == cudaSuccess && f != nullptr;
+}
+/// False if there is no driver.
+inline bool load_driver(DriverFunctions& d) {
+  return driver_entry("cuModuleLoadData", d.load_module) && driver_entry("cuModuleGetFunction", d.get_function) &&
+         driver_entry("cuFuncSetAttribute", d.set_attribute) && driver_entry("cuLaunchKernel", d.launch);
+}
 
 /// During its lifetime this thread may load code while a CUDA graph is being recorded: loading does not affect the
 /// graph, but CUDA treats it as work that cannot be recorded.
@@ -71,33 +60,38 @@ class LoadingAllowed {
 
 class Gpu final : public Launcher {
  public:
-  explicit Gpu(int index) : index_(index) {
+  explicit Gpu(int index)
+      : index_(index), store_([this](const std::string& source, int attempt) { return machine_code(source, attempt); }) {
     const c10::cuda::CUDAGuard guard(static_cast<c10::DeviceIndex>(index));
     major_ = attribute(cudaDevAttrComputeCapabilityMajor), minor_ = attribute(cudaDevAttrComputeCapabilityMinor);
     shared_ = attribute(cudaDevAttrMaxSharedMemoryPerBlockOptin);
     processors_ = attribute(cudaDevAttrMultiProcessorCount);
     if (major_ < 8) {
       refuse(formatted("the GPU has compute capability {}.{}, and the kernels need 8.0", major_, minor_));
-    } else if (!driver_.load()) {
+    } else if (!load_driver(store_.driver)) {
       refuse("no CUDA driver was found");
     }
   }
 
-  /// True where the kernels for this element type are compiled and loaded; compiles them at the first call.
+  /// True where kernels for this element type can be compiled and loaded; tries it at the first call.
   bool ready(torch::ScalarType element) {
-    const std::lock_guard<std::mutex> lock(mutex_);
     if (refused_) return false;
-    const int widest = element == torch::kFloat ? 4 : 8;
-    return module({element, 1}) != nullptr && module({element, widest}) != nullptr;
+    const Loading loading(index_);
+    if (store_.ready(element)) return true;
+    refuse(store_.reason());
+    return false;
   }
 
   void start(const Build& build, const char* kernel, const Launch& launch, void** arguments) override {
     const c10::cuda::CUDAGuard guard(static_cast<c10::DeviceIndex>(index_));
-    void* f = function(build, kernel, launch.shared);
+    void* f = [&] {
+      const Loading loading(index_);
+      return store_.function(build, kernel, launch.shared);
+    }();
     const auto stream = c10::cuda::getCurrentCUDAStream(static_cast<c10::DeviceIndex>(index_)).stream();
     const auto size = [](std::int64_t n) { return static_cast<unsigned>(n); };
     const auto launched = [&] {
-      return driver_.launch(f, size(launch.grid[0]), size(launch.grid[1]), size(launch.grid[2]), size(launch.block), 1,
+      return store_.driver.launch(f, size(launch.grid[0]), size(launch.grid[1]), size(launch.grid[2]), size(launch.block), 1,
                             1, size(launch.shared), stream, arguments, nullptr);
     };
     int status = launched();
@@ -108,13 +102,23 @@ class Gpu final : public Launcher {
     TORCH_CHECK(status == 0, "pam: kernel ", kernel, " could not be launched: CUDA driver error ", status);
   }
   [[nodiscard]] std::int64_t shared_limit() const override { return shared_; }
-  [[nodiscard]] std::int64_t busy_blocks() const override { return 8 * processors_; }
+  [[nodiscard]] std::int64_t busy_blocks() const override { return 4 * processors_; }
 
  private:
   [[nodiscard]] int attribute(cudaDeviceAttr which) const {
     int value = 0;
     return cudaDeviceGetAttribute(&value, which, index_) == cudaSuccess ? value : 0;
   }
+
+  /// While the store may load code: on the device, and allowed during a recording.
+  class Loading {
+   public:
+    explicit Loading(int index) : guard_(static_cast<c10::DeviceIndex>(index)) {}
+
+   private:
+    c10::cuda::CUDAGuard guard_;
+    LoadingAllowed allowed_;
+  };
 
   /// Makes the device's context this thread's, which the driver's entries need; a call of the runtime does it.
   static void bind_context() {
@@ -138,77 +142,39 @@ class Gpu final : public Launcher {
     return {folder.string(), (folder / "../../cuda_nvrtc/lib").string()};
   }
 
-  /// The loaded module, or null after a failure (which is reported once).
-  void* module(const Build& build) {
-    if (const auto found = modules_.find(build); found != modules_.end()) return found->second;
-    const auto code = machine_code(build);
-    void* loaded = nullptr;
-    if (!code.empty()) {
-      const c10::cuda::CUDAGuard guard(static_cast<c10::DeviceIndex>(index_));
-      const LoadingAllowed allowed;
-      bind_context();
-      if (const int status = driver_.load_module(&loaded, code.data()); status != 0) {
-        loaded = nullptr;
-        refuse(formatted("the compiled kernels could not be loaded: CUDA driver error {}", status));
-      }
-    }
-    return modules_[build] = loaded;
-  }
-
-  std::string machine_code(const Build& build) {
-    static const auto nvrtc = Nvrtc::find(library_folders());
-    if (!nvrtc) {
-      refuse("NVRTC (libnvrtc.so) was not found");
-      return {};
-    }
-    const auto source = kDeviceSource + build.macros() + all_kernels();
-    // PTX of an older architecture, which the driver compiles, is for a GPU that NVRTC does not know yet.
-    const auto exact = formatted("sm_{}{}", major_, minor_);
-    const CodeCache cache;
+  /// Attempt after attempt: machine code of each NVRTC that there is, LibTorch's own first, then PTX of an older
+  /// architecture, which the driver compiles: for a GPU that NVRTC does not know yet, or a driver older than NVRTC.
+  std::string machine_code(const std::string& source, int attempt) {
+    bind_context();
+    int compilers = 0;
     std::string log;
-    for (const auto& architecture : {exact, std::string("compute_80")}) {
-      const auto key = formatted("pam {} nvrtc {} {}\n{}", PAM_VERSION, nvrtc->version(), architecture, source);
-      if (auto code = cache.read(key)) return *code;
-      const auto compiled = nvrtc->compile(source, architecture);
-      if (compiled.ok()) {
-        cache.write(key, compiled.code);
-        return compiled.code;
+    for (const auto& architecture : {formatted("sm_{}{}", major_, minor_), std::string("compute_80")}) {
+      for (int which = 0;; ++which) {
+        const auto nvrtc = Nvrtc::find(library_folders(), CUDART_VERSION / 1000, which);
+        if (!nvrtc) break;
+        ++compilers;
+        const CodeCache cache;
+        const auto key = formatted("pam {} nvrtc {} {}\n{}", PAM_VERSION, nvrtc->version(), architecture, source);
+        auto code = cache.read(key);
+        if (!code) {
+          const auto compiled = nvrtc->compile(source, architecture);
+          if (log.empty()) log = compiled.log;
+          if (!compiled.ok()) continue;
+          cache.write(key, compiled.code);
+          code = compiled.code;
+        }
+        if (attempt-- == 0) return *code;
       }
-      if (log.empty()) log = compiled.log;
     }
-    refuse("NVRTC could not compile them: " + log);
+    if (store_.reason().empty())
+      store_.set_reason(compilers == 0 ? "NVRTC (libnvrtc.so) was not found" : "NVRTC could not compile them: " + log);
     return {};
   }
 
-  void* function(const Build& build, const char* kernel, std::int64_t shared) {
-    const std::lock_guard<std::mutex> lock(mutex_);
-    auto& f = functions_[{build, kernel}];
-    if (f.handle == nullptr) {
-      const LoadingAllowed allowed;
-      void* loaded = module(build);
-      TORCH_CHECK(loaded != nullptr && driver_.get_function(&f.handle, loaded, kernel) == 0, "pam: no kernel ", kernel);
-    }
-    if (shared > f.shared) {                // more than 48 KB must be requested beforehand
-      constexpr int kMaxDynamicShared = 8;  // CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
-      TORCH_CHECK(driver_.set_attribute(f.handle, kMaxDynamicShared, static_cast<int>(shared)) == 0, "pam: kernel ",
-                  kernel, " got no ", shared, " bytes of shared memory");
-      f.shared = shared;
-    }
-    return f.handle;
-  }
-
-  struct Function {
-    void* handle = nullptr;
-    std::int64_t shared = 48 * 1024;
-  };
-
   int index_, major_ = 0, minor_ = 0;
   std::int64_t shared_ = 0, processors_ = 1;
-  bool refused_ = false;
-  Driver driver_;
-  std::mutex mutex_;
-  std::map<Build, void*> modules_;
-  std::map<std::pair<Build, std::string>, Function> functions_;
+  std::atomic<bool> refused_{false};
+  KernelStore store_;
 };
 
 /// For tests: used in place of a GPU, for tensors on any device. Null: none.

@@ -3,8 +3,10 @@
 /// the host's own processor, which runs the same kernels and the same host code.
 #pragma once
 
+#include <pam/core/error.hpp>
 #include <pam/core/memory_format.hpp>
 #include <pam/kernels/detail/cuda/branch_source.hpp>
+#include <pam/kernels/detail/cuda/depthwise_source.hpp>
 #include <pam/kernels/detail/cuda/dice_source.hpp>
 #include <pam/kernels/detail/cuda/norm_source.hpp>
 #include <pam/kernels/detail/cuda/prelude_source.hpp>
@@ -31,9 +33,36 @@ struct Build {
   }
 };
 
+/// Kernels that are compiled together; the names of a part's kernels begin with its prefix. Each part needs the prelude
+/// and kNormBase before it, and no other part.
+struct Part {
+  const char *prefix, *source;
+};
+inline const std::array<Part, 5>& parts() {
+  static const std::array<Part, 5> all{{{"norm_", kNormSource},
+                                        {"upsample_", kUpsampleSource},
+                                        {"branch_", kBranchSource},
+                                        {"depthwise_", kDepthwiseSource},
+                                        {"dice_", kDiceSource}}};
+  return all;
+}
+inline const Part& part_of(const std::string& kernel) {
+  for (const auto& part : parts()) {
+    if (kernel.rfind(part.prefix, 0) == 0) return part;
+  }
+  fail("pam has no CUDA kernel '{}'", kernel);
+}
+
 /// Everything after the definitions of a device: prelude and kernels.
 inline std::string all_kernels() {
-  return std::string(kPreludeSource) + kNormSource + kUpsampleSource + kBranchSource + kDiceSource;
+  std::string source = std::string(kPreludeSource) + kNormBase;
+  for (const auto& part : parts()) source += part.source;
+  return source;
+}
+
+/// What NVRTC compiles for one part.
+inline std::string source_of(const Build& build, const Part& part) {
+  return std::string(kDeviceSource) + build.macros() + kPreludeSource + kNormBase + part.source;
 }
 
 struct Launch {

@@ -6,8 +6,8 @@
 
 namespace pam::kernels::cuda {
 
-/// `table` (4, planes): scale, shift, mean and rstd of every (sample, channel). `logits` null: no gate.
-inline constexpr const char* kNormSource = R"PAM(
+/// What other kernels share with the norms. `table` (4, planes): scale, shift, mean and rstd of every (sample, channel).
+inline constexpr const char* kNormBase = R"PAM(
 struct Constants {
   float scale, shift, mean, rstd;
 };
@@ -90,6 +90,78 @@ __device__ inline float gradient_offset(const Constants& t, float slope, float g
   return -slope * t.mean - t.scale * g * inverse;
 }
 
+// The totals of a slab, in `all`: those of this thread's pack come back.
+template <int N>
+__device__ inline void slab_sums(float (&v)[N], const Lanes& l, float* all, float* totals) {
+  lane_sums(v, l, all, [&](int i, float sum) { totals[i] = sum; });
+  __syncthreads();
+#pragma unroll
+  for (int k = 0; k < N; ++k) v[k] = totals[l.pack * N + k];
+}
+
+// A block carries `wide` packs of channels of one sample: grid (1, samples, tiles). Shared memory: the slab, then
+// blockDim.x * (PAM_PACK + 1) floats. read(p): what is normalised at pixel p, for the pack at hand; U at a time.
+template <bool Gated, int U, typename Read>
+__device__ inline void slab_forward(const Lanes& l, const Element* logits, Element* y, const void* weight,
+                                    const void* bias, int narrow_type, float* table, int pixels, int channels,
+                                    int wide, float eps, float identity, const Read& read) {
+  PAM_DYNAMIC_SHARED(Pack, kept);
+  __shared__ float totals[32 * PAM_PACK];
+  const int packs = channels / PAM_PACK;
+  float* all = (float*)(kept + pixels * l.tile);
+  const int pack = blockIdx.z * wide + l.pack;
+  const long long at = (long long)blockIdx.y * pixels * packs + pack;
+  const Pack* gate = (const Pack*)logits + (logits ? at : 0);
+  Pack *out = (Pack*)y + at, *mine = kept + l.pack;
+  const unsigned first = l.lane < l.lanes ? l.lane : pixels;
+  float v[PAM_PACK] = {0}, mean[PAM_PACK], scale[PAM_PACK], shift[PAM_PACK];
+  stream<U>(first, pixels, l.lanes, read, [&](const Pack& e, unsigned p) {
+    float f[PAM_PACK];
+    unpack(e, f);
+#pragma unroll
+    for (int k = 0; k < PAM_PACK; ++k) v[k] += f[k];
+    mine[p * l.tile] = e;  // read again by this thread only
+  });
+  slab_sums(v, l, all, totals);
+#pragma unroll
+  for (int k = 0; k < PAM_PACK; ++k) {
+    mean[k] = v[k] / pixels;
+    v[k] = 0;
+  }
+  stream<4>(
+      first, pixels, l.lanes, [&](unsigned p) { return mine[p * l.tile]; },
+      [&](const Pack& e, unsigned) {
+        float f[PAM_PACK];
+        unpack(e, f);
+#pragma unroll
+        for (int k = 0; k < PAM_PACK; ++k) {
+          const float d = f[k] - mean[k];
+          v[k] += d * d;
+        }
+      });
+  slab_sums(v, l, all, totals);
+#pragma unroll
+  for (int k = 0; k < PAM_PACK; ++k) {
+    const int c = pack * PAM_PACK + k;
+    const Constants t = constants_of(mean[k], v[k] / pixels, parameter(weight, c, narrow_type),
+                                     parameter(bias, c, narrow_type), eps);
+    scale[k] = t.scale;
+    shift[k] = t.shift;
+    if (l.lane == 0) store(table, (long long)gridDim.y * channels, (long long)blockIdx.y * channels + c, t);
+  }
+  stream<4>(
+      first, pixels, l.lanes,
+      [&](unsigned p) {
+        Values<Gated> e{mine[p * l.tile]};
+        read_logits(e, gate, p * packs);
+        return e;
+      },
+      [&](const Values<Gated>& e, unsigned p) { out[p * packs] = activated(e, scale, shift, identity); });
+}
+)PAM";
+
+/// `logits` null: no gate.
+inline constexpr const char* kNormSource = R"PAM(
 template <bool Gated>
 __device__ inline void plane_forward(const Pack* in, const Pack* gate, Pack* out, Pack* kept, const void* weight,
                                      const void* bias, int narrow_type, float* table, int n, int channels, float eps,
@@ -219,85 +291,24 @@ extern "C" __global__ void norm_plane_backward(const Element* x, const Element* 
     plane_backward<false>(in, gate, up, down, gate_down, keep ? kept : 0, table, sums, n, channels, identity);
 }
 
-// The totals of a slab, in `all`: those of this thread's pack come back.
-template <int N>
-__device__ inline void slab_sums(float (&v)[N], const Lanes& l, float* all, float* totals) {
-  lane_sums(v, l, all, [&](int i, float sum) { totals[i] = sum; });
-  __syncthreads();
-#pragma unroll
-  for (int k = 0; k < N; ++k) v[k] = totals[l.pack * N + k];
-}
-
-// A block carries `wide` packs of channels of one sample: grid (1, samples, tiles). Shared memory: the slab, then
-// blockDim.x * (PAM_PACK + 1) floats.
 template <bool Gated>
-__device__ inline void slab_forward(const Element* x, const Element* logits, Element* y, const void* weight,
+__device__ inline void norm_of_slab(const Element* x, const Element* logits, Element* y, const void* weight,
                                     const void* bias, int narrow_type, float* table, int pixels, int channels,
                                     int wide, float eps, float identity) {
-  PAM_DYNAMIC_SHARED(Pack, kept);
-  __shared__ float totals[32 * PAM_PACK];
   const int packs = channels / PAM_PACK;
   const Lanes l = lanes_of(packs, wide);
-  float* all = (float*)(kept + pixels * l.tile);
-  const int pack = blockIdx.z * wide + l.pack;
-  const long long at = (long long)blockIdx.y * pixels * packs + pack;
-  const Pack *in = (const Pack*)x + at, *gate = (const Pack*)logits + (logits ? at : 0);
-  Pack *out = (Pack*)y + at, *mine = kept + l.pack;
-  const unsigned first = l.lane < l.lanes ? l.lane : pixels;
-  float v[PAM_PACK] = {0}, mean[PAM_PACK], scale[PAM_PACK], shift[PAM_PACK];
-  stream<4>(
-      first, pixels, l.lanes, [&](unsigned p) { return in[p * packs]; },
-      [&](const Pack& e, unsigned p) {
-        float f[PAM_PACK];
-        unpack(e, f);
-#pragma unroll
-        for (int k = 0; k < PAM_PACK; ++k) v[k] += f[k];
-        mine[p * l.tile] = e;  // read again by this thread only
-      });
-  slab_sums(v, l, all, totals);
-#pragma unroll
-  for (int k = 0; k < PAM_PACK; ++k) {
-    mean[k] = v[k] / pixels;
-    v[k] = 0;
-  }
-  stream<4>(
-      first, pixels, l.lanes, [&](unsigned p) { return mine[p * l.tile]; },
-      [&](const Pack& e, unsigned) {
-        float f[PAM_PACK];
-        unpack(e, f);
-#pragma unroll
-        for (int k = 0; k < PAM_PACK; ++k) {
-          const float d = f[k] - mean[k];
-          v[k] += d * d;
-        }
-      });
-  slab_sums(v, l, all, totals);
-#pragma unroll
-  for (int k = 0; k < PAM_PACK; ++k) {
-    const int c = pack * PAM_PACK + k;
-    const Constants t = constants_of(mean[k], v[k] / pixels, parameter(weight, c, narrow_type),
-                                     parameter(bias, c, narrow_type), eps);
-    scale[k] = t.scale;
-    shift[k] = t.shift;
-    if (l.lane == 0) store(table, (long long)gridDim.y * channels, (long long)blockIdx.y * channels + c, t);
-  }
-  stream<4>(
-      first, pixels, l.lanes,
-      [&](unsigned p) {
-        Values<Gated> e{mine[p * l.tile]};
-        read_logits(e, gate, p * packs);
-        return e;
-      },
-      [&](const Values<Gated>& e, unsigned p) { out[p * packs] = activated(e, scale, shift, identity); });
+  const Pack* in = (const Pack*)x + (long long)blockIdx.y * pixels * packs + blockIdx.z * wide + l.pack;
+  slab_forward<Gated, 4>(l, logits, y, weight, bias, narrow_type, table, pixels, channels, wide, eps, identity,
+                         [&](unsigned p) { return in[p * packs]; });
 }
 
 extern "C" __global__ void norm_slab(const Element* x, const Element* logits, Element* y, const void* weight,
                                      const void* bias, int narrow_type, float* table, int pixels, int channels,
                                      int wide, float eps, float identity) {
   if (logits)
-    slab_forward<true>(x, logits, y, weight, bias, narrow_type, table, pixels, channels, wide, eps, identity);
+    norm_of_slab<true>(x, logits, y, weight, bias, narrow_type, table, pixels, channels, wide, eps, identity);
   else
-    slab_forward<false>(x, logits, y, weight, bias, narrow_type, table, pixels, channels, wide, eps, identity);
+    norm_of_slab<false>(x, logits, y, weight, bias, narrow_type, table, pixels, channels, wide, eps, identity);
 }
 
 // The constants of a pack's channels, row by row.

@@ -5,6 +5,7 @@
 
 #include <dlfcn.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -20,21 +21,32 @@ struct Compiled {
 
 class Nvrtc {
  public:
-  /// Looks for the usual names, and in `folders` (those of LibTorch's own CUDA libraries). Empty if there is none.
-  static std::optional<Nvrtc> find(const std::vector<std::string>& folders = {}) {
-    const std::vector<std::string> names{"libnvrtc.so.13", "libnvrtc.so.12", "libnvrtc.so"};
-    auto places = names;
-    for (const auto& folder : folders) {
-      for (const auto& name : names) places.push_back(folder + "/" + name);
+  /// Where it is looked for, the first place first: in `folders` (those of LibTorch's own CUDA libraries), where the
+  /// system keeps libraries, and in CUDA's usual folders; at each place version `major`, LibTorch's own, before others:
+  /// code of a newer compiler than the driver's is refused by it.
+  static std::vector<std::string> places(const std::vector<std::string>& folders, int major) {
+    std::vector<std::string> names{"libnvrtc.so." + std::to_string(major)}, result;
+    for (const char* name : {"libnvrtc.so.13", "libnvrtc.so.12", "libnvrtc.so"}) {
+      if (name != names.front()) names.emplace_back(name);
     }
-    for (const char* folder : {"/usr/local/cuda/lib64/", "/usr/local/cuda/lib/"}) {
-      for (const auto& name : names) places.push_back(folder + name);
+    auto all = folders;
+    for (const char* folder : {"", "/usr/local/cuda/lib64", "/usr/local/cuda/lib"}) all.emplace_back(folder);
+    for (const auto& folder : all) {
+      for (const auto& name : names) result.push_back(folder.empty() ? name : folder + "/" + name);
     }
-    for (const auto& place : places) {
-      if (void* library = dlopen(place.c_str(), RTLD_NOW | RTLD_LOCAL)) {
-        Nvrtc nvrtc;
-        if (nvrtc.load(library)) return nvrtc;
-      }
+    return result;
+  }
+
+  /// The first that can be loaded, or with `skipped` a later one: another library, not another name. Empty if there is
+  /// none.
+  static std::optional<Nvrtc> find(const std::vector<std::string>& folders = {}, int major = 13, int skipped = 0) {
+    std::vector<void*> seen;
+    for (const auto& place : places(folders, major)) {
+      void* library = dlopen(place.c_str(), RTLD_NOW | RTLD_LOCAL);
+      if (library == nullptr || std::find(seen.begin(), seen.end(), library) != seen.end()) continue;
+      Nvrtc nvrtc;
+      if (nvrtc.load(library)) seen.push_back(library);
+      if (static_cast<int>(seen.size()) > skipped) return nvrtc;
     }
     return std::nullopt;
   }

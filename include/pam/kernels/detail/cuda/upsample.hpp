@@ -22,11 +22,12 @@ struct Resize {
 
 /// A thread a column, and `rows` rows a block: grid (columns, groups of rows, samples).
 struct Columns {
-  Columns(const Launcher& device, std::int64_t columns, std::int64_t height, std::int64_t samples)
+  /// `loads`: how much of the memory's latency a thread hides, against one of `upsample_concat`.
+  Columns(const Launcher& device, std::int64_t columns, std::int64_t height, std::int64_t samples, int loads)
       : launch(device.threads(columns)) {
-    // The more rows, the less is computed twice, but there must be blocks for the whole device.
-    const auto fair = height * launch.grid[0] * samples / device.busy_blocks();
-    const auto most = std::max<std::int64_t>(std::clamp<std::int64_t>(fair, 1, 16), ceil_div(height, 65535));
+    // The more rows, the less is read and computed twice, but there must be blocks for the whole device.
+    const auto fair = ceil_div(height * launch.grid[0] * samples * loads, device.busy_blocks());
+    const auto most = std::max<std::int64_t>(std::min<std::int64_t>(fair, 16 * loads), ceil_div(height, 65535));
     rows = static_cast<int>(most);
     launch.grid[1] = ceil_div(height, most);
     launch.grid[2] = samples;
@@ -56,7 +57,7 @@ inline torch::Tensor upsample_concat(Launcher& device, const torch::Tensor& x, c
   if (last && build_for(x.size(1), x).pack == 1) build.pack = 1;  // one width for both parts
   const detail::Resize s(x.sizes(), skip.size(2), skip.size(3), last, build);
   const auto across = last ? s.width : s.width / build.pack, beside = static_cast<int>(skip.size(1)) / (last ? build.pack : 1);
-  const detail::Columns cut(device, std::int64_t{across} * (s.channels + beside), s.height, x.size(0));
+  const detail::Columns cut(device, std::int64_t{across} * (s.channels + beside), s.height, x.size(0), 1);
   device.run(build, "upsample_concat", cut.launch, pointer(x), pointer(skip), pointer(y), s, beside, cut.rows);
   return y;
 }
@@ -68,7 +69,7 @@ inline torch::Tensor upsample_concat_backward(Launcher& device, const torch::Ten
   auto build = last ? build_for(dx.size(1), dy, dx) : Build{dy.scalar_type(), 1};
   if (last && build_for(dy.size(1), dy).pack == 1) build.pack = 1;
   const detail::Resize s(x_shape, dy.size(2), dy.size(3), last, build);
-  const detail::Columns cut(device, std::int64_t{s.channels} * s.w, s.h, dx.size(0));
+  const detail::Columns cut(device, std::int64_t{s.channels} * s.w, s.h, dx.size(0), 2);
   device.run(build, "upsample_backward", cut.launch, pointer(dy), static_cast<int>(dy.size(1)) / (last ? build.pack : 1),
              pointer(dx), s, cut.rows);
   return dx;
@@ -82,7 +83,7 @@ inline torch::Tensor upsample_gate(Launcher& device, const torch::Tensor& f, con
   auto build = detail::resize_build(last, f, shortcut, y);
   if (last && build_for(f.size(1), logits).pack == 1) build.pack = 1;
   const detail::Resize s(logits.sizes(), f.size(2), f.size(3), last, build);
-  const detail::Columns cut(device, f.numel() / f.size(0) / f.size(2) / build.pack, s.height, f.size(0));
+  const detail::Columns cut(device, f.numel() / f.size(0) / f.size(2) / build.pack, s.height, f.size(0), 1);
   device.run(build, "upsample_gate", cut.launch, pointer(f), pointer(logits), pointer(shortcut), pointer(y), s,
              identity ? 1.f : 0.f, cut.rows);
   return y;
@@ -104,7 +105,7 @@ inline UpsampleGateGradients upsample_gate_backward(Launcher& device, const torc
   auto build = detail::resize_build(last, f, shortcut, dy, out.features, out.shortcut);
   if (last && build_for(f.size(1), logits, out.logits).pack == 1) build.pack = 1;
   const detail::Resize s(logits.sizes(), f.size(2), f.size(3), last, build);
-  const detail::Columns cut(device, f.numel() / f.size(0) / f.size(2) / build.pack, s.h, f.size(0));
+  const detail::Columns cut(device, f.numel() / f.size(0) / f.size(2) / build.pack, s.h, f.size(0), 2);
   const auto groups = static_cast<int>(cut.launch.grid[1]);
   const auto columns = torch::empty({f.size(0), f.size(1), s.h + groups, s.width}, layout);
   device.run(build, "upsample_gate_backward", cut.launch, pointer(f), pointer(logits),
