@@ -4,6 +4,7 @@
 #ifdef PAM_WITH_CUDA
 #include <pam/core/seed.hpp>
 #include <pam/kernels/instance_norm.hpp>
+#include <pam/kernels/depthwise_step.hpp>
 #include <pam/kernels/dice.hpp>
 #include <pam/kernels/dilated_branch.hpp>
 #include <pam/kernels/upsample.hpp>
@@ -74,6 +75,12 @@ TEST_CASE("public functions reach the CUDA kernels and give the float64 referenc
         },
         {x, conv, w, b}, dy);
     REQUIRE(device.has("branch_plane_backward"));
+    compare(
+        [](const Tensors& t, Backend k) {
+          return kernels::depthwise_step(t[0], {t[1], t[2], t[3]}, /*stride=*/2, /*dilation=*/1, 1e-5, k);
+        },
+        {x, conv, w, b}, draw({2, 4, 3, 4}));
+    REQUIRE(device.has("depthwise_norm") == (storage == Storage::ChannelsLast));  // else LibTorch's convolution
     compare(
         [](const Tensors& t, Backend k) {
           return kernels::dice_sums(t[0], torch::ones({2, 4, 6, 7}), k);

@@ -190,8 +190,9 @@ inline Launcher* launcher_of(const torch::Tensor& x) {
   static std::mutex mutex;
   static std::map<int, std::unique_ptr<Gpu>> gpus;
   const std::lock_guard<std::mutex> lock(mutex);
-  auto& gpu = gpus[x.get_device()];
-  if (!gpu) gpu = std::make_unique<Gpu>(x.get_device());
+  const auto index = static_cast<int>(x.get_device());
+  auto& gpu = gpus[index];
+  if (!gpu) gpu = std::make_unique<Gpu>(index);
   return gpu.get();
 }
 
