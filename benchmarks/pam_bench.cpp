@@ -321,6 +321,7 @@ int run(Arguments& arguments) {
     return 0;
   }
   if (arguments.convolutions.empty()) arguments.convolutions = {name_of(kernels::default_convolution())};
+  at::globalContext().setBenchmarkCuDNN(true);  // as the rival's torch.backends.cudnn.benchmark
   if (arguments.devices.empty()) arguments.devices = {torch::cuda::is_available() ? "cuda" : "cpu"};
   for (const auto& name : arguments.devices) {
     check(!torch::Device(name).is_cuda() || torch::cuda::is_available(),

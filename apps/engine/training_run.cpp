@@ -10,6 +10,7 @@
 #include "report/run_record.hpp"
 #include "report/run_report.hpp"
 
+#include <pam/core/cudnn_benchmark.hpp>
 #include <pam/core/memory_format.hpp>
 #include <pam/images/picture.hpp>
 #include <pam/inference/non_finite_error.hpp>
@@ -140,10 +141,11 @@ class TrainingRun {
 
   /// False where Ctrl-C stopped it.
   bool train() {
+    const CudnnBenchmark measured;  // all batches have one shape
     net_->to(device_);
     if (channels_last_) to_memory_format(*net_, at::MemoryFormat::ChannelsLast);
     auto loader = task_.make_loader({options_.batch, options_.seed, options_.workers, net_.min_size(), options_.flip,
-                                     options_.noise, processes_.rank(), processes_.world_size()});
+                                     options_.noise, processes_.rank(), processes_.world_size(), device_.is_cuda()});
     check(loader->options().world_size == processes_.world_size(),
           "the task's loader shares the cases among {} processes, but there are {}; make it with loader_options",
           loader->options().world_size, processes_.world_size());

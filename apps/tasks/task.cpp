@@ -25,6 +25,7 @@ LoaderOptions loader_options(const LoaderRequest& request, PlaneSize largest) {
   options.fit.width = std::max(largest.width, request.min_size);
   options.rank = request.rank;
   options.world_size = request.world_size;
+  options.pin_memory = request.pin_memory;
   return options;
 }
 

@@ -68,6 +68,7 @@ struct LoaderRequest {
   bool flip = true;
   double noise = 0;
   std::int64_t rank = 0, world_size = 1;  ///< this process among those that train together; `batch` is of each
+  bool pin_memory = false;                ///< batches for a GPU
 };
 
 /// The `DataLoader`'s options for a request, where slices are at most `largest` and are padded to that.

@@ -25,6 +25,7 @@
 #include <pam/core/clone.hpp>
 #include <pam/core/config.hpp>
 #include <pam/core/cuda_graph.hpp>
+#include <pam/core/cudnn_benchmark.hpp>
 #include <pam/core/duration_string.hpp>
 #include <pam/core/error.hpp>
 #include <pam/core/inspect.hpp>

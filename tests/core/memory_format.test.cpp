@@ -42,4 +42,18 @@ TEST_CASE("a module changes its weights' layout, and the optimizer that holds th
   for (const auto& parameter : net->parameters()) REQUIRE(parameter.is_contiguous());
 }
 
+TEST_CASE("a channels-last convolution of one channel gives channels-last, and a contiguous one contiguous", "[core]") {
+  torch::nn::Conv2d conv(torch::nn::Conv2dOptions(1, 8, 3).padding(1).bias(false));
+  const auto x = torch::randn({2, 1, 6, 7});
+  const auto expected = conv(x);
+  to_memory_format(*conv, at::MemoryFormat::ChannelsLast);
+  REQUIRE(conv->weight.suggest_memory_format() == at::MemoryFormat::ChannelsLast);
+  const auto y = conv(x.contiguous(at::MemoryFormat::ChannelsLast));
+  REQUIRE(is_channels_last(y));
+  REQUIRE(torch::allclose(y, expected, 1e-5, 1e-5));  // nine products in another order
+  to_memory_format(*conv, at::MemoryFormat::Contiguous);
+  REQUIRE(conv->weight.suggest_memory_format() == at::MemoryFormat::Contiguous);
+  REQUIRE(torch::equal(conv(x), expected));
+}
+
 }  // namespace core_memory_format_test

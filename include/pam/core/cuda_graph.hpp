@@ -5,6 +5,7 @@
 /// runs the work eagerly.
 #pragma once
 
+#include <pam/core/cudnn_benchmark.hpp>
 #include <pam/core/error.hpp>
 
 #include <ATen/autocast_mode.h>
@@ -29,7 +30,8 @@
 
 namespace pam {
 
-/// Warm-up runs before the recording: cuDNN chooses its algorithms in them, and pam's kernels are compiled and loaded.
+/// Warm-up runs before the recording: cuDNN measures its algorithms in them (core/cudnn_benchmark.hpp), and pam's kernels
+/// are compiled and loaded.
 inline constexpr int kGraphWarmUps = 3;
 
 class CudaGraph {
@@ -46,7 +48,8 @@ class CudaGraph {
     record(device, work);
     if (!recorded()) {
       TORCH_WARN("pam: no CUDA graph could be recorded, and the work runs without one: ", reason_,
-                 "\nWork that waits for the device (.item(), .cpu(), printing) cannot be recorded.");
+                 "\nWork that waits for the device (.item(), .cpu(), printing) cannot be recorded. In training, neither can "
+                 "it while a loss or output of an earlier forward pass is alive: drop those first.");
     }
 #else
     static_cast<void>(work);
@@ -82,6 +85,7 @@ class CudaGraph {
 
   void record(torch::Device device, const std::function<void()>& work) {
     const c10::cuda::CUDAGuard on_device(device);
+    const CudnnBenchmark measured;  // the warm-ups measure, and the recording finds what they chose
     const auto side = c10::cuda::getStreamFromPool(/*isHighPriority=*/false, device.index());
     c10::cuda::device_synchronize();  // the side stream sees all that was done before
     {

@@ -19,11 +19,19 @@ inline at::MemoryFormat layout_of(const torch::Tensor& x) {
 
 namespace detail {
 
+/// `x` with exactly the strides of `format`. `contiguous` leaves a weight with one input channel, (O, 1, 3, 3), as it is,
+/// since both layouts have its elements at the same places; but LibTorch takes a convolution's layout from the strides,
+/// and that of a single channel's image tells it nothing either.
+inline torch::Tensor with_strides_of(const torch::Tensor& x, at::MemoryFormat format) {
+  auto y = x.contiguous(format);
+  return y.as_strided(y.sizes(), torch::empty(y.sizes(), y.options().device(torch::kMeta).memory_format(format)).strides());
+}
+
 inline void set_memory_format(torch::Tensor& parameter, at::MemoryFormat format) {
   if (parameter.dim() != 4) return;
   torch::NoGradGuard no_grad;
-  parameter.set_data(parameter.detach().contiguous(format));
-  if (parameter.grad().defined()) parameter.mutable_grad() = parameter.grad().contiguous(format);
+  parameter.set_data(with_strides_of(parameter.detach(), format));
+  if (parameter.grad().defined()) parameter.mutable_grad() = with_strides_of(parameter.grad(), format);
 }
 
 }  // namespace detail

@@ -45,7 +45,9 @@ inline torch::Tensor nan_for_unknown_labels(const torch::Tensor& loss, const tor
 /// (they do not accumulate over calls). The optimizer's step is not part of it: LibTorch's AdamW counts its steps and
 /// computes its factors on the host, so a recorded step would repeat the first one forever; and schedules and clipping
 /// stay ordinary code. `Model` and `Loss` as for `fit`; the model is shared, not copied. Set its mode (`train()`) and
-/// device first. Buffers (running statistics) are put back after the warm-up; random numbers that it drew are not.
+/// device first. Buffers (running statistics) are put back after the warm-up; random numbers that it drew are not. Drop
+/// losses and outputs of earlier forward passes of the model before: their autograd nodes belong to another stream, and
+/// recording fails while they live.
 ///
 /// A loss with pam's options checks labels when it runs eagerly. Within the graph it cannot wait for the result, so an
 /// unknown label makes the loss NaN and the gradients 0. With other losses that wait for the device there is no graph:
