@@ -245,6 +245,56 @@ TEST_CASE("the CUDA depth-wise steps of channels-last tensors, run on the host, 
   }
 }
 
+/// The address at which a tensor of which only the last elements exist, in `last`, would begin.
+void* beginning_of(const torch::Tensor& last, std::int64_t elements) {
+  const auto before = static_cast<std::uintptr_t>((elements - last.numel()) * last.element_size());
+  return reinterpret_cast<void*>(reinterpret_cast<std::uintptr_t>(last.data_ptr()) - before);
+}
+
+TEST_CASE("the last pixels of a sample of almost 2^31 numbers are reached, and nothing beyond them", "[kernels]") {
+  if (HostLauncher::compiler().empty()) PAM_SKIP("no C++ compiler to run the kernels with");
+  const SeedScope seed(28);
+  auto& device = host_launcher();
+  constexpr int channels = 2, pixels = (1 << 30) - 1, chunks = 64, chunk = (pixels - 7) / (chunks - 1);
+  const auto last = std::int64_t{pixels} - std::int64_t{chunk} * (chunks - 1), total = std::int64_t{pixels} * channels;
+  REQUIRE((last >= 7 && last < 100));
+  const auto x = torch::randn({last, channels}), y = torch::full_like(x, std::nan(""));
+  // Sums that say: mean 0.5, variance 4 around the first pixel's value 0.25.
+  auto parts = torch::zeros({2 * chunks + 1, channels});
+  parts[0].fill_(0.25F * static_cast<float>(pixels));
+  parts[1].fill_((4.F + 0.0625F) * static_cast<float>(pixels));
+  parts[2 * chunks].fill_(0.25F);
+  const auto weight = torch::tensor({1.F, -2.F}), bias = torch::tensor({0.5F, 0.25F}), table = torch::empty({4, channels});
+  device.first_block = chunks - 1;
+  device.run({torch::kFloat, 1}, "norm_pixel_apply", {{chunks, 1, 1}, device.block(), 0}, beginning_of(x, total),
+             static_cast<void*>(nullptr), parts.data_ptr(), weight.data_ptr(), bias.data_ptr(), 0, table.data_ptr(),
+             beginning_of(y, total), pixels, channels, chunk, chunks, 0.F, 0.F);
+  device.first_block = 0;
+  REQUIRE_THAT(y, IsClose(torch::relu((x.to(torch::kDouble) - 0.5) / 2 * weight + bias)).rtol(1e-6).atol(1e-6));
+}
+
+TEST_CASE("planes beyond the 65,535th are normalised where they lie", "[kernels]") {
+  if (HostLauncher::compiler().empty()) PAM_SKIP("no C++ compiler to run the kernels with");
+  const SeedScope seed(29);
+  auto& device = host_launcher();
+  constexpr int channels = 7, n = 1 << 16, planes = 70007;  // the last planes begin beyond 2^32 elements
+  const auto x = torch::randn({2, n}), y = torch::empty_like(x), weight = torch::rand({channels}) + 0.5F;
+  const auto bias = torch::randn({channels}), table = torch::empty({4, planes});
+  const auto all = std::int64_t{planes} * n;
+  device.first_block = planes - 2;
+  device.run({torch::kFloat, 4}, "norm_plane", {{planes, 1, 1}, device.block(), 0}, beginning_of(x, all),
+             static_cast<void*>(nullptr), beginning_of(y, all), weight.data_ptr(), bias.data_ptr(), 0, table.data_ptr(), n,
+             channels, 1e-5F, 0.F, 0);
+  device.first_block = 0;
+  for (int row = 0; row < 2; ++row) {
+    const auto c = (planes - 2 + row) % channels;
+    const auto plane = x[row].to(torch::kDouble);
+    const auto normed = (plane - plane.mean()) / (plane.var(/*unbiased=*/false) + 1e-5).sqrt();
+    REQUIRE_THAT(y[row], IsClose(torch::relu(normed * weight[c] + bias[c])).rtol(1e-5).atol(1e-5));
+    REQUIRE(std::abs(table[2][planes - 2 + row].item<double>() - plane.mean().item<double>()) < 1e-6);
+  }
+}
+
 TEST_CASE("the CUDA kernels read parameters of the tensors' own type", "[kernels]") {
   if (HostLauncher::compiler().empty()) PAM_SKIP("no C++ compiler to run the kernels with");
   const SeedScope seed(27);
