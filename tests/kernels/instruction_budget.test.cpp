@@ -215,6 +215,25 @@ TEST_CASE("the CUDA kernels move little more than each tensor once", "[kernels]"
     row("upsample_gate", side, 2 * bytes(f) + bytes(low), 2 * bytes(f) + bytes(low));
     row("upsample_gate_backward", side, 3 * bytes(f) + 2 * bytes(low) + 2 * columns, 3 * bytes(f) + 2 * bytes(low));
   }
+  // The branch's kernels are compiled for blocks of at most 384 threads and 16 warps, whatever the plane.
+  for (const std::int64_t side : {1, 5, 20, 40, 64, 80, 100, 120, 137, 160, 170}) {
+    for (const auto type : {torch::kFloat, torch::kBFloat16}) {
+      for (const auto& [samples, channels] : std::vector<std::pair<std::int64_t, std::int64_t>>{{1, 3}, {50, 256}}) {
+        for (const bool backward : {false, true}) {
+          const auto x = torch::empty({samples, channels, side, side}, torch::TensorOptions(type).device(torch::kMeta));
+          for (const std::int64_t dilation : {1, 9, 200}) {
+            const auto plan = cuda::detail::branch_plan(device, x, dilation, backward);
+            if (!plan) continue;
+            CAPTURE(side, samples, backward, dilation, plan->threads, plan->launch.block);
+            REQUIRE(plan->launch.block <= 384);
+            REQUIRE(plan->threads % 32 == 0);
+            REQUIRE(plan->launch.block / plan->threads <= 8);
+            REQUIRE(plan->launch.shared + 4096 <= device.shared_limit());
+          }
+        }
+      }
+    }
+  }
   // FPA's branch: planes are read once, and once more where shared memory holds no fourth.
   for (const auto& [channels, side] : std::vector<std::pair<std::int64_t, std::int64_t>>{{256, 80}, {512, 40}, {1024, 20}}) {
     const auto x = torch::empty({50, channels, side, side}, torch::kBFloat16);

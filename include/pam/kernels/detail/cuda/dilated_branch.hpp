@@ -50,8 +50,8 @@ inline std::optional<BranchPlan> branch_plan(const Launcher& device, const torch
     if (room && fill(device.block() / more) >= fill(device.block() / groups)) groups = more;
   }
   plan.threads = static_cast<int>(device.block() / groups);
-  // One or two blocks a processor, or a few planes in all: more threads for each.
-  if (groups == 1 && (bytes(plan.kept) > limit / 4 || units < device.busy_blocks() / 4)) plan.threads *= 2;
+  // One or two blocks a processor, or a few planes in all: more threads for each. The kernels' registers allow 384.
+  if (groups == 1 && (bytes(plan.kept) > limit / 4 || units < device.busy_blocks() / 4)) plan.threads += plan.threads / 2;
   plan.launch = {{ceil_div(units, groups), 1, 1}, static_cast<int>(groups) * plan.threads, groups * bytes(plan.kept)};
   return plan;
 }
