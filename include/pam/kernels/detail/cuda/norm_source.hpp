@@ -417,14 +417,17 @@ extern "C" __global__ void norm_slab_backward(const Element* x, const Element* l
 }
 
 // The pixels that a thread of a chunk's block reads, counted in packs of the sample: [first, last), `step` apart. A
-// sample has fewer than 2^31 packs, so none of this passes 2^32.
+// sample has fewer than 2^31 packs, so none of this passes 2^32. The second pass over a tensor takes them from the last
+// to the first, mirror - i for i: what the first pass has read last is the likeliest to be in the L2 cache still.
 struct Reach {
-  unsigned first, last, step;
+  unsigned first, last, step, mirror;
 };
 __device__ inline Reach reach_of(const Lanes& l, unsigned pixels, unsigned packs, unsigned chunk) {
   const unsigned begin = blockIdx.x * chunk, left = pixels - begin;
-  const unsigned end = begin + (chunk < left ? chunk : left), first = begin + l.lane;
-  return {(l.lane < l.lanes && first < end ? first : end) * packs, end * packs, l.lanes * packs};
+  const unsigned end = begin + (chunk < left ? chunk : left), own = begin + l.lane;
+  const unsigned first = l.lane < l.lanes && own < end ? own : end;
+  const unsigned mirror = first < end ? 2 * first + (end - 1 - first) / l.lanes * l.lanes : 0;
+  return {first * packs, end * packs, l.lanes * packs, mirror * packs};
 }
 
 // Sums of x - s and (x - s)^2 over a chunk of pixels, s being the sample's first pixel: a value of the data itself, so
@@ -508,11 +511,11 @@ __device__ inline void apply_pixels(const Pack* in, const Pack* gate, Pack* out,
   stream<Gated ? 2 : 4>(
       r.first, r.last, r.step,
       [&](unsigned i) {
-        Values<Gated> e{in[i]};
-        read_logits(e, gate, i);
+        Values<Gated> e{in[r.mirror - i]};
+        read_logits(e, gate, r.mirror - i);
         return e;
       },
-      [&](const Values<Gated>& e, unsigned i) { out[i] = activated(e, scale, shift, identity); });
+      [&](const Values<Gated>& e, unsigned i) { out[r.mirror - i] = activated(e, scale, shift, identity); });
 }
 
 // Every block sums its sample's parts itself: a kernel of its own would take longer than that.
@@ -593,12 +596,12 @@ __device__ inline void grad_apply(const Pack* in, const Pack* gate, const Pack* 
   stream<Gated ? 1 : 2>(
       r.first, r.last, r.step,
       [&](unsigned i) {
-        Incoming<Gated> b{{in[i]}, up[i]};
-        read_logits(b.e, gate, i);
+        Incoming<Gated> b{{in[r.mirror - i]}, up[r.mirror - i]};
+        read_logits(b.e, gate, r.mirror - i);
         return b;
       },
       [&](const Incoming<Gated>& b, unsigned i) {
-        write_gradient(b, scale, shift, slope, offset, identity, down, gate_down, i);
+        write_gradient(b, scale, shift, slope, offset, identity, down, gate_down, r.mirror - i);
       });
 }
 
