@@ -71,11 +71,11 @@ TEST_CASE("strides of dimensions of size 1 do not matter to the fused AdamW", "[
     twins.push_back(weights.back().detach().clone().requires_grad_());
     const auto gradient = torch::empty(size, torch::MemoryFormat::ChannelsLast);
     differed = differed || gradient.strides() != weights.back().strides();
-    REQUIRE(detail::same_places(gradient, weights.back()));
+    REQUIRE(pam::detail::same_places(gradient, weights.back()));
   }
   REQUIRE(differed);
-  REQUIRE_FALSE(detail::same_places(torch::empty({4, 8, 3, 3}), weights[3]));
-  REQUIRE_FALSE(detail::same_places(torch::empty({8, 4, 3, 3}), torch::empty({4, 8, 3, 3})));
+  REQUIRE_FALSE(pam::detail::same_places(torch::empty({4, 8, 3, 3}), weights[3]));
+  REQUIRE_FALSE(pam::detail::same_places(torch::empty({8, 4, 3, 3}), torch::empty({4, 8, 3, 3})));
   FusedAdamW fused(weights, torch::optim::AdamWOptions(1e-2));
   torch::optim::AdamW plain(twins, torch::optim::AdamWOptions(1e-2));
   for (int step = 0; step < 3; ++step) {

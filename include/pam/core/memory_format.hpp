@@ -5,6 +5,8 @@
 
 #include <pam/core/torch.hpp>
 
+#include <vector>
+
 namespace pam {
 
 /// True if channels vary fastest in `x` and it is not contiguous as well, as a tensor of one channel or one pixel is.
@@ -23,8 +25,9 @@ namespace detail {
 /// since both layouts have its elements at the same places; but LibTorch takes a convolution's layout from the strides,
 /// and that of a single channel's image tells it nothing either.
 inline torch::Tensor with_strides_of(const torch::Tensor& x, at::MemoryFormat format) {
-  auto y = x.contiguous(format);
-  return y.as_strided(y.sizes(), torch::empty(y.sizes(), y.options().device(torch::kMeta).memory_format(format)).strides());
+  const auto c = x.size(1), h = x.size(2), w = x.size(3);
+  const std::vector<std::int64_t> pixels{c * h * w, 1, c * w, c}, planes{c * h * w, h * w, w, 1};
+  return x.contiguous(format).as_strided(x.sizes(), format == at::MemoryFormat::ChannelsLast ? pixels : planes);
 }
 
 inline void set_memory_format(torch::Tensor& parameter, at::MemoryFormat format) {
