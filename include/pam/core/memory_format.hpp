@@ -27,7 +27,10 @@ namespace detail {
 inline torch::Tensor with_strides_of(const torch::Tensor& x, at::MemoryFormat format) {
   const auto c = x.size(1), h = x.size(2), w = x.size(3);
   const std::vector<std::int64_t> pixels{c * h * w, 1, c * w, c}, planes{c * h * w, h * w, w, 1};
-  return x.contiguous(format).as_strided(x.sizes(), format == at::MemoryFormat::ChannelsLast ? pixels : planes);
+  const auto& wanted = format == at::MemoryFormat::ChannelsLast ? pixels : planes;
+  auto y = x.contiguous(format);
+  // A copy, not as_strided: optimizers detach gradients in place, which views do not allow.
+  return y.strides() == at::IntArrayRef(wanted) ? y : torch::empty_strided(y.sizes(), wanted, y.options()).copy_(y);
 }
 
 inline void set_memory_format(torch::Tensor& parameter, at::MemoryFormat format) {
