@@ -56,8 +56,7 @@ std::vector<bench::BenchEntry> chosen(const std::vector<std::string>& names) {
   for (const auto& name : names) {
     const auto found = std::find(known.begin(), known.end(), name);
     if (found == known.end()) {
-      fail("pam_bench: there is no module '{}'; did you mean {}?", name,
-           joined(nearest_names(name, known, 3), ", "));
+      fail("pam_bench: there is no module '{}'; did you mean {}?", name, joined(nearest_names(name, known, 3), ", "));
     }
     list.push_back(all[static_cast<std::size_t>(found - known.begin())]);
   }

@@ -55,9 +55,9 @@ TEST_CASE("the CUDA instance norm, run on the host, equals the float64 reference
   const SeedScope seed(21);
   auto& device = host_launcher();
   for (const auto type : kTypes) {
-    // Channels that fill packs and that do not, more than 32 packs, one pixel high; maps that fit a block's shared memory
-    // and maps that do not, of one pack, of three (no power of two) and of more than 32.
-    std::vector<std::vector<std::int64_t>> shapes{{2, 8, 4, 6},   {1, 3, 1, 7},   {2, 16, 13, 16}, {1, 264, 3, 3},
+    // Channels that fill packs and that do not, more than 32 packs, one pixel high; maps that fit a block's shared
+    // memory and maps that do not, of one pack, of three (no power of two) and of more than 32.
+    std::vector<std::vector<std::int64_t>> shapes{{2, 8, 4, 6},   {1, 3, 1, 7},    {2, 16, 13, 16}, {1, 264, 3, 3},
                                                   {1, 8, 41, 80}, {2, 24, 40, 41}, {1, 40, 1, 50}};
     if (type == torch::kFloat) shapes.push_back({1, 136, 42, 39});
     for (const auto& shape : shapes) {
@@ -91,9 +91,13 @@ TEST_CASE("the CUDA upsampling kernels, run on the host, equal the float64 refer
   auto& device = host_launcher();
   for (const auto type : kTypes) {
     for (const auto storage : {Storage::Contiguous, Storage::ChannelsLast}) {
-      for (const auto& s : std::vector<std::array<std::int64_t, 6>>{
-               {8, 16, 3, 4, 6, 8}, {3, 5, 2, 3, 7, 5}, {8, 3, 1, 2, 1, 9}, {4, 8, 1, 1, 5, 4},
-               {8, 8, 4, 3, 33, 40}, {2, 3, 9, 24, 10, 24}, {8, 16, 19, 7, 20, 8}}) {
+      for (const auto& s : std::vector<std::array<std::int64_t, 6>>{{8, 16, 3, 4, 6, 8},
+                                                                    {3, 5, 2, 3, 7, 5},
+                                                                    {8, 3, 1, 2, 1, 9},
+                                                                    {4, 8, 1, 1, 5, 4},
+                                                                    {8, 8, 4, 3, 33, 40},
+                                                                    {2, 3, 9, 24, 10, 24},
+                                                                    {8, 16, 19, 7, 20, 8}}) {
         const auto x = draw({2, s[0], s[2], s[3]}, type, storage), skip = draw({2, s[1], s[4], s[5]}, type, storage);
         const auto dy = draw({2, s[0] + s[1], s[4], s[5]}, type, storage);
         CAPTURE(static_cast<int>(type), static_cast<int>(storage), s);
@@ -128,12 +132,12 @@ TEST_CASE("the CUDA dilated branch, run on the host, equals the float64 referenc
     std::vector<std::int64_t> shape;
     std::int64_t dilation;
   };
-  // Odd planes and planes that fill packs; an odd number of channels, whose last has no partner; one row; several planes
-  // a block; three and four planes in shared memory, and (bfloat16, 100 x 90) two channels that do not fit beside each
-  // other; a dilation that leaves a single row, and one beyond the plane.
-  const std::vector<Case> cases{{{2, 3, 9, 7}, 2},   {{1, 2, 1, 11}, 2},  {{1, 2, 40, 33}, 2}, {{3, 5, 8, 12}, 3},
-                                {{2, 4, 20, 20}, 9}, {{1, 2, 60, 60}, 9}, {{1, 1, 70, 72}, 6}, {{1, 2, 100, 90}, 5},
-                                {{1, 3, 6, 8}, 40}};
+  // Odd planes and planes that fill packs; an odd number of channels, whose last has no partner; one row; several
+  // planes a block; three and four planes in shared memory, and (bfloat16, 100 x 90) two channels that do not fit
+  // beside each other; a dilation that leaves a single row, and one beyond the plane.
+  const std::vector<Case> cases{{{2, 3, 9, 7}, 2},   {{1, 2, 1, 11}, 2},   {{1, 2, 40, 33}, 2},
+                                {{3, 5, 8, 12}, 3},  {{2, 4, 20, 20}, 9},  {{1, 2, 60, 60}, 9},
+                                {{1, 1, 70, 72}, 6}, {{1, 2, 100, 90}, 5}, {{1, 3, 6, 8}, 40}};
   for (const auto type : {torch::kFloat, torch::kBFloat16, torch::kHalf}) {
     for (const auto& [shape, dilation] : cases) {
       const SeedScope seed(23);
@@ -151,9 +155,9 @@ TEST_CASE("the CUDA dilated branch, run on the host, equals the float64 referenc
       if (!cuda::plane_fits(device, inputs[0], true)) continue;  // float32, 100 x 90
       const auto [y, table] = cuda::dilated_branch(device, inputs[0], first, second, dilation, kEps);
       const auto [dx, sums] = cuda::dilated_branch_backward(device, inputs[0], first, second, dilation, table, dy);
-      // The kernels round what they keep between the steps to x's type, so the reference does, too: then both have the same
-      // ReLU masks (up to the few values at which a float32 sum and a float64 one round apart), and what remains is the
-      // rounding of the gradients.
+      // The kernels round what they keep between the steps to x's type, so the reference does, too: then both have the
+      // same ReLU masks (up to the few values at which a float32 sum and a float64 one round apart), and what remains
+      // is the rounding of the gradients.
       const auto rounded = [type = type](const torch::Tensor& t) {
         return type == torch::kFloat ? t : t + (t.to(type).to(torch::kDouble) - t).detach();
       };
@@ -264,7 +268,8 @@ TEST_CASE("the last pixels of a sample of almost 2^31 numbers are reached, and n
   parts[0].fill_(0.25F * static_cast<float>(pixels));
   parts[1].fill_((4.F + 0.0625F) * static_cast<float>(pixels));
   parts[2 * chunks].fill_(0.25F);
-  const auto weight = torch::tensor({1.F, -2.F}), bias = torch::tensor({0.5F, 0.25F}), table = torch::empty({4, channels});
+  const auto weight = torch::tensor({1.F, -2.F}), bias = torch::tensor({0.5F, 0.25F}),
+             table = torch::empty({4, channels});
   device.first_block = chunks - 1;
   device.run({torch::kFloat, 1}, "norm_pixel_apply", {{chunks, 1, 1}, device.block(), 0}, beginning_of(x, total),
              static_cast<void*>(nullptr), parts.data_ptr(), weight.data_ptr(), bias.data_ptr(), 0, table.data_ptr(),
@@ -283,8 +288,8 @@ TEST_CASE("planes beyond the 65,535th are normalised where they lie", "[kernels]
   const auto all = std::int64_t{planes} * n;
   device.first_block = planes - 2;
   device.run({torch::kFloat, 4}, "norm_plane", {{planes, 1, 1}, device.block(), 0}, beginning_of(x, all),
-             static_cast<void*>(nullptr), beginning_of(y, all), weight.data_ptr(), bias.data_ptr(), 0, table.data_ptr(), n,
-             channels, 1e-5F, 0.F, 0);
+             static_cast<void*>(nullptr), beginning_of(y, all), weight.data_ptr(), bias.data_ptr(), 0, table.data_ptr(),
+             n, channels, 1e-5F, 0.F, 0);
   device.first_block = 0;
   for (int row = 0; row < 2; ++row) {
     const auto c = (planes - 2 + row) % channels;

@@ -20,7 +20,8 @@ torch::Tensor by_hand(const Tensors& t, std::int64_t stride, std::int64_t dilati
   auto sum = torch::zeros({x.size(0), x.size(1), h, w}, x.options());
   for (std::int64_t k = 0; k < 9; ++k) {
     const auto y = k / 3 * dilation, z = k % 3 * dilation;
-    const auto seen = padded.slice(2, y, y + stride * (h - 1) + 1, stride).slice(3, z, z + stride * (w - 1) + 1, stride);
+    const auto seen =
+        padded.slice(2, y, y + stride * (h - 1) + 1, stride).slice(3, z, z + stride * (w - 1) + 1, stride);
     sum = sum + seen * conv.select(1, 0).select(1, k / 3).select(1, k % 3).view({1, -1, 1, 1});
   }
   const auto mean = sum.mean({2, 3}, true), variance = (sum - mean).pow(2).mean({2, 3}, true);
@@ -30,7 +31,8 @@ torch::Tensor by_hand(const Tensors& t, std::int64_t stride, std::int64_t dilati
 TEST_CASE("a depth-wise step equals its definition in float64, gradients included", "[kernels]") {
   const SeedScope seed(41);
   for (const auto storage : storages()) {
-    for (const auto& [stride, dilation] : std::vector<std::pair<std::int64_t, std::int64_t>>{{1, 1}, {2, 1}, {2, 3}, {3, 1}}) {
+    for (const auto& [stride, dilation] :
+         std::vector<std::pair<std::int64_t, std::int64_t>>{{1, 1}, {2, 1}, {2, 3}, {3, 1}}) {
       const auto x = stored(torch::randn({2, 5, 9, 8}), storage);
       // No tap near 0: tests/kernels/dilated_branch.test.cpp says why.
       const auto taps = torch::randn({5, 1, 3, 3});

@@ -196,30 +196,14 @@ void shim_run(void (*kernel)(A...), const long* grid, int block, long shared, vo
 )SHIM";
 
 inline const std::vector<std::string>& kernel_names() {
-  static const std::vector<std::string> names{"norm_plane",
-                                              "norm_plane_backward",
-                                              "norm_slab",
-                                              "norm_slab_backward",
-                                              "norm_pixel_sums",
-                                              "norm_pixel_apply",
-                                              "norm_pixel_grad_sums",
-                                              "norm_pixel_grad_apply",
-                                              "upsample_concat",
-                                              "upsample_backward",
-                                              "upsample_gate",
-                                              "upsample_gate_backward",
-                                              "upsample_gate_across",
-                                              "branch_plane",
-                                              "branch_plane_backward",
-                                              "branch_pair",
-                                              "branch_pair_backward",
-                                              "branch_conv",
-                                              "branch_conv_taps",
-                                              "depthwise_norm",
-                                              "depthwise_forward",
-                                              "depthwise_input_grad",
-                                              "depthwise_weight_grad",
-                                              "dice_sums",
+  static const std::vector<std::string> names{"norm_plane",           "norm_plane_backward",   "norm_slab",
+                                              "norm_slab_backward",   "norm_pixel_sums",       "norm_pixel_apply",
+                                              "norm_pixel_grad_sums", "norm_pixel_grad_apply", "upsample_concat",
+                                              "upsample_backward",    "upsample_gate",         "upsample_gate_backward",
+                                              "upsample_gate_across", "branch_plane",          "branch_plane_backward",
+                                              "branch_pair",          "branch_pair_backward",  "branch_conv",
+                                              "branch_conv_taps",     "depthwise_norm",        "depthwise_forward",
+                                              "depthwise_input_grad", "depthwise_weight_grad", "dice_sums",
                                               "dice_gradient"};
   return names;
 }
@@ -266,8 +250,8 @@ class HostLauncher final : public kernels::cuda::Launcher {
              << ", g, b, s, a); }\n";
       }
     }
-    const auto command =
-        compiler() + " -std=c++17 -O1 -U_FORTIFY_SOURCE -shared -fPIC -o " + base.string() + ".so " + base.string() + ".cpp";
+    const auto command = compiler() + " -std=c++17 -O1 -U_FORTIFY_SOURCE -shared -fPIC -o " + base.string() + ".so " +
+                         base.string() + ".cpp";
     check(std::system(command.c_str()) == 0, "the kernels do not compile on the host: {}", command);
     loaded = dlopen((base.string() + ".so").c_str(), RTLD_NOW | RTLD_LOCAL);
     check(loaded != nullptr, "dlopen: {}", dlerror());

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What the CUDA kernels cost, without a GPU: they are compiled for sm_80, sm_90 and sm_100, and on sm_90 their registers,
-// and the instructions and bytes per output, are held to a budget (docs/performance.md has the table).
+// What the CUDA kernels cost, without a GPU: they are compiled for sm_80, sm_90 and sm_100, and on sm_90 their
+// registers, and the instructions and bytes per output, are held to a budget (docs/performance.md has the table).
 #include <pam/kernels/detail/cuda/depthwise.hpp>
 #include <pam/kernels/detail/cuda/dilated_branch.hpp>
 #include <pam/kernels/detail/cuda/instance_norm.hpp>
@@ -79,7 +79,8 @@ TEST_CASE("the inner loops of the CUDA kernels keep to their budget of instructi
   const auto nvrtc = cuda::Nvrtc::find();
   if (!nvrtc) PAM_SKIP("no libnvrtc on this machine");
   const auto tool = disassembler();
-  if (tool.empty()) PAM_SKIP("no nvdisasm: set PAM_NVDISASM to the CUDA toolkit's, or pip install nvidia-cuda-nvdisasm");
+  if (tool.empty())
+    PAM_SKIP("no nvdisasm: set PAM_NVDISASM to the CUDA toolkit's, or pip install nvidia-cuda-nvdisasm");
   REQUIRE(usual_code(*nvrtc).ok());
   const auto codes = kernel_codes(usual_code(*nvrtc), tool);
   const auto row = [&](const char* kernel, const char* unit, double instructions, double budget) {
@@ -112,7 +113,8 @@ TEST_CASE("the inner loops of the CUDA kernels keep to their budget of instructi
     double worst = 0;
     for (const auto& l : loops) {
       const int words = l.count("STS");
-      if (words > 0 && l.count("LDS") == (3 + more_loads) * words && l.count("FFMA") >= 12 * words && l.size() < 200 * words)
+      if (words > 0 && l.count("LDS") == (3 + more_loads) * words && l.count("FFMA") >= 12 * words &&
+          l.size() < 200 * words)
         worst = std::max(worst, l.size() / 2. / words);
     }
     REQUIRE(worst > 0);
@@ -125,8 +127,10 @@ TEST_CASE("the inner loops of the CUDA kernels keep to their budget of instructi
     const auto loops = loops_of(codes.at("branch_pair_backward"));
     const auto taps = find(loops, [](const Loop& l) {
       const int words = l.count("LDS") / 4;
-      return l.innermost && words > 0 && l.count("LDS") == 4 * words && l.count("STS") == 0 && l.count("FFMA") == 18 * words ? 2. * words
-                                                                                                         : 0.;
+      return l.innermost && words > 0 && l.count("LDS") == 4 * words && l.count("STS") == 0 &&
+                     l.count("FFMA") == 18 * words
+                 ? 2. * words
+                 : 0.;
     });
     REQUIRE(taps.loop != nullptr);
     row("branch_pair_backward", "an output (sums of taps)", taps.each(), 25);
@@ -140,7 +144,8 @@ TEST_CASE("the inner loops of the CUDA kernels keep to their budget of instructi
     REQUIRE(inner.loop != nullptr);
     const auto outer = find(loops, [&](const Loop& l) { return l.count("STG") == 1 && l.count("LDG") == 2 ? 1. : 0.; });
     REQUIRE(outer.loop != nullptr);
-    const auto copied = find(loops, [](const Loop& l) { return l.count("LDG") == l.count("STG") ? l.count("STG") : 0.; });
+    const auto copied =
+        find(loops, [](const Loop& l) { return l.count("LDG") == l.count("STG") ? l.count("STG") : 0.; });
     REQUIRE(copied.loop != nullptr);
     const auto upsampled = inner.each() + (outer.each() - inner.each()) / 2;
     row("upsample_concat", "an upsampled pack", upsampled, 75);
@@ -161,7 +166,8 @@ TEST_CASE("the CUDA kernels move little more than each tensor once", "[kernels]"
   const Paper device;
   const cuda::Build build{torch::kBFloat16, 8};
   const auto empty = [](std::int64_t n, std::int64_t c, std::int64_t h) {
-    return torch::empty({n, c, h, h}, torch::TensorOptions(torch::kBFloat16).memory_format(at::MemoryFormat::ChannelsLast));
+    return torch::empty({n, c, h, h},
+                        torch::TensorOptions(torch::kBFloat16).memory_format(at::MemoryFormat::ChannelsLast));
   };
   const auto bytes = [](const torch::Tensor& x) { return static_cast<double>(x.numel() * x.element_size()); };
   const auto row = [](const char* kernel, std::int64_t side, double moved, double least) {
@@ -172,10 +178,12 @@ TEST_CASE("the CUDA kernels move little more than each tensor once", "[kernels]"
     CHECK(moved <= 1.15 * least);
   };
   // The levels of the paper's networks, batch 50 of 160 x 160.
-  for (const auto& [channels, side] : std::vector<std::pair<std::int64_t, std::int64_t>>{{32, 160}, {64, 80}, {128, 40}, {256, 20}}) {
+  for (const auto& [channels, side] :
+       std::vector<std::pair<std::int64_t, std::int64_t>>{{32, 160}, {64, 80}, {128, 40}, {256, 20}}) {
     const auto x = empty(50, channels, side);
     const auto t = bytes(x), c = static_cast<double>(channels) * 4;
-    const auto slabs = cuda::detail::slabs_of(device, x, build, 1, 8), back = cuda::detail::slabs_of(device, x, build, 2, 16);
+    const auto slabs = cuda::detail::slabs_of(device, x, build, 1, 8),
+               back = cuda::detail::slabs_of(device, x, build, 2, 16);
     if (slabs.wide > 0) {
       row("norm_slab", side, 2 * t + 50 * 4 * c, 2 * t);
     } else {
@@ -194,7 +202,8 @@ TEST_CASE("the CUDA kernels move little more than each tensor once", "[kernels]"
     }
   }
   // Upsampling: a block of rows reads the rows of the small map between them and one more.
-  for (const auto& [deep, skip, side] : std::vector<std::array<std::int64_t, 3>>{{64, 32, 160}, {128, 64, 80}, {256, 128, 40}}) {
+  for (const auto& [deep, skip, side] :
+       std::vector<std::array<std::int64_t, 3>>{{64, 32, 160}, {128, 64, 80}, {256, 128, 40}}) {
     const auto small = empty(50, deep, side / 2), beside = empty(50, skip, side), y = empty(50, deep + skip, side);
     const cuda::detail::Columns cut(device, side * (deep + skip) / 8, side, 50, 1);
     const auto rows_read = static_cast<double>(side) / 2 + static_cast<double>(cut.launch.grid[1]);
@@ -206,8 +215,10 @@ TEST_CASE("the CUDA kernels move little more than each tensor once", "[kernels]"
     row("upsample_backward", side, bytes(dy) * rows_back / static_cast<double>(side) + bytes(small),
         bytes(dy) + bytes(small));
   }
-  // RFNA's gate: eight times fewer pixels a side; the gradient's rows, summed down but not across, go out and come back.
-  for (const auto& [channels, side] : std::vector<std::pair<std::int64_t, std::int64_t>>{{64, 80}, {128, 40}, {256, 20}}) {
+  // RFNA's gate: eight times fewer pixels a side; the gradient's rows, summed down but not across, go out and come
+  // back.
+  for (const auto& [channels, side] :
+       std::vector<std::pair<std::int64_t, std::int64_t>>{{64, 80}, {128, 40}, {256, 20}}) {
     const auto f = empty(50, channels, side), low = empty(50, channels, (side + 7) / 8);
     const cuda::detail::Columns cut(device, side * channels / 8, low.size(2), 50, 2);
     const auto columns =
@@ -235,7 +246,8 @@ TEST_CASE("the CUDA kernels move little more than each tensor once", "[kernels]"
     }
   }
   // FPA's branch: planes are read once, and once more where shared memory holds no fourth.
-  for (const auto& [channels, side] : std::vector<std::pair<std::int64_t, std::int64_t>>{{256, 80}, {512, 40}, {1024, 20}}) {
+  for (const auto& [channels, side] :
+       std::vector<std::pair<std::int64_t, std::int64_t>>{{256, 80}, {512, 40}, {1024, 20}}) {
     const auto x = torch::empty({50, channels, side, side}, torch::kBFloat16);
     const auto plan = cuda::detail::branch_plan(device, x, 9, true);
     REQUIRE(plan.has_value());

@@ -24,8 +24,8 @@ struct KernelCode {
   std::vector<std::string> instructions;  ///< in order; labels end in ':'
 };
 
-/// NVIDIA's nvdisasm: $PAM_NVDISASM, the search path's, or the CUDA toolkit's (`pip install nvidia-cuda-nvdisasm` has it,
-/// too); empty where there is none.
+/// NVIDIA's nvdisasm: $PAM_NVDISASM, the search path's, or the CUDA toolkit's (`pip install nvidia-cuda-nvdisasm` has
+/// it, too); empty where there is none.
 inline std::string disassembler() {
   std::vector<std::string> candidates{"nvdisasm", "/usr/local/cuda/bin/nvdisasm"};
   if (const char* named = std::getenv("PAM_NVDISASM")) candidates.insert(candidates.begin(), named);
@@ -35,13 +35,14 @@ inline std::string disassembler() {
   return {};
 }
 
-/// All kernels of a build, by name: what the compiler says (`log` of --ptxas-options=-v) and, with a disassembler, their
-/// instructions.
+/// All kernels of a build, by name: what the compiler says (`log` of --ptxas-options=-v) and, with a disassembler,
+/// their instructions.
 inline std::map<std::string, KernelCode> kernel_codes(const kernels::cuda::Compiled& compiled,
                                                       const std::string& nvdisasm) {
   std::map<std::string, KernelCode> result;
   const std::regex report(
-      "entry function '(\\w+)'[^\\n]*\\n[^\\n]*\\n\\D*(\\d+) bytes stack frame, (\\d+) bytes spill stores, (\\d+) bytes "
+      "entry function '(\\w+)'[^\\n]*\\n[^\\n]*\\n\\D*(\\d+) bytes stack frame, (\\d+) bytes spill stores, (\\d+) "
+      "bytes "
       "spill loads[^\\n]*\\n[^\\n]*Used (\\d+) registers");
   for (std::sregex_iterator at(compiled.log.begin(), compiled.log.end(), report), end; at != end; ++at) {
     auto& code = result[(*at)[1]];

@@ -30,8 +30,8 @@
 
 namespace pam {
 
-/// Warm-up runs before the recording: cuDNN measures its algorithms in them (core/cudnn_benchmark.hpp), and pam's kernels
-/// are compiled and loaded.
+/// Warm-up runs before the recording: cuDNN measures its algorithms in them (core/cudnn_benchmark.hpp), and pam's
+/// kernels are compiled and loaded.
 inline constexpr int kGraphWarmUps = 3;
 
 class CudaGraph {
@@ -47,9 +47,10 @@ class CudaGraph {
 #ifdef PAM_HAS_CUDA_GRAPHS
     record(device, work);
     if (!recorded()) {
-      TORCH_WARN("pam: no CUDA graph could be recorded, and the work runs without one: ", reason_,
-                 "\nWork that waits for the device (.item(), .cpu(), printing) cannot be recorded. In training, neither can "
-                 "it while a loss or output of an earlier forward pass is alive: drop those first.");
+      TORCH_WARN(
+          "pam: no CUDA graph could be recorded, and the work runs without one: ", reason_,
+          "\nWork that waits for the device (.item(), .cpu(), printing) cannot be recorded. In training, neither can "
+          "it while a loss or output of an earlier forward pass is alive: drop those first.");
     }
 #else
     static_cast<void>(work);

@@ -21,9 +21,9 @@ inline at::MemoryFormat layout_of(const torch::Tensor& x) {
 
 namespace detail {
 
-/// `x` with exactly the strides of `format`. `contiguous` leaves a weight with one input channel, (O, 1, 3, 3), as it is,
-/// since both layouts have its elements at the same places; but LibTorch takes a convolution's layout from the strides,
-/// and that of a single channel's image tells it nothing either.
+/// `x` with exactly the strides of `format`. `contiguous` leaves a weight with one input channel, (O, 1, 3, 3), as it
+/// is, since both layouts have its elements at the same places; but LibTorch takes a convolution's layout from the
+/// strides, and that of a single channel's image tells it nothing either.
 inline torch::Tensor with_strides_of(const torch::Tensor& x, at::MemoryFormat format) {
   const auto c = x.size(1), h = x.size(2), w = x.size(3);
   const std::vector<std::int64_t> pixels{c * h * w, 1, c * w, c}, planes{c * h * w, h * w, w, 1};

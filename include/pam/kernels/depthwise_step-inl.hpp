@@ -49,7 +49,9 @@ struct DepthwiseStepOnGpu {
     if (torch::GradMode::is_enabled()) {
       const auto eps = ctx->saved_data["eps"].toDouble();
       return differentiable_gradients(
-          [&](const auto& v) { return reference::depthwise_step(v[0], {v[1], v[2], v[3]}, stride, dilation, eps); },
+          [&](const auto& v) {
+            return reference::depthwise_step(v[0], {v[1], v[2], v[3]}, stride, dilation, eps);
+          },
           {s[0], s[1], s[2], s[3]}, grads[0]);
     }
     auto& device = *cuda::launcher_of(s[0]);

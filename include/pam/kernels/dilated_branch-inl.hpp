@@ -38,9 +38,8 @@ PAM_FUNC std::pair<torch::Tensor, torch::Tensor> branch_forward(const torch::Ten
 #ifdef PAM_WITH_CUDA
   if (auto* device = cuda::launcher_of(input)) {
     const auto layout = layout_of(input);
-    auto [y, table] =
-        cuda::dilated_branch(*device, input.contiguous(), {first.conv, first.weight, first.bias},
-                             {second.conv, second.weight, second.bias}, dilation, eps);
+    auto [y, table] = cuda::dilated_branch(*device, input.contiguous(), {first.conv, first.weight, first.bias},
+                                           {second.conv, second.weight, second.bias}, dilation, eps);
     return {y.contiguous(layout), table};
   }
 #endif
@@ -68,9 +67,9 @@ PAM_FUNC torch::autograd::variable_list branch_backward(const torch::Tensor& x, 
   };
 #ifdef PAM_WITH_CUDA
   if (auto* device = cuda::launcher_of(input)) {
-    const auto [dx, rows] = cuda::dilated_branch_backward(
-        *device, input.contiguous(), {first.conv, first.weight, first.bias}, {second.conv, second.weight, second.bias},
-        dilation, moments, dy.contiguous());
+    const auto [dx, rows] =
+        cuda::dilated_branch_backward(*device, input.contiguous(), {first.conv, first.weight, first.bias},
+                                      {second.conv, second.weight, second.bias}, dilation, moments, dy.contiguous());
     const auto channels = x.size(1);
     return gradients(dx.contiguous(layout), [&, &all = rows](std::int64_t at, std::int64_t count) {
       return all.narrow(0, at * channels, count * channels);

@@ -27,9 +27,9 @@ class FusedAdamW : public torch::optim::AdamW {
 
 namespace detail {
 
-/// True if `a` and `b` have the same elements at the same places. The stride of a dimension of size 1 has no meaning, and
-/// may differ: cuDNN's gradient of a channels-last weight (1, 32, 1, 1) has strides (32, 1, 32, 32), the weight itself
-/// (32, 1, 1, 1).
+/// True if `a` and `b` have the same elements at the same places. The stride of a dimension of size 1 has no meaning,
+/// and may differ: cuDNN's gradient of a channels-last weight (1, 32, 1, 1) has strides (32, 1, 32, 32), the weight
+/// itself (32, 1, 1, 1).
 bool same_places(const torch::Tensor& a, const torch::Tensor& b);
 
 }  // namespace detail

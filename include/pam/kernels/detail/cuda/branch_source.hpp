@@ -411,9 +411,9 @@ extern "C" __global__ void branch_plane(const Element* x, Element* y, Step one, 
                                         int threads) {
   branch_forward<1>(x, y, one, two, narrow_type, table, samples, channels, h, w, d, eps, threads);
 }
-extern "C" __global__ void __launch_bounds__(384, 2) branch_pair(const Element* x, Element* y, Step one, Step two, int narrow_type,
-                                       Constants* table, int samples, int channels, int h, int w, int d, float eps,
-                                       int threads) {
+extern "C" __global__ void __launch_bounds__(384, 2)
+    branch_pair(const Element* x, Element* y, Step one, Step two, int narrow_type, Constants* table, int samples,
+                int channels, int h, int w, int d, float eps, int threads) {
   branch_forward<2>(x, y, one, two, narrow_type, table, samples, channels, h, w, d, eps, threads);
 }
 
@@ -579,9 +579,10 @@ extern "C" __global__ void branch_plane_backward(const Element* x, const Element
                                                  int channels, int h, int w, int d, int threads, int kept) {
   branch_backward<1>(x, dy, dx, one, two, narrow_type, table, sums, samples, channels, h, w, d, threads, kept);
 }
-extern "C" __global__ void __launch_bounds__(384, PAM_PACK > 1 ? 2 : 1) branch_pair_backward(const Element* x, const Element* dy, Element* dx, Step one, Step two,
-                                                int narrow_type, const Constants* table, float* sums, int samples,
-                                                int channels, int h, int w, int d, int threads, int kept) {
+extern "C" __global__ void __launch_bounds__(384, PAM_PACK > 1 ? 2 : 1)
+    branch_pair_backward(const Element* x, const Element* dy, Element* dx, Step one, Step two, int narrow_type,
+                         const Constants* table, float* sums, int samples, int channels, int h, int w, int d,
+                         int threads, int kept) {
   branch_backward<2>(x, dy, dx, one, two, narrow_type, table, sums, samples, channels, h, w, d, threads, kept);
 }
 

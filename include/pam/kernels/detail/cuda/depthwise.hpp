@@ -85,9 +85,8 @@ inline std::pair<torch::Tensor, torch::Tensor> depthwise_backward(Launcher& devi
   detail::DepthwiseCut to_weights(device, x.size(0), std::int64_t{s.height} * s.width, packs, 8);
   to_weights.launch.shared =
       std::int64_t{device.block()} * (3 * build.pack + 1) * static_cast<std::int64_t>(sizeof(float));
-  const auto parts =
-      torch::empty({x.size(0) * to_weights.launch.grid[0], channels * 9},
-                   x.options().dtype(torch::kFloat).memory_format(at::MemoryFormat::Contiguous));
+  const auto parts = torch::empty({x.size(0) * to_weights.launch.grid[0], channels * 9},
+                                  x.options().dtype(torch::kFloat).memory_format(at::MemoryFormat::Contiguous));
   device.run(build, "depthwise_weight_grad", to_weights.launch, pointer(x), pointer(dy), pointer(parts), s, channels,
              to_weights.chunk);
   return {dx, parts.sum(0).view({channels, 1, 3, 3})};

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// CUDA source of depth-wise 3x3 convolutions of channels-last tensors, stride 1 or 2, as in RFNA's branch: forward with
-/// the norm and the ReLU that follow it, or alone, and both gradients.
+/// CUDA source of depth-wise 3x3 convolutions of channels-last tensors, stride 1 or 2, as in RFNA's branch: forward
+/// with the norm and the ReLU that follow it, or alone, and both gradients.
 #pragma once
 
 namespace pam::kernels::cuda {
@@ -110,8 +110,9 @@ extern "C" __global__ void depthwise_input_grad(const Element* dy, const void* c
   }
 }
 
-// parts (samples, chunks, channels, 9): the weights' gradients of a chunk of output pixels. Threads share the three rows
-// of weights: a lane has one, and every third lane a pixel. Shared memory: blockDim.x * (3 * PAM_PACK + 1) floats.
+// parts (samples, chunks, channels, 9): the weights' gradients of a chunk of output pixels. A third of the lanes takes
+// the upper row of weights, a third the middle, a third the lower one. Shared memory: blockDim.x * (3 * PAM_PACK + 1)
+// floats.
 extern "C" __global__ void depthwise_weight_grad(const Element* x, const Element* dy, float* parts, Conv s,
                                                  int channels, int chunk) {
   PAM_DYNAMIC_SHARED(float, all);

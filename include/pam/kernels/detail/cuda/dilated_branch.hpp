@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// Host code of FPA's depth-wise branch on CUDA, for any Launcher. Contiguous planes: groups of threads carry one or two
-/// in shared memory.
+/// Host code of FPA's depth-wise branch on CUDA, for any Launcher. Contiguous planes: groups of threads carry one or
+/// two in shared memory.
 #pragma once
 
 #include <pam/kernels/detail/cuda/launcher.hpp>
@@ -51,7 +51,8 @@ inline std::optional<BranchPlan> branch_plan(const Launcher& device, const torch
   }
   plan.threads = static_cast<int>(device.block() / groups);
   // One or two blocks a processor, or a few planes in all: more threads for each. The kernels' registers allow 384.
-  if (groups == 1 && (bytes(plan.kept) > limit / 4 || units < device.busy_blocks() / 4)) plan.threads += plan.threads / 2;
+  if (groups == 1 && (bytes(plan.kept) > limit / 4 || units < device.busy_blocks() / 4))
+    plan.threads += plan.threads / 2;
   plan.launch = {{ceil_div(units, groups), 1, 1}, static_cast<int>(groups) * plan.threads, groups * bytes(plan.kept)};
   return plan;
 }
@@ -133,8 +134,8 @@ inline torch::Tensor depthwise_weights(Launcher& device, const torch::Tensor& dy
                                        std::int64_t dilation) {
   using detail::as_int;
   const auto sums = torch::empty({x.size(0), x.size(1), 9}, x.options().dtype(torch::kFloat));
-  device.run({x.scalar_type(), 1}, "branch_conv_taps", {{x.size(0) * x.size(1), 1, 1}, device.block(), 0},
-             pointer(dy), pointer(x), pointer(sums), as_int(x.size(2)), as_int(x.size(3)), detail::reach(x, dilation));
+  device.run({x.scalar_type(), 1}, "branch_conv_taps", {{x.size(0) * x.size(1), 1, 1}, device.block(), 0}, pointer(dy),
+             pointer(x), pointer(sums), as_int(x.size(2)), as_int(x.size(3)), detail::reach(x, dilation));
   return sums.sum(0);
 }
 

@@ -61,7 +61,8 @@ class LoadingAllowed {
 class Gpu final : public Launcher {
  public:
   explicit Gpu(int index)
-      : index_(index), store_([this](const std::string& source, int attempt) { return machine_code(source, attempt); }) {
+      : index_(index),
+        store_([this](const std::string& source, int attempt) { return machine_code(source, attempt); }) {
     const c10::cuda::CUDAGuard guard(static_cast<c10::DeviceIndex>(index));
     major_ = attribute(cudaDevAttrComputeCapabilityMajor), minor_ = attribute(cudaDevAttrComputeCapabilityMinor);
     shared_ = attribute(cudaDevAttrMaxSharedMemoryPerBlockOptin);
@@ -91,8 +92,8 @@ class Gpu final : public Launcher {
     const auto stream = c10::cuda::getCurrentCUDAStream(static_cast<c10::DeviceIndex>(index_)).stream();
     const auto size = [](std::int64_t n) { return static_cast<unsigned>(n); };
     const auto launched = [&] {
-      return store_.driver.launch(f, size(launch.grid[0]), size(launch.grid[1]), size(launch.grid[2]), size(launch.block), 1,
-                            1, size(launch.shared), stream, arguments, nullptr);
+      return store_.driver.launch(f, size(launch.grid[0]), size(launch.grid[1]), size(launch.grid[2]),
+                                  size(launch.block), 1, 1, size(launch.shared), stream, arguments, nullptr);
     };
     int status = launched();
     if (constexpr int kInvalidContext = 201; status == kInvalidContext) {  // a thread's first use of the device

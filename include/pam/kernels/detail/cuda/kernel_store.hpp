@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// The kernels that a device has loaded: compiled part by part when first used, and asked for their shared memory. Needs
-/// no header of CUDA: the driver's functions come from outside, and tests pass their own.
+/// The kernels that a device has loaded: compiled part by part when first used, and asked for their shared memory.
+/// Needs no header of CUDA: the driver's functions come from outside, and tests pass their own.
 #pragma once
 
 #include <pam/core/error.hpp>
@@ -24,8 +24,8 @@ struct DriverFunctions {
 
 class KernelStore {
  public:
-  /// The machine code of a source; `attempt` 0, 1, ... asks for other compilers' and for PTX after the driver has refused
-  /// what came before. Empty: there is no more.
+  /// The machine code of a source; `attempt` 0, 1, ... asks for other compilers' and for PTX after the driver has
+  /// refused what came before. Empty: there is no more.
   using Compile = std::function<std::string(const std::string& source, int attempt)>;
 
   explicit KernelStore(Compile compile) : compile_(std::move(compile)) {}
@@ -52,8 +52,8 @@ class KernelStore {
     if (shared <= f.shared) return f.handle;
     // Without asking, a block gets 48 KB less its static shared memory, so a kernel whose needs are just below fails.
     constexpr int kMaxDynamicShared = 8, kPreferredCarveout = 9;  // CU_FUNC_ATTRIBUTE_...
-    TORCH_CHECK(driver.set_attribute(f.handle, kMaxDynamicShared, static_cast<int>(shared)) == 0, "pam: kernel ", kernel,
-                " got no ", shared, " bytes of shared memory");
+    TORCH_CHECK(driver.set_attribute(f.handle, kMaxDynamicShared, static_cast<int>(shared)) == 0, "pam: kernel ",
+                kernel, " got no ", shared, " bytes of shared memory");
     // Of the memory that shared memory and the L1 cache share, all that may be shared: a wish, so it may fail.
     if (shared > 40 * 1024) driver.set_attribute(f.handle, kPreferredCarveout, 100);
     f.shared = shared;

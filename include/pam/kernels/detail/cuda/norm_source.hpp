@@ -6,7 +6,8 @@
 
 namespace pam::kernels::cuda {
 
-/// What other kernels share with the norms. `table` (4, planes): scale, shift, mean and rstd of every (sample, channel).
+/// What other kernels share with the norms. `table` (4, planes): scale, shift, mean and rstd of every (sample,
+/// channel).
 inline constexpr const char* kNormBase = R"PAM(
 struct Constants {
   float scale, shift, mean, rstd;
@@ -519,10 +520,10 @@ __device__ inline void apply_pixels(const Pack* in, const Pack* gate, Pack* out,
 }
 
 // Every block sums its sample's parts itself: a kernel of its own would take longer than that.
-extern "C" __global__ void __launch_bounds__(256, 3) norm_pixel_apply(const Element* x, const Element* logits, const float* parts,
-                                            const void* weight, const void* bias, int narrow_type, float* table,
-                                            Element* y, int pixels, int channels, int chunk, int chunks, float eps,
-                                            float identity) {
+extern "C" __global__ void __launch_bounds__(256, 3)
+    norm_pixel_apply(const Element* x, const Element* logits, const float* parts, const void* weight, const void* bias,
+                     int narrow_type, float* table, Element* y, int pixels, int channels, int chunk, int chunks,
+                     float eps, float identity) {
   alignas(16) __shared__ float scales[32 * PAM_PACK], shifts[32 * PAM_PACK];
   const int packs = channels / PAM_PACK;
   const Lanes l = lanes_of(packs, 32);
@@ -565,9 +566,9 @@ __device__ inline void grad_sums(const Pack* in, const Pack* gate, const Pack* u
 }
 
 // parts (sample, chunk, 2, channel): sums of g * (x - mean) and of g. Shared memory as for norm_pixel_sums.
-extern "C" __global__ void __launch_bounds__(256, 3) norm_pixel_grad_sums(const Element* x, const Element* logits, const Element* dy,
-                                                const float* table, float* parts, int pixels, int channels, int chunk,
-                                                float identity) {
+extern "C" __global__ void __launch_bounds__(256, 3)
+    norm_pixel_grad_sums(const Element* x, const Element* logits, const Element* dy, const float* table, float* parts,
+                         int pixels, int channels, int chunk, float identity) {
   PAM_DYNAMIC_SHARED(float, all);
   const int packs = channels / PAM_PACK;
   const Lanes l = lanes_of(packs, 32);
@@ -606,10 +607,10 @@ __device__ inline void grad_apply(const Pack* in, const Pack* gate, const Pack* 
 }
 
 // The first block of each tile also sums the gradients of weight and bias over all samples.
-extern "C" __global__ void __launch_bounds__(256, 3) norm_pixel_grad_apply(const Element* x, const Element* logits, const Element* dy,
-                                                 const float* table, const float* parts, Element* dx, Element* dlogits,
-                                                 float* dweight, float* dbias, int pixels, int channels, int chunk,
-                                                 int chunks, float identity) {
+extern "C" __global__ void __launch_bounds__(256, 3)
+    norm_pixel_grad_apply(const Element* x, const Element* logits, const Element* dy, const float* table,
+                          const float* parts, Element* dx, Element* dlogits, float* dweight, float* dbias, int pixels,
+                          int channels, int chunk, int chunks, float identity) {
   alignas(16) __shared__ float slopes[32 * PAM_PACK], offsets[32 * PAM_PACK];
   const int packs = channels / PAM_PACK;
   const Lanes l = lanes_of(packs, 32);

@@ -56,7 +56,8 @@ inline torch::Tensor upsample_concat(Launcher& device, const torch::Tensor& x, c
   auto build = detail::resize_build(last, skip, y);
   if (last && build_for(x.size(1), x).pack == 1) build.pack = 1;  // one width for both parts
   const detail::Resize s(x.sizes(), skip.size(2), skip.size(3), last, build);
-  const auto across = last ? s.width : s.width / build.pack, beside = static_cast<int>(skip.size(1)) / (last ? build.pack : 1);
+  const auto across = last ? s.width : s.width / build.pack,
+             beside = static_cast<int>(skip.size(1)) / (last ? build.pack : 1);
   const detail::Columns cut(device, std::int64_t{across} * (s.channels + beside), s.height, x.size(0), 1);
   device.run(build, "upsample_concat", cut.launch, pointer(x), pointer(skip), pointer(y), s, beside, cut.rows);
   return y;
@@ -70,8 +71,8 @@ inline torch::Tensor upsample_concat_backward(Launcher& device, const torch::Ten
   if (last && build_for(dy.size(1), dy).pack == 1) build.pack = 1;
   const detail::Resize s(x_shape, dy.size(2), dy.size(3), last, build);
   const detail::Columns cut(device, std::int64_t{s.channels} * s.w, s.h, dx.size(0), 2);
-  device.run(build, "upsample_backward", cut.launch, pointer(dy), static_cast<int>(dy.size(1)) / (last ? build.pack : 1),
-             pointer(dx), s, cut.rows);
+  device.run(build, "upsample_backward", cut.launch, pointer(dy),
+             static_cast<int>(dy.size(1)) / (last ? build.pack : 1), pointer(dx), s, cut.rows);
   return dx;
 }
 
@@ -108,9 +109,9 @@ inline UpsampleGateGradients upsample_gate_backward(Launcher& device, const torc
   const detail::Columns cut(device, f.numel() / f.size(0) / f.size(2) / build.pack, s.h, f.size(0), 2);
   const auto groups = static_cast<int>(cut.launch.grid[1]);
   const auto columns = torch::empty({f.size(0), f.size(1), s.h + groups, s.width}, layout);
-  device.run(build, "upsample_gate_backward", cut.launch, pointer(f), pointer(logits),
-             pointer(same ? f : shortcut), pointer(dy), pointer(out.features), pointer(out.shortcut), pointer(columns), s,
-             identity ? 1.f : 0.f, cut.rows);
+  device.run(build, "upsample_gate_backward", cut.launch, pointer(f), pointer(logits), pointer(same ? f : shortcut),
+             pointer(dy), pointer(out.features), pointer(out.shortcut), pointer(columns), s, identity ? 1.f : 0.f,
+             cut.rows);
   if (!last) build.pack = 1;
   auto across = device.threads(std::int64_t{s.channels} * s.w * s.h);
   across.grid[2] = f.size(0);
