@@ -25,9 +25,9 @@ PAM_FUNC torch::Tensor dilated_branch(const torch::Tensor& x, const DepthwiseSte
 
 namespace detail {
 
-PAM_FUNC cpu::detail::BranchWeights branch_weights(const DepthwiseStep& first, const DepthwiseStep& second) {
-  const PackedStep one(first.conv, first.weight, first.bias), two(second.conv, second.weight, second.bias);
-  return {one.conv, one.norm, two.conv, two.norm};
+/// Refers to the memory of both, which must outlive it.
+PAM_FUNC cpu::detail::BranchWeights branch_weights(const PackedStep& first, const PackedStep& second) {
+  return {first.conv, first.norm, second.conv, second.norm};
 }
 
 /// y and what the backward pass needs.
@@ -43,7 +43,8 @@ PAM_FUNC std::pair<torch::Tensor, torch::Tensor> branch_forward(const torch::Ten
     return {y.contiguous(layout), table};
   }
 #endif
-  return cpu::dilated_branch(input, branch_weights(first, second), dilation, eps);
+  const PackedStep one(first.conv, first.weight, first.bias), two(second.conv, second.weight, second.bias);
+  return cpu::dilated_branch(input, branch_weights(one, two), dilation, eps);
 }
 
 /// The gradients of x and of each parameter, in the order of DilatedBranch's inputs.
@@ -76,8 +77,9 @@ PAM_FUNC torch::autograd::variable_list branch_backward(const torch::Tensor& x, 
     });
   }
 #endif
+  const PackedStep one(first.conv, first.weight, first.bias), two(second.conv, second.weight, second.bias);
   const auto out =
-      cpu::dilated_branch_backward(input, branch_weights(first, second), dilation, moments, dy.contiguous(layout));
+      cpu::dilated_branch_backward(input, branch_weights(one, two), dilation, moments, dy.contiguous(layout));
   return gradients(out.x, [&](std::int64_t at, std::int64_t count) { return out.weights.narrow(1, at, count); });
 }
 
