@@ -87,6 +87,10 @@ class Gpu final : public Launcher {
     const c10::cuda::CUDAGuard guard(static_cast<c10::DeviceIndex>(index_));
     void* f = [&] {
       const Loading loading(index_);
+      static thread_local int bound =
+          -1;  // a thread's first use of the device: asking for shared memory needs its context
+      if (bound != index_) bind_context();
+      bound = index_;
       return store_.function(build, kernel, launch.shared);
     }();
     const auto stream = c10::cuda::getCurrentCUDAStream(static_cast<c10::DeviceIndex>(index_)).stream();
