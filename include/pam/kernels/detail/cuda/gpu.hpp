@@ -87,23 +87,16 @@ class Gpu final : public Launcher {
     const c10::cuda::CUDAGuard guard(static_cast<c10::DeviceIndex>(index_));
     void* f = [&] {
       const Loading loading(index_);
-      static thread_local int bound =
-          -1;  // a thread's first use of the device: asking for shared memory needs its context
+      // A thread's first use of the device: asking for shared memory needs its context.
+      static thread_local int bound = -1;
       if (bound != index_) bind_context();
       bound = index_;
       return store_.function(build, kernel, launch.shared);
     }();
     const auto stream = c10::cuda::getCurrentCUDAStream(static_cast<c10::DeviceIndex>(index_)).stream();
     const auto size = [](std::int64_t n) { return static_cast<unsigned>(n); };
-    const auto launched = [&] {
-      return store_.driver.launch(f, size(launch.grid[0]), size(launch.grid[1]), size(launch.grid[2]),
-                                  size(launch.block), 1, 1, size(launch.shared), stream, arguments, nullptr);
-    };
-    int status = launched();
-    if (constexpr int kInvalidContext = 201; status == kInvalidContext) {  // a thread's first use of the device
-      bind_context();
-      status = launched();
-    }
+    const int status = store_.driver.launch(f, size(launch.grid[0]), size(launch.grid[1]), size(launch.grid[2]),
+                                            size(launch.block), 1, 1, size(launch.shared), stream, arguments, nullptr);
     TORCH_CHECK(status == 0, "pam: kernel ", kernel, " could not be launched: CUDA driver error ", status);
   }
   [[nodiscard]] std::int64_t shared_limit() const override { return shared_; }
