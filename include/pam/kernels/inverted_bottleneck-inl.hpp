@@ -49,9 +49,12 @@ PAM_FUNC InvertedBottleneck bottleneck_of(const torch::autograd::variable_list& 
 /// The weights as the kernels read them.
 struct PackedBottleneck {
   explicit PackedBottleneck(const InvertedBottleneck& w)
-      : weights{matrix(w.expand), matrix(w.project), branch_weights(w.first, w.second), w.stride, w.dilation} {}
+      : first(w.first.conv, w.first.weight, w.first.bias),
+        second(w.second.conv, w.second.weight, w.second.bias),
+        weights{matrix(w.expand), matrix(w.project), branch_weights(first, second), w.stride, w.dilation} {}
   static torch::Tensor matrix(const torch::Tensor& t) { return t.detach().flatten(1).contiguous(); }
 
+  PackedStep first, second;
   cpu::BottleneckWeights weights;
 };
 

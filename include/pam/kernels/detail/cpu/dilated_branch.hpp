@@ -24,8 +24,7 @@ struct BranchWeights {
   BranchWeights(const torch::Tensor& taps1, const torch::Tensor& norms1, const torch::Tensor& taps2,
                 const torch::Tensor& norms2)
       : taps{taps1.data_ptr<float>(), taps2.data_ptr<float>()},
-        norms{norms1.data_ptr<float>(), norms2.data_ptr<float>()},
-        held_{taps1, norms1, taps2, norms2} {}
+        norms{norms1.data_ptr<float>(), norms2.data_ptr<float>()} {}
 
   /// Of one channel.
   [[nodiscard]] StepWeights of(int step, std::int64_t c) const {
@@ -36,9 +35,6 @@ struct BranchWeights {
   }
 
   const float *taps[2], *norms[2];
-
- private:
-  torch::Tensor held_[4];  ///< whose memory the pointers lead to
 };
 
 /// Calls `f(i, scratch)` for every i in [0, count), in parallel. The first `zeroed` floats of a thread's scratch start
