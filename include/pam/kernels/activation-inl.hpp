@@ -3,7 +3,8 @@
 #pragma once
 
 #include <pam/kernels/activation.hpp>
-#include <pam/kernels/detail/readable.hpp>
+#include <pam/kernels/detail/cpu/instance_norm.hpp>
+#include <pam/kernels/detail/dispatch.hpp>
 #include <pam/kernels/gate.hpp>
 #include <pam/kernels/instance_norm.hpp>
 #include <pam/kernels/upsample.hpp>
