@@ -49,10 +49,9 @@ void each_item(std::int64_t count, std::int64_t cost, std::int64_t scratch, std:
 }
 
 /// The branch on channels-last tensors (N, C, H, W); `out` is y, or dx where there is dy.
-template <typename T>
 struct LaneBranch {
-  const T *x, *dy;
-  T* out;
+  void *x, *dy, *out;
+  bool narrow;
   std::int64_t samples, channels;
   LaneShape shape;
   BranchWeights weights;
@@ -75,8 +74,11 @@ struct LaneBranch {
       const auto at = sample * s.pixels() * job->channels + first, plane = sample * job->channels + first;
       const LaneStep<Lanes> one(job->weights.taps[0], job->weights.norms[0], first, lanes),
           two(job->weights.taps[1], job->weights.norms[1], first, lanes);
-      const LaneTensor<Lanes, const T> x{job->x + at, s.width, job->channels, lanes};
-      const LaneTensor<Lanes, T> out{job->out + at, s.width, job->channels, lanes};
+      const auto tensor = [&](void* data) {
+        auto* const here = static_cast<char*>(data) + at * static_cast<std::int64_t>(job->narrow ? 2 : sizeof(float));
+        return LaneTensor<Lanes>{here, job->narrow, s.width, job->channels, lanes};
+      };
+      const auto x = tensor(job->x), out = tensor(job->out);
       auto* moments = job->moments + 2 * plane;
       LaneNorm<Lanes> norms[2];
       if (job->dy != nullptr) {
@@ -84,8 +86,8 @@ struct LaneBranch {
           norms[0].set(lane, lane < lanes ? moments[2 * lane] : Moments{}, one);
           norms[1].set(lane, lane < lanes ? moments[2 * lane + 1] : Moments{}, two);
         }
-        const LaneTensor<Lanes, const T> dy{job->dy + at, s.width, job->channels, lanes};
-        Dilated::backward(x, dy, out, s, one, two, norms, lanes, scratch, job->sums + 22 * plane, Ignore{});
+        Dilated::backward(x, tensor(job->dy), out, s, one, two, norms, lanes, scratch, job->sums + 22 * plane,
+                          Ignore{});
         return;
       }
       const float* last = Dilated::forward(x, s, one, two, job->eps, scratch, norms);
@@ -127,13 +129,18 @@ inline std::pair<torch::Tensor, torch::Tensor> dilated_branch(const torch::Tenso
   auto* m = reinterpret_cast<Moments*>(moments.data_ptr<float>());
   const auto small_eps = static_cast<float>(eps);
   if (is_channels_last(x)) {
-    with_element(x, [&](auto* element) {
-      using T = std::remove_pointer_t<decltype(element)>;
-      detail::LaneBranch<T>{
-          x.data_ptr<T>(), nullptr, y.data_ptr<T>(), x.size(0), channels, {x.size(2), x.size(3), dilation}, weights,
-          small_eps,       m,       nullptr}
-          .run();
-    });
+    detail::LaneBranch{x.data_ptr(),
+                       nullptr,
+                       y.data_ptr(),
+                       x.scalar_type() == torch::kBFloat16,
+                       x.size(0),
+                       channels,
+                       {x.size(2), x.size(3), dilation},
+                       weights,
+                       small_eps,
+                       m,
+                       nullptr}
+        .run();
     return {y, moments};
   }
   const PlaneShape shape(x.size(2), x.size(3), dilation);
@@ -161,20 +168,18 @@ inline BranchGradients dilated_branch_backward(const torch::Tensor& x, const det
   auto* total = sums.data_ptr<float>();
   auto* m = reinterpret_cast<Moments*>(moments.data_ptr<float>());
   if (is_channels_last(x)) {
-    with_element(x, [&](auto* element) {
-      using T = std::remove_pointer_t<decltype(element)>;
-      detail::LaneBranch<T>{x.data_ptr<T>(),
-                            dy.data_ptr<T>(),
-                            dx.data_ptr<T>(),
-                            x.size(0),
-                            channels,
-                            {x.size(2), x.size(3), dilation},
-                            weights,
-                            0.f,
-                            m,
-                            total}
-          .run();
-    });
+    detail::LaneBranch{x.data_ptr(),
+                       dy.data_ptr(),
+                       dx.data_ptr(),
+                       x.scalar_type() == torch::kBFloat16,
+                       x.size(0),
+                       channels,
+                       {x.size(2), x.size(3), dilation},
+                       weights,
+                       0.f,
+                       m,
+                       total}
+        .run();
     return {dx, ordered_sum(sums).view({channels, 22})};
   }
   const PlaneShape shape(x.size(2), x.size(3), dilation);

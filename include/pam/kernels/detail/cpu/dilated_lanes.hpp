@@ -12,7 +12,6 @@
 #include <pam/kernels/detail/cpu/winograd.hpp>
 
 #include <algorithm>
-#include <type_traits>
 #include <utility>
 
 namespace pam::kernels::cpu {
@@ -54,57 +53,67 @@ struct LaneVectors {
   static constexpr std::int32_t kNegativeInfinity = static_cast<std::int32_t>(0xff800000u);
 };
 
-/// `lanes` channels of one sample of a channels-last tensor, at most a vector of them: rows into vectors and back.
-template <typename Lanes, typename T>
+/// `lanes` channels of one sample of a channels-last tensor, float32 or bfloat16, at most a vector of them: rows into
+/// vectors and back. A plane of a vector of channels is such a tensor, too.
+template <typename Lanes>
 struct LaneTensor {
   using Vectors = LaneVectors<Lanes>;
   static constexpr std::int64_t kLanes = Vectors::kLanes;
   using Unaligned = typename Lanes::Unaligned;
 
-  T* data;  ///< the first channel of the first pixel
+  void* data;  ///< the first channel of the first pixel
+  bool narrow;
   std::int64_t width, channels, lanes;
 
-  /// Returns `row`.
+  /// Row y as vectors: in `row`, or where it is such in memory already.
   PAM_INLINE const float* read(std::int64_t y, float* row) const {
-    const T* from = data + y * width * channels;
-    auto* to = row;
-    for (std::int64_t i = 0; i < width; ++i, from += channels, to += kLanes) {
-      if (lanes < kLanes) {
-        for (std::int64_t k = 0; k < kLanes; ++k) to[k] = k < lanes ? load(from + k) : 0.f;
-      } else if constexpr (std::is_same_v<std::remove_const_t<T>, float>) {
-        Vectors::vector(to) = *reinterpret_cast<const Unaligned*>(from);
-      } else {
-        PAM_SIMD_LANES(8) for (std::int64_t k = 0; k < kLanes; ++k) to[k] = load(from + k);
-      }
+    const auto at = y * width * channels;
+    if (narrow) {
+      read(static_cast<const at::BFloat16*>(data) + at, row);
+      return row;
+    }
+    const auto* from = static_cast<const float*>(data) + at;
+    if (channels == kLanes && reinterpret_cast<std::uintptr_t>(from) % sizeof(typename Lanes::Vector) == 0) return from;
+    if (lanes < kLanes) {
+      read(from, row);
+      return row;
+    }
+    for (std::int64_t i = 0; i < width; ++i) {
+      Vectors::vector(row + i * kLanes) = *reinterpret_cast<const Unaligned*>(from + i * channels);
     }
     return row;
   }
 
   PAM_INLINE void write(std::int64_t y, const float* row) const {
-    T* to = data + y * width * channels;
+    const auto at = y * width * channels;
+    if (narrow) return write(row, static_cast<at::BFloat16*>(data) + at);
+    auto* to = static_cast<float*>(data) + at;
+    if (lanes < kLanes) return write(row, to);
+    for (std::int64_t i = 0; i < width; ++i) {
+      *reinterpret_cast<Unaligned*>(to + i * channels) = Vectors::vector(row + i * kLanes);
+    }
+  }
+
+ private:
+  template <typename T>
+  PAM_INLINE void read(const T* from, float* row) const {
+    for (std::int64_t i = 0; i < width; ++i, from += channels, row += kLanes) {
+      if (lanes < kLanes) {
+        for (std::int64_t k = 0; k < kLanes; ++k) row[k] = k < lanes ? load(from + k) : 0.f;
+      } else {
+        PAM_SIMD_LANES(8) for (std::int64_t k = 0; k < kLanes; ++k) row[k] = load(from + k);
+      }
+    }
+  }
+  template <typename T>
+  PAM_INLINE void write(const float* row, T* to) const {
     for (std::int64_t i = 0; i < width; ++i, to += channels, row += kLanes) {
       if (lanes < kLanes) {
         for (std::int64_t k = 0; k < lanes; ++k) store(to + k, row[k]);
-      } else if constexpr (std::is_same_v<T, float>) {
-        *reinterpret_cast<Unaligned*>(to) = Vectors::vector(row);
       } else {
         PAM_SIMD_LANES(8) for (std::int64_t k = 0; k < kLanes; ++k) store(to + k, row[k]);
       }
     }
-  }
-};
-
-/// A plane of a vector of channels in memory.
-template <typename Lanes, typename Float>
-struct LanePlane {
-  static constexpr std::int64_t kLanes = Lanes::kCount;
-  Float* data;
-  std::int64_t width;
-
-  /// The row itself, without a copy.
-  PAM_INLINE const float* read(std::int64_t y, float*) const { return data + y * width * kLanes; }
-  PAM_INLINE void write(std::int64_t y, const float* row) const {
-    std::copy_n(row, width * kLanes, data + y * width * kLanes);
   }
 };
 
@@ -177,12 +186,15 @@ class DilatedLanes {
  public:
   using Step = LaneStep<Lanes>;
   using Norm = LaneNorm<Lanes>;
+  using Tensor = LaneTensor<Lanes>;
 
   static std::int64_t ring(const LaneShape& s) { return 3 * s.width * kLanes; }
   static std::int64_t plane(const LaneShape& s) { return s.pixels() * kLanes; }
   /// Floats of scratch that `forward` and `backward` need.
   static std::int64_t forward_scratch(const LaneShape& s) { return ring(s) + plane(s); }
   static std::int64_t backward_scratch(const LaneShape& s) { return ring(s) + 2 * s.width * kLanes + 2 * plane(s); }
+
+  static PAM_INLINE Tensor plane_of(float* data, const LaneShape& s) { return {data, false, s.width, kLanes, kLanes}; }
 
   /// The second convolution of D(D(x)), still without its norm and ReLU, and both steps' norms. `source.read(y, row)`
   /// returns row y of x, which it may write to `row`. Returns the plane, in scratch.
@@ -212,18 +224,18 @@ class DilatedLanes {
   }
 
   /// Gradients of D(D(x)): `dx`, and of each of the first `lanes` lanes the 22 sums that DilatedPlaneBackward has, in
-  /// sums[22 * lane]. `x` and `dy` are read, and dx written, as LaneTensor and LanePlane do it. `visit` is shown the
+  /// sums[22 * lane]. `visit` is shown the
   /// second convolution's plane, to which D's last norm and ReLU are still to be applied.
-  template <typename In, typename Up, typename Out, typename Visit>
-  static PAM_INLINE void backward(const In& x, const Up& dy, const Out& dx, const LaneShape& s, const Step& first,
-                                  const Step& second, const Norm* norms, std::int64_t lanes, float* scratch,
-                                  float* sums, const Visit& visit) {
+  template <typename Visit>
+  static PAM_INLINE void backward(const Tensor& x, const Tensor& dy, const Tensor& dx, const LaneShape& s,
+                                  const Step& first, const Step& second, const Norm* norms, std::int64_t lanes,
+                                  float* scratch, float* sums, const Visit& visit) {
     float *row = scratch + ring(s), *out_row = row + s.width * kLanes;
     float *conv1 = out_row + s.width * kLanes, *conv2 = conv1 + plane(s);
     Keep keep{s.width, conv1};
     sweep(s, first.taps, x, scratch, keep);
 
-    MaskAndSum<Up> masked{s, conv2, dy, row, norms[1]};
+    MaskAndSum masked{s, conv2, dy, row, norms[1]};
     sweep(s, second.taps, Activated{conv1, s.width, &norms[0]}, scratch, masked);
     masked.flush();
     LaneSlope<Lanes> slope;
@@ -233,16 +245,14 @@ class DilatedLanes {
     alignas(64) float turned[9 * kWidth];
     turn(second.taps, turned);
     Hidden hidden{s, conv1, conv2, norms[0]};
-    sweep(s, turned, Slope<Up, /*mask=*/true>{dy, conv2, s.width, &norms[1], &slope}, scratch, hidden);
+    sweep(s, turned, Slope</*mask=*/true>{dy, conv2, s.width, &norms[1], &slope}, scratch, hidden);
     hidden.flush();
     hidden.taps.finish(lanes, sums + 11);
     hidden.sums.finish(norms[0], lanes, s.pixels(), slope, sums + 9);
 
     turn(first.taps, turned);
-    using Hiddens = LanePlane<Lanes, const float>;
-    Input<In, Out> input{s.width, x, dx, row, out_row};
-    sweep(s, turned, Slope<Hiddens, /*mask=*/false>{Hiddens{conv2, s.width}, conv1, s.width, &norms[0], &slope},
-          scratch, input);
+    Input input{s.width, x, dx, row, out_row};
+    sweep(s, turned, Slope</*mask=*/false>{plane_of(conv2, s), conv1, s.width, &norms[0], &slope}, scratch, input);
     input.taps.finish(lanes, sums);
   }
 
@@ -351,9 +361,9 @@ class DilatedLanes {
   };
 
   /// The gradient of a norm's input x from that of its output, or with `Mask` of its ReLU's output, in `up`.
-  template <typename Up, bool Mask>
+  template <bool Mask>
   struct Slope {
-    Up up;
+    Tensor up;
     const float* x;
     std::int64_t width;
     const Norm* norm;
@@ -513,7 +523,6 @@ class DilatedLanes {
   };
 
   /// The second convolution again, and the sums of its norm's gradient.
-  template <typename Up>
   struct MaskAndSum {
     static constexpr bool kSumsTaps = false;
     struct Pixel : NormPixel {
@@ -527,7 +536,7 @@ class DilatedLanes {
       }
     };
 
-    PAM_INLINE MaskAndSum(const LaneShape& s, float* plane_, const Up& dy_, float* gradient_, const Norm& norm)
+    PAM_INLINE MaskAndSum(const LaneShape& s, float* plane_, const Tensor& dy_, float* gradient_, const Norm& norm)
         : shape(s), plane(plane_), gradient(gradient_), dy(dy_), pixel(norm) {}
     PAM_INLINE void begin(std::int64_t y) {
       pixel.row = plane + y * shape.width * kLanes;
@@ -545,7 +554,7 @@ class DilatedLanes {
 
     LaneShape shape;
     float *plane, *gradient;
-    Up dy;
+    Tensor dy;
     Pixel pixel;
     NormSums sums{};
     std::int64_t pending = 0;
@@ -596,7 +605,6 @@ class DilatedLanes {
   };
 
   /// dx, and the sums of the first kernel's gradient.
-  template <typename In, typename Out>
   struct Input {
     static constexpr bool kSumsTaps = true;
     struct Pixel {
@@ -617,8 +625,7 @@ class DilatedLanes {
     PAM_INLINE void end_of_class(std::int64_t) {}
 
     std::int64_t width;
-    In x;
-    Out dx;
+    Tensor x, dx;
     float *in, *out;
     Pixel pixel{};
     TapSums taps{};

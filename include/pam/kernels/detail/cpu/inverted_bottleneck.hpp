@@ -118,11 +118,9 @@ struct BottleneckBackward {
     const auto* dy = job->dy + sample * s.pixels() * k;
     Products::multiply(dy, k, s.pixels(), job->project + group * k * kLanes, k, dz);
     const ProjectGradient visit{dy, k, s.pixels(), &norms[1], few, project};
-    using In = LanePlane<Lanes, const float>;
-    using Out = LanePlane<Lanes, float>;
-    const In e{job->expanded + (sample * job->groups + group) * Dilated::plane(s), s.width};
-    Dilated::backward(e, In{dz, s.width}, Out{de, s.width}, s, one, two, norms, lanes, scratch, job->sums + 22 * plane,
-                      visit);
+    auto* const e = job->expanded + (sample * job->groups + group) * Dilated::plane(s);
+    Dilated::backward(Dilated::plane_of(e, s), Dilated::plane_of(dz, s), Dilated::plane_of(de, s), s, one, two, norms,
+                      lanes, scratch, job->sums + 22 * plane, visit);
     for (std::int64_t y = 0; y < s.height; ++y) {
       Products::accumulate(job->row(sample, y), job->step(), s.width, de + y * s.width * kLanes, job->in_channels,
                            expand);
