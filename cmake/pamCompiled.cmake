@@ -40,7 +40,7 @@ function(pam_add_compiled include_dir core components)
          ${include_dir}/pam/${folder}/detail/*-inl.hpp)
     # What of images/ works on tensors alone serves Predictor, which needs no component; what of inference/ reads files
     # belongs to io.
-    set(tensors_alone "pam/images/(crop|image_resize|prepare_case|resize_labels|nifti_geometry|reorientation|detail/case_preparation)-inl")
+    set(tensors_alone "pam/images/(case|crop|image_resize|prepare_case|resize_labels|nifti_geometry|reorientation|detail/case_preparation)-inl")
     if(folder STREQUAL "images")
       list(FILTER headers EXCLUDE REGEX "${tensors_alone}")
       list(APPEND headers pam/inference/predict_case-inl.hpp)
