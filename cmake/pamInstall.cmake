@@ -25,4 +25,5 @@ install(FILES ${CMAKE_CURRENT_BINARY_DIR}/pamConfig.cmake ${CMAKE_CURRENT_BINARY
         DESTINATION ${PAM_CMAKE_DIR})
 install(FILES python/pam_torch.py python/export_weights.py python/pyproject.toml python/README.md
         DESTINATION ${CMAKE_INSTALL_DATADIR}/pam/python)  # pip install <prefix>/share/pam/python
+install(DIRECTORY weights/ DESTINATION ${CMAKE_INSTALL_DATADIR}/pam/weights)  # pam::pretrained looks there
 install(FILES LICENSE DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/pam)

@@ -5,6 +5,8 @@
 /// it.
 #pragma once
 
+#include "engine/probability_histograms.hpp"
+
 #include <pam/core/error.hpp>
 #include <pam/metrics/score_summary.hpp>
 #include <pam/report/network_result.hpp>
@@ -26,6 +28,7 @@ struct ComparedCell {
   std::int64_t fold = 0, repeat = 0;
   NetworkResult result;
   bool reversed = false;  ///< trained on 1 - label
+  ProbabilityHistograms probabilities = {};  ///< empty without hypotheses
 };
 
 /// A cell that ended with an error, such as a loss that is not finite.

@@ -18,8 +18,9 @@ void check_comparison_folder(const CompareSetup& setup) {
                     setup.experiment.resume,
                     setup.experiment.overwrite,
                     setup.experiment.allow_changes,
-                    {"ablation", "test_folds", "repeats", "baseline", "paper", "paper_figures"},
+                    {"ablation", "test_folds", "repeats", "baseline", "paper", "paper_figures", "hypotheses"},
                     /*changeable=*/{}});
+  if (!setup.experiment.overwrite) check_same_hypotheses(out, setup.hypotheses ? &*setup.hypotheses : nullptr);
 }
 
 }  // namespace pam::apps

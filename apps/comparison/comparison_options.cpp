@@ -163,6 +163,8 @@ CompareReader::CompareReader(CLI::App& app) : app_(&app) {
   add("--device", "device", "auto, cpu, cuda or cuda:N");
   add("--paper-figures", "paper_figures",
       "JSON file with scores of other publications, in the form of --paper's columns");
+  add("--hypotheses", "hypotheses",
+      "JSON file of what is tested against what, fixed before the runs (docs/reproducing.md)");
   for (const auto& [flag, key, help] :
        {std::array{"--paper", "paper", "the paper's own figures as columns"},
         {"--resume", "resume", "continue the comparison in --out; finished trainings are not repeated"},
@@ -240,7 +242,12 @@ CompareSetup CompareReader::read() const {
   setup.experiment = setup.recipe.experiment(config);
   setup.recipe_options = std::move(config);
   setup.folds = parse_folds(setup.options.test_folds, fold_count(setup.recipe_options));
-  if (!print_) check_setup(setup);
+  if (print_) return setup;
+  check_setup(setup);
+  if (!setup.options.hypotheses.empty()) {
+    setup.hypotheses = read_hypotheses(setup.options.hypotheses, resume ? kept_hypotheses(out) : std::filesystem::path(),
+                                       setup.experiment.nets);
+  }
   return setup;
 }
 

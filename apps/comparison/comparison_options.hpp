@@ -5,6 +5,7 @@
 #pragma once
 
 #include "cli/option_reader.hpp"
+#include "comparison/hypotheses.hpp"
 #include "engine/experiment_options.hpp"
 #include "tasks/recipe.hpp"
 
@@ -13,6 +14,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -26,6 +28,7 @@ struct CompareOptions {
   std::string baseline = "best";   ///< what the paired tests are against: a network's name, or the best baseline
   bool paper = false;              ///< the paper's own figures beside the measured ones
   std::string paper_figures;       ///< file with scores (paper_figures.hpp) in place of the paper's; empty: none
+  std::string hypotheses;          ///< file of what is tested, fixed before the runs (hypotheses.hpp); empty: none
 
   template <typename Self, typename Visitor>
   static void visit(Self& self, Visitor&& field) {
@@ -36,6 +39,7 @@ struct CompareOptions {
     field("baseline", self.baseline);
     field("paper", self.paper);
     field("paper_figures", self.paper_figures);
+    field("hypotheses", self.hypotheses);
   }
 };
 
@@ -46,6 +50,7 @@ struct CompareSetup {
   ExperimentOptions experiment;   ///< with all networks; its `seed` is that of the split and of repeat 0
   nlohmann::json recipe_options;  ///< every option of the recipe
   std::vector<std::int64_t> folds;
+  std::optional<Hypotheses> hypotheses;
 
   /// Every option, as `--config` takes them.
   [[nodiscard]] nlohmann::json config() const;

@@ -3,6 +3,7 @@
 
 #include "comparison/comparison_chart.hpp"
 #include "comparison/comparison_json.hpp"
+#include "comparison/hypothesis_results.hpp"
 #include "report/result_page.hpp"
 #include "report/run_report.hpp"
 
@@ -39,7 +40,8 @@ struct Results {
   std::string baseline;
   std::vector<PairedTest> tests;
   PaperColumns paper;
-  std::vector<Table> tables;  ///< settings, scores, cost, tests, robustness
+  std::vector<Table> tables;  ///< settings, scores, cost, tests, hypotheses, robustness
+  std::optional<HypothesisReport> hypotheses;
 };
 
 PaperColumns paper_columns(const CompareOptions& options) {
@@ -78,6 +80,9 @@ Results results_of(const CompareSetup& setup, const Comparison& comparison, cons
   results.tables.push_back(std::move(scores));
   results.tables.push_back(cost_table(results.nets, results.paper));
   if (!results.tests.empty()) results.tables.push_back(test_table(results.tests, results.baseline));
+  if (!setup.hypotheses) return results;
+  results.hypotheses = judge(*setup.hypotheses, comparison, results.nets);
+  for (auto& table : hypothesis_tables(*setup.hypotheses, *results.hypotheses)) results.tables.push_back(std::move(table));
   return results;
 }
 
@@ -156,6 +161,23 @@ CasePictures case_pictures(const std::filesystem::path& out, const Comparison& c
   return shown;
 }
 
+/// Writes the tables and charts of the hypotheses; returns the names of the files.
+std::string write_hypotheses(const Hypotheses& hypotheses, const HypothesisReport& report, const Comparison& comparison,
+                             const std::filesystem::path& out) {
+  std::string names = "hypotheses.csv ";
+  write_atomically(out / "hypotheses.csv", hypothesis_rows(report).csv());
+  if (!report.equal_fp.empty()) {
+    write_atomically(out / "equal_fp.csv", equal_fp_rows(report).csv());
+    names += "equal_fp.csv ";
+  }
+  for (const auto& result : report.results) {
+    const auto name = fmt::format("hypothesis_{}.svg", result.hypothesis.id);
+    if (write_charts(out / name, hypothesis_charts(result, hypotheses.bootstrap.level))) names += name + " ";
+  }
+  if (write_charts(out / "trade.svg", {trade_chart(comparison)})) names += "trade.svg ";
+  return names;
+}
+
 void write_page(const CompareSetup& setup, const Comparison& comparison, const std::vector<FoldFacts>& facts,
                 const Results& results, const nlohmann::json& record, const std::string& command) {
   const std::filesystem::path out = setup.experiment.out;
@@ -188,6 +210,17 @@ void write_page(const CompareSetup& setup, const Comparison& comparison, const s
   for (auto& chart : ablation_charts(results.nets, comparison.unit)) {
     const auto words = fmt::format("{} {}: bars, with the deviation over repeats.", chart.title, chart.y_label);
     page.charts.emplace_back(words, std::move(chart));
+  }
+  if (results.hypotheses) {
+    for (const auto& result : results.hypotheses->results) {
+      for (auto& chart : hypothesis_charts(result, setup.hypotheses->bootstrap.level)) {
+        page.charts.emplace_back(fmt::format("{}: {} {}.", result.hypothesis.id, result.hypothesis.claim, result.verdict),
+                                 std::move(chart));
+      }
+    }
+    page.charts.emplace_back(
+        "FN and FP of the test cases over all thresholds, mean over the trainings; the dots are at 0.5.",
+        trade_chart(comparison));
   }
   page.record = record;
   page.options = record.value("options", nlohmann::json());
@@ -237,12 +270,14 @@ void write_comparison(const CompareSetup& setup, const Comparison& comparison,
   for (const auto& [epsilon, scores] : perturbed) {
     json["robustness"][fmt::format("{}", epsilon)] = comparison_json(scores, summarise_nets(scores), "", {});
   }
+  if (results.hypotheses) json["hypotheses"] = to_json(*setup.hypotheses, *results.hypotheses);
   for (const auto& setting : comparison_settings(setup, facts)) json["settings"][setting.name] = setting.value;
   write_atomically(out / "comparison.json",
                    json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n");
 
   const auto charts = ablation_charts(results.nets, comparison.unit);
   const bool drawn = write_charts(out / "ablation.svg", charts);
+  const auto more = results.hypotheses ? write_hypotheses(*setup.hypotheses, *results.hypotheses, comparison, out) : "";
 
   std::vector<FileFingerprint> files;
   std::set<std::filesystem::path> seen;
@@ -252,14 +287,18 @@ void write_comparison(const CompareSetup& setup, const Comparison& comparison,
     }
   }
   record.data(files, facts.front().data).set("failed", json["failed"]);
+  if (setup.hypotheses) {
+    const auto& fixed = *setup.hypotheses;
+    record.set("hypotheses", {{"file", fixed.file}, {"fingerprint", fixed.fingerprint()}, {"text", fixed.text}});
+  }
   record.write(out / "run.json");
   write_page(setup, comparison, facts, results, record.json(), command);
 
   for (const auto& table : results.tables) std::cout << "\n" << table.text();
   std::cout << fmt::format(
-      "\n{0}/: comparison.md comparison.csv comparison.json cases.csv {1}run.json config.json\n"
+      "\n{0}/: comparison.md comparison.csv comparison.json cases.csv {1}{2}run.json config.json\n"
       "report: {0}/report.html\n",
-      out.string(), drawn ? "ablation.svg " : "");
+      out.string(), drawn ? "ablation.svg " : "", more);
 }
 
 }  // namespace pam::apps

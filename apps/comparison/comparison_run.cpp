@@ -9,10 +9,13 @@
 #include "engine/run_folder.hpp"
 
 #include <pam/core/atomic_file.hpp>
+#include <pam/core/duration_string.hpp>
 #include <pam/train/interrupt.hpp>
 
 #include <fmt/format.h>
 
+#include <chrono>
+#include <cmath>
 #include <exception>
 #include <iostream>
 #include <map>
@@ -102,10 +105,26 @@ class ComparisonRun {
   /// Everything that can be refused has been refused: this is the first thing that is written.
   void begin(const Task& task) {
     check_trainable(task, setup_.experiment);
+    check_hypotheses(task);
     if (setup_.experiment.resume) check_trained(task);
     mark_results(out_);
     if (setup_.experiment.overwrite) forget_run(out_);
+    if (setup_.hypotheses) write_atomically(kept_hypotheses(out_), setup_.hypotheses->text);
     write_atomically(config_path(out_), setup_.config().dump(2) + "\n");
+  }
+
+  /// Throws `Error` where the task cannot give what the hypotheses ask for.
+  void check_hypotheses(const Task& task) const {
+    if (!setup_.hypotheses || !setup_.hypotheses->need_validation()) return;
+    const auto& file = setup_.hypotheses->file;
+    check(task.classes == 1,
+          "--hypotheses {}: FN at equal FP moves the one threshold of a binary task, and this one has {} classes; leave "
+          "these hypotheses out",
+          file, task.classes);
+    check(task.validation != nullptr,
+          "--hypotheses {}: FN at equal FP moves thresholds on validation cases, and there are none; give some with "
+          "--set validation_share=0.2 (Cityscapes: val_city), or leave these hypotheses out",
+          file);
   }
 
   /// Throws `Error` where one of the comparison's trainings cannot be continued.
@@ -128,15 +147,20 @@ class ComparisonRun {
     options.seed += repeat;
     options.nets = {net};
     options.out = folder.string();
-    const auto cells = setup_.folds.size() * static_cast<std::size_t>(comparison_.repeats) * comparison_.nets.size();
+    const auto cells = cells_in_all();
+    const bool done = is_done(folder);
+    if (!done) tell_progress(fold, repeat, net);
+    const auto start = std::chrono::steady_clock::now();
     std::cout << fmt::format("[{}/{}] fold {}, repeat {}: ", ++number_, cells, fold, repeat) << std::flush;
     try {
       auto config = setup_.fold_options(fold);
       config["seed"] = options.seed;
       config["out"] = options.out;
       mark_results(folder);
-      auto result = run_network(task, options, net, folder, config, command_);
+      auto result = run_network(task, options, net, folder, config, command_, setup_.hypotheses && task.classes == 1);
       if (!result.done) return false;
+      const auto wall = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+      note_seconds(net, done ? detail::training_seconds(result.network) : wall);
       keep(net, fold, repeat, std::move(result));
     } catch (const c10::Error& error) {
       note_failure(net, fold, repeat, error.what_without_backtrace());
@@ -153,10 +177,50 @@ class ComparisonRun {
       perturbed.folds = comparison_.folds;
       perturbed.repeats = comparison_.repeats;
       perturbed.unit = comparison_.unit;
-      perturbed.cells.push_back({net, fold, repeat, result.network, result.reversed});
+      perturbed.cells.push_back({net, fold, repeat, result.network, result.reversed, {}});
       perturbed.cells.back().result.cases = std::move(scored.cases);
     }
-    comparison_.cells.push_back({net, fold, repeat, std::move(result.network), result.reversed});
+    comparison_.cells.push_back(
+        {net, fold, repeat, std::move(result.network), result.reversed, std::move(result.probabilities)});
+  }
+
+  [[nodiscard]] std::size_t cells_in_all() const {
+    return setup_.folds.size() * static_cast<std::size_t>(comparison_.repeats) * comparison_.nets.size();
+  }
+  [[nodiscard]] bool is_done(const std::filesystem::path& cell) const {
+    return setup_.experiment.resume && std::filesystem::exists(cell / "scores.json");
+  }
+
+  void note_seconds(const std::string& net, double seconds) {
+    if (!std::isfinite(seconds)) return;
+    for (auto* mean : {&seconds_[net], &all_seconds_}) {
+      mean->first += seconds;
+      ++mean->second;
+    }
+  }
+
+  /// "5 of 30 cells done, 25 left, about 1:12:00 h": before the cell of `fold`, `repeat` and `net` is trained. Each cell
+  /// that is left takes as long as those of its network did, or, before its first, as all that are done.
+  void tell_progress(std::int64_t fold, std::int64_t repeat, const std::string& net) const {
+    std::size_t left = 0;
+    double seconds = 0;
+    bool reached = false;
+    for (const auto each_fold : setup_.folds) {
+      for (std::int64_t each_repeat = 0; each_repeat < comparison_.repeats; ++each_repeat) {
+        for (const auto& each : comparison_.nets) {
+          reached = reached || (each_fold == fold && each_repeat == repeat && each == net);
+          if (!reached || is_done(cell_folder(out_, each_fold, each_repeat, each))) continue;
+          ++left;
+          const auto own = seconds_.find(each);
+          const auto& [sum, count] = own == seconds_.end() ? all_seconds_ : own->second;
+          seconds += sum / count;  // not a number before the first cell is done
+        }
+      }
+    }
+    const auto time = std::isfinite(seconds) ? fmt::format(", about {}", duration_string(seconds)) : std::string();
+    std::cout << fmt::format("{} of {} cells done, {} left{}", cells_in_all() - left - comparison_.failed.size(),
+                             cells_in_all(), left, time)
+              << std::endl;
   }
 
   void note_failure(const std::string& net, std::int64_t fold, std::int64_t repeat, const std::string& reason) {
@@ -178,6 +242,9 @@ class ComparisonRun {
   std::vector<FoldFacts> facts_;
   std::map<std::string, std::int64_t> fold_of_;
   std::size_t number_ = 0;
+  /// Sum of the seconds of cells, and how many they are: by network, and of all.
+  std::map<std::string, std::pair<double, double>> seconds_;
+  std::pair<double, double> all_seconds_;
 };
 
 }  // namespace

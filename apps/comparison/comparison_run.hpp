@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /// `run_comparison`: the paper's protocol. Every network on every fold in every repeat, each in a folder of its own,
 /// OUT/fold_F/repeat_R/NET (training_run.hpp), then the tables of all of them in OUT: config.json, comparison.md, .csv
-/// and .json, cases.csv, ablation.svg, run.json, report.html.
+/// and .json, cases.csv, ablation.svg, run.json, report.html; with hypotheses also hypotheses.json (their text, written
+/// before the first training), hypotheses.csv, a chart hypothesis_ID.svg of each, equal_fp.csv and trade.svg.
 #pragma once
 
 #include "comparison/comparison.hpp"

@@ -4,9 +4,11 @@
 #include "cli/program.hpp"
 
 #include <pam/core/seed.hpp>
+#include <pam/inference/pretrained.hpp>
 #include <pam/nets/zoo.hpp>
 
 #include <algorithm>
+#include <filesystem>
 #include <iostream>
 
 namespace pam::apps {
@@ -33,10 +35,21 @@ Network make_network(const std::string& name, std::int64_t in_channels, std::int
   return build_network(spec);
 }
 
+namespace {
+
+/// `word` itself, or where weights of that name are that come with pam.
+std::filesystem::path weights_path(const std::string& word) {
+  const bool name = word.find_first_of("/\\.") == std::string::npos && !std::filesystem::exists(word);
+  return name && !word.empty() ? pretrained_path(word) : std::filesystem::path(word);
+}
+
+}  // namespace
+
 LoadedNetwork load_network(const WeightsSource& source) {
-  auto loaded = pam::load_network(source.path, source.how);
+  const auto path = weights_path(source.path);
+  auto loaded = pam::load_network(path, source.how);
   for (const auto& note : loaded.report.notes())
-    std::cerr << "note: " << source.path << ": " << with_flags(note) << "\n";
+    std::cerr << "note: " << path.string() << ": " << with_flags(note) << "\n";
   return loaded;
 }
 

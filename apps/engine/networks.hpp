@@ -28,7 +28,7 @@ Network make_network(const std::string& name, std::int64_t in_channels, std::int
 
 /// Weights on disk, and what their file may not say.
 struct WeightsSource {
-  std::string path;  ///< .safetensors, .pt or .pth
+  std::string path;  ///< .safetensors, .pt or .pth; or a name for `pretrained`
   LoadNetworkOptions how = {};
 };
 

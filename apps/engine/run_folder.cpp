@@ -34,7 +34,8 @@ constexpr std::array kPlaces{"data", "images", "labels", "grades", "paper_figure
 constexpr std::array kResults{"scores.json",  "scores.csv",    "run.json",        "data.json",       "report.html",
                               "table.md",     "table.csv",     "robustness.json", "robustness.csv",  "robustness.md",
                               "curves.svg",   "comparison.md", "comparison.csv",  "comparison.json", "cases.csv",
-                              "ablation.svg", "ablation.png",  "predictions",     "overlays"};
+                              "ablation.svg", "ablation.png",  "predictions",     "overlays",        "probabilities.safetensors",
+                              "hypotheses.json", "hypotheses.csv", "equal_fp.csv", "trade.svg"};
 
 std::vector<std::filesystem::path> folders_in(const std::filesystem::path& folder) {
   std::vector<std::filesystem::path> folders;
@@ -162,6 +163,11 @@ void forget_run(const std::filesystem::path& out) {
   }
   for (const auto* name : kResults) {
     if (!std::filesystem::is_directory(out / name)) std::filesystem::remove(out / name);
+  }
+  for (const auto& file : std::filesystem::directory_iterator(out)) {
+    const auto& path = file.path();
+    const bool chart = path.filename().string().rfind("hypothesis_", 0) == 0 && path.extension() == ".svg";
+    if (chart && file.is_regular_file()) std::filesystem::remove(path);
   }
 }
 

@@ -37,6 +37,8 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
+constexpr const char* kHistogramsFile = "probabilities.safetensors";
+
 /// All foreground classes as one: the binary scores of a task with several classes are of this.
 torch::Tensor merged(const torch::Tensor& labels) { return labels.clamp_max(1); }
 
@@ -44,7 +46,7 @@ torch::Tensor merged(const torch::Tensor& labels) { return labels.clamp_max(1); 
 class TrainingRun {
  public:
   TrainingRun(const Task& task, const ExperimentOptions& options, std::string net, std::filesystem::path folder,
-              const nlohmann::json& config, std::string command)
+              const nlohmann::json& config, std::string command, bool histograms)
       : task_(task),
         options_(options),
         folder_(std::move(folder)),
@@ -53,7 +55,9 @@ class TrainingRun {
         channels_last_(channels_last(options.layout, device_)),
         net_(make_network(net, task.in_channels, task.classes, options.width, options.net_options, options.seed)),
         config_(own_config(config, net)),
-        record_(std::move(command), config_, static_cast<std::uint64_t>(options.seed)) {
+        record_(std::move(command), config_, static_cast<std::uint64_t>(options.seed)),
+        histograms_(histograms) {
+    check(!histograms || task.classes == 1, "histograms of probabilities are of binary tasks");
     result_.network.name = std::move(net);
     result_.network.parameters = parameter_count(net_);
     result_.network.distance_unit = task.unit;
@@ -64,15 +68,17 @@ class TrainingRun {
     // Only the first process looks at the files, so that all processes take the same decision.
     const bool scored = from_first([&] { return options_.resume && exists("scores.json") && !lengthened(); });
     const bool perturbed = from_first([&] { return scored && read_robustness(); });
+    const bool counted = from_first([&] { return scored && read_probabilities(); });
     if (processes_.first() && scored) read_scores();
-    if (perturbed) {
+    if (perturbed && counted) {
       std::cout << result_.network.name << ": done already (" << (folder_ / "scores.json").string() << ")\n";
       result_.done = true;
       return result_;
     }
     if (processes_.first()) begin(scored);
     if (!scored && (!train() || !score())) return result_;
-    if (!perturb()) return result_;
+    if (!perturbed && !perturb()) return result_;
+    if (!counted && !count_probabilities()) return result_;
     result_.done = true;
     if (processes_.first()) finish();
     return result_;
@@ -91,7 +97,7 @@ class TrainingRun {
   void begin(bool scored) {
     std::filesystem::create_directories(folder_);
     if (scored) return;
-    for (const char* name : {"scores.json", "robustness.json"}) std::filesystem::remove(folder_ / name);
+    for (const char* name : {"scores.json", "robustness.json", kHistogramsFile}) std::filesystem::remove(folder_ / name);
     write_atomically(config_path(folder_), config_.dump(2) + "\n");
     std::cout << fmt::format("{}: {} parameters", result_.network.name, parameters_text()) << std::endl;
   }
@@ -300,6 +306,46 @@ class TrainingRun {
     });
   }
 
+  /// Counts the probabilities of all validation and test cases and writes them. False where Ctrl-C stopped it.
+  bool count_probabilities() {
+    if (!histograms_) return true;
+    if (processes_.first()) load_scored_weights();
+    auto& found = result_.probabilities = {};
+    for (const auto& [source, cases] :
+         {std::pair{task_.validation.get(), &found.validation}, {task_.test.get(), &found.test}}) {
+      for (std::size_t i = 0; source != nullptr && i < source->names().size(); ++i) {
+        if (processes_.any(interrupted() != 0)) return false;
+        if (processes_.first()) cases->push_back(histogram_of(source->load(i)));
+      }
+    }
+    if (processes_.first()) write_histograms(folder_ / kHistogramsFile, found);
+    return true;
+  }
+
+  [[nodiscard]] CaseHistogram histogram_of(const EvalCase& each) const {
+    try {
+      // Bins go to the input's grid as labels do, so that the mask above 0.5 is the one that is scored.
+      const auto bins = probability_bins(predictor().probabilities_of_planes(each.images).squeeze(1));
+      return case_histogram(each.name, each.to_input_grid(bins), merged(each.truth));
+    } catch (const NonFiniteError& error) {
+      throw error.in_case(each.name);
+    }
+  }
+
+  /// False if the histograms must be made; true if they are there, or not wanted.
+  bool read_probabilities() {
+    if (!histograms_) return true;
+    if (!exists(kHistogramsFile)) return false;
+    result_.probabilities = read_histograms(folder_ / kHistogramsFile);
+    const auto same = [](const CaseSource* source, const std::vector<CaseHistogram>& cases) {
+      const auto names = source == nullptr ? std::vector<std::string>() : source->names();
+      return std::equal(names.begin(), names.end(), cases.begin(), cases.end(),
+                        [](const std::string& name, const CaseHistogram& each) { return name == each.name; });
+    };
+    return same(task_.validation.get(), result_.probabilities.validation) &&
+           same(task_.test.get(), result_.probabilities.test);
+  }
+
   /// False if robustness.json must be made; true if it exists for the same ε, or is not wanted.
   bool read_robustness() {
     const auto path = folder_ / "robustness.json";
@@ -368,6 +414,7 @@ class TrainingRun {
   nlohmann::json config_;  ///< every option of this run
   RunRecord record_;
   RunResult result_;
+  bool histograms_;              ///< count probabilities
   std::int64_t best_epoch_ = 0;  ///< 0: none, or not trained in this session
 };
 
@@ -477,8 +524,9 @@ void check_trainable(const Task& task, const ExperimentOptions& options) {
 }
 
 RunResult run_network(const Task& task, const ExperimentOptions& options, const std::string& net,
-                      const std::filesystem::path& folder, const nlohmann::json& config, const std::string& command) {
-  return TrainingRun(task, options, net, folder, config, command).run();
+                      const std::filesystem::path& folder, const nlohmann::json& config, const std::string& command,
+                      bool histograms) {
+  return TrainingRun(task, options, net, folder, config, command, histograms).run();
 }
 
 }  // namespace pam::apps

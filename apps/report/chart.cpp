@@ -122,6 +122,15 @@ struct Range {
   }
 };
 
+/// The ends of the error bar of a bar or of the interval around a point; NaN where there is none.
+std::pair<double, double> interval_of(const Series& series, std::size_t i) {
+  if (series.mark == Mark::Bars && !series.error.empty()) {
+    return {series.y[i] - series.error[i], series.y[i] + series.error[i]};
+  }
+  if (series.mark == Mark::Points && !series.low.empty()) return {series.low[i], series.high[i]};
+  return {std::nan(""), std::nan("")};
+}
+
 /// The range of a chart's data, and the values that cannot be drawn.
 struct Extent {
   Range x, y;
@@ -133,9 +142,13 @@ struct Extent {
 Extent extent_of(const Chart& chart) {
   Extent extent;
   for (const auto& series : chart.series) {
-    check(series.x.size() == series.y.size() && (series.error.empty() || series.error.size() == series.x.size()),
-          "chart '{}': series '{}' has {} x, {} y and {} error values; they must be as many", chart.title, series.name,
-          series.x.size(), series.y.size(), series.error.size());
+    const auto fits = [&](const std::vector<double>& more) { return more.empty() || more.size() == series.x.size(); };
+    check(series.x.size() == series.y.size() && fits(series.error) && fits(series.low) &&
+              series.low.size() == series.high.size(),
+          "chart '{}': series '{}' has {} x, {} y, {} error values and intervals of {} low and {} high ends; they must "
+          "be as many",
+          chart.title, series.name, series.x.size(), series.y.size(), series.error.size(), series.low.size(),
+          series.high.size());
     for (std::size_t i = 0; i < series.x.size(); ++i) {
       if (!drawable(chart, series, i)) {
         ++extent.left_out;
@@ -145,8 +158,8 @@ Extent extent_of(const Chart& chart) {
       extent.x.add(series.x[i]);
       extent.y.add(series.y[i]);
       extent.whole_x = extent.whole_x && series.x[i] == std::floor(series.x[i]);
-      const double error = series.mark == Mark::Bars && !series.error.empty() ? series.error[i] : std::nan("");
-      for (const double end : {series.y[i] - error, series.y[i] + error}) {
+      const auto ends = interval_of(series, i);
+      for (const double end : {ends.first, ends.second}) {
         if (drawable(end) && (!chart.log_y || end > 0)) extent.y.add(end);
       }
       if (series.mark == Mark::Bars && !chart.log_y) extent.y.add(0);  // a bar's length is its value
@@ -329,7 +342,16 @@ class Drawing {
       if (!drawable(chart_, series, i)) continue;
       out += fmt::format("<circle cx=\"{:.2f}\" cy=\"{:.2f}\" r=\"3\" fill-opacity=\"0.8\" stroke=\"none\"/>\n",
                          x_.at(series.x[i]), y_.at(series.y[i]));
+      out += draw_interval(series, i, x_.at(series.x[i]), "stroke-width=\"1.6\"");
     }
+    return out;
+  }
+  /// An upright line with ends at `x`; nothing where there is no interval.
+  [[nodiscard]] std::string draw_interval(const Series& series, std::size_t i, double x, const char* pen) const {
+    const auto [low, high] = interval_of(series, i);
+    if (!drawable(low) || !drawable(high) || (chart_.log_y && low <= 0)) return {};
+    auto out = line_between(x, y_.at(low), x, y_.at(high), pen);
+    for (const double y : {y_.at(low), y_.at(high)}) out += line_between(x - 4, y, x + 4, y, pen);
     return out;
   }
   /// Bar number `bar` of `bars` beside each other at every x, with error bars where they are defined.
@@ -345,12 +367,7 @@ class Drawing {
           "<rect x=\"{:.2f}\" y=\"{:.2f}\" width=\"{:.2f}\" height=\"{:.2f}\" fill-opacity=\"0.75\" "
           "stroke=\"none\"/>\n",
           middle - half, std::min(end, base), 2 * half, std::abs(end - base));
-      const double error = series.error.empty() ? std::nan("") : series.error[i];
-      const double low = series.y[i] - error, high = series.y[i] + error;
-      if (!drawable(error) || (chart_.log_y && low <= 0)) continue;
-      const auto* pen = "stroke=\"currentColor\" stroke-width=\"1.2\"";
-      out += line_between(middle, y_.at(low), middle, y_.at(high), pen);
-      for (const double y : {y_.at(low), y_.at(high)}) out += line_between(middle - 4, y, middle + 4, y, pen);
+      out += draw_interval(series, i, middle, "stroke=\"currentColor\" stroke-width=\"1.2\"");
     }
     return out;
   }

@@ -21,6 +21,7 @@ struct Series {
   Mark mark = Mark::Line;
   std::vector<double> error = {};  ///< bars only: half the length of the error bar; empty for none
   int colour = -1;                 ///< index into the palette; -1 takes the series' own position
+  std::vector<double> low = {}, high = {};  ///< points only: ends of an interval around each; empty for none
 };
 
 /// One plot with its axes, which always hold all the data.

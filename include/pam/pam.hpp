@@ -59,6 +59,7 @@
 #include <pam/inference/predict_planes.hpp>
 #include <pam/inference/predictor.hpp>
 #include <pam/inference/preparation.hpp>
+#include <pam/inference/pretrained.hpp>
 #include <pam/kernels/backend.hpp>
 #include <pam/kernels/conv3x3.hpp>
 #include <pam/kernels/dice.hpp>
@@ -76,8 +77,10 @@
 #include <pam/losses/focal_loss.hpp>
 #include <pam/losses/segmentation_loss.hpp>
 #include <pam/losses/tversky_loss.hpp>
+#include <pam/metrics/bootstrap_interval.hpp>
 #include <pam/metrics/case_scores.hpp>
 #include <pam/metrics/confusion.hpp>
+#include <pam/metrics/detectable_difference.hpp>
 #include <pam/metrics/distance_transform.hpp>
 #include <pam/metrics/mask_border.hpp>
 #include <pam/metrics/overlap.hpp>

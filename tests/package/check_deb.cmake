@@ -46,13 +46,14 @@ endforeach()
 run(contents ${DPKG_DEB} -c ${package})
 foreach(file IN ITEMS include/pam/pam.hpp include/pam/nets/unet.hpp share/cmake/pam/pamConfig.cmake
                       share/cmake/pam/pamDependencies.cmake share/cmake/pam/pamTargets.cmake share/doc/pam/LICENSE
-                      share/pam/python/pyproject.toml share/pam/python/pam_torch.py share/pam/python/export_weights.py)
+                      share/pam/python/pyproject.toml share/pam/python/pam_torch.py share/pam/python/export_weights.py
+                      share/pam/weights/README.md)
   expect("${contents}" "./usr/${file}" "dpkg-deb -c")
 endforeach()
 string(REPLACE "\n" ";" contents "${contents}")
 foreach(line IN LISTS contents)
-  if(NOT line MATCHES "(/|/include/pam/.*\\.hpp|/share/cmake/pam/[^/]*\\.cmake|/share/doc/pam/LICENSE|/share/pam/python/[^/]*)$" AND line)
-    message(FATAL_ERROR "the package holds more than headers, the CMake package, the Python package and the licence: ${line}")
+  if(NOT line MATCHES "(/|/include/pam/.*\\.hpp|/share/cmake/pam/[^/]*\\.cmake|/share/doc/pam/LICENSE|/share/pam/(python|weights)/[^/]*)$" AND line)
+    message(FATAL_ERROR "the package holds more than headers, the CMake package, the Python package, weights and the licence: ${line}")
   endif()
 endforeach()
 

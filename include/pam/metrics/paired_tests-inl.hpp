@@ -28,7 +28,7 @@ PAM_FUNC PairedTest paired_test(const std::string& net, const std::vector<CaseSc
     return named;
   };
   auto others = by_name(baseline);
-  std::vector<double> a, b, differences;
+  std::vector<double> a, b;
   static_cast<void>(by_name(cases));
   for (const auto& scores : cases) {
     const auto other = others.find(scores.name);
@@ -44,12 +44,12 @@ PAM_FUNC PairedTest paired_test(const std::string& net, const std::vector<CaseSc
     }
     a.push_back(*mine);
     b.push_back(*theirs);
-    differences.push_back(*mine - *theirs);
+    test.differences.push_back(*mine - *theirs);
     if (*mine != *theirs) ++((*mine > *theirs) == score->higher_is_better ? test.better : test.worse);
   }
   test.unpaired += static_cast<std::int64_t>(others.size());
   test.pairs = static_cast<std::int64_t>(a.size());
-  test.difference = mean_and_std(differences).mean;
+  test.difference = mean_and_std(test.differences).mean;
   if (a.empty()) return test;
   test.wilcoxon = wilcoxon_signed_rank(a, b);
   test.p_value = test.wilcoxon.p_value;

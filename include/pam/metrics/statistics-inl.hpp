@@ -75,6 +75,23 @@ PAM_FUNC WilcoxonResult wilcoxon_signed_rank(const std::vector<double>& a, const
   return result;
 }
 
+PAM_FUNC double rank_biserial(const std::vector<double>& differences) {
+  std::vector<double> sizes, signs;
+  for (std::size_t i = 0; i < differences.size(); ++i) {
+    check(std::isfinite(differences[i]), "rank_biserial: differences must be finite, difference {} is {}", i,
+          differences[i]);
+    if (differences[i] == 0) continue;
+    sizes.push_back(std::abs(differences[i]));
+    signs.push_back(differences[i] > 0 ? 1 : -1);
+  }
+  if (sizes.empty()) return 0;
+  double ties = 0, balance = 0;
+  const auto ranks = detail::mean_ranks(sizes, ties);
+  for (std::size_t i = 0; i < ranks.size(); ++i) balance += signs[i] * ranks[i];
+  const auto n = static_cast<double>(ranks.size());
+  return balance / (n * (n + 1) / 2);
+}
+
 PAM_FUNC std::vector<double> holm_correction(const std::vector<double>& p) {
   std::vector<std::size_t> order(p.size());
   std::iota(order.begin(), order.end(), std::size_t{0});

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// Paired comparison of two networks over cases: the Wilcoxon signed-rank test, and Holm's correction for several
-/// tests.
+/// Paired comparison of two networks over cases: the Wilcoxon signed-rank test, the effect size that belongs to it, and
+/// Holm's correction for several tests.
 #pragma once
 
 #include <pam/core/config.hpp>
@@ -24,6 +24,11 @@ struct WilcoxonResult {
 /// Throws on samples of different or zero length, and on values that are not finite: pair up cases where both networks
 /// have a score (`hd95_penalised` has one in every case that is not empty).
 [[nodiscard]] WilcoxonResult wilcoxon_signed_rank(const std::vector<double>& a, const std::vector<double>& b);
+
+/// The matched-pairs rank-biserial correlation (Kerby 2014): of the sum of the ranks of |difference|, the share of
+/// positive differences minus that of negative ones. -1 to 1; 0 where neither sign prevails, or no difference is left:
+/// equal pairs (0) are dropped, as in `wilcoxon_signed_rank`. Throws on values that are not finite.
+[[nodiscard]] double rank_biserial(const std::vector<double>& differences);
 
 /// Holm's step-down correction (Holm 1979): p-values adjusted for `p.size()` tests, in the order given, at most 1. A
 /// test is significant at level α over the whole family where its adjusted value is at most α. Throws on values outside
