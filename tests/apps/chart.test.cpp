@@ -85,6 +85,24 @@ TEST_CASE("A chart draws its points where a linear axis puts them", "[apps]") {
   REQUIRE_THAT(svg, Catch::Contains("1 value is not drawn"));
 }
 
+TEST_CASE("An interval around a point is drawn, and the axis holds it", "[apps]") {
+  const auto svg = drawn({"t", "x", "y", {{"", {0, 1}, {5, 6}, Mark::Points, {}, -1, {2, kNan}, {9, kNan}}}});
+  const auto points = dots(svg);
+  REQUIRE(points.size() == 2);  // a point without an interval is a point
+  const auto values = labels(svg);
+  REQUIRE(*std::min_element(values.begin(), values.end()) <= 2);
+  REQUIRE(*std::max_element(values.begin(), values.end()) >= 9);
+  // The upright line at the first point's x: from 3 below to 4 above it.
+  const auto x = std::to_string(points[0].first).substr(0, std::to_string(points[0].first).find('.') + 3);
+  const auto upright = all(svg, "x1=\"" + x + "\" y1=\"([0-9.]+)\" x2=\"" + x + "\" y2=\"[0-9.]+\" stroke-width");
+  const auto tops = all(svg, "x1=\"" + x + "\" y1=\"[0-9.]+\" x2=\"" + x + "\" y2=\"([0-9.]+)\" stroke-width");
+  REQUIRE(upright.size() == 1);
+  const double low = std::stod(upright[0]), high = std::stod(tops[0]);
+  REQUIRE((low - points[0].second) / (points[0].second - high) == Approx(3.0 / 4).margin(1e-3));  // two decimals of 300
+  REQUIRE_THROWS_WITH(charts_svg({{"", "", "", {{"", {0, 1}, {5, 6}, Mark::Points, {}, -1, {2}, {9}}}}}),
+                      Catch::Contains("1 low and 1 high"));
+}
+
 TEST_CASE("Each series is one polyline with all its points, and the labels of the axis say their values", "[apps]") {
   const auto svg = drawn({"", "epoch", "loss", {{"a", {1, 2, 3}, {4, 2, 1}}, {"b", {1, 2}, {3, 3.5}}}});
   const auto lines = polylines(svg);

@@ -275,7 +275,8 @@ TEST_CASE("every pair of options of train means something or is refused", "[apps
 }
 
 /// The pairs of `compare`: the options of a task and its own, which its command line or its configuration sets.
-int pairs_of_compare(const std::string& task, std::vector<Choice> choices, Rules rules, const std::string& figures) {
+int pairs_of_compare(const std::string& task, std::vector<Choice> choices, Rules rules, const std::string& figures,
+                     const std::string& hypotheses) {
   const auto shared = shared_choices();
   choices.insert(choices.end(), shared.begin(), shared.end());
   // --fold is refused by itself: compare runs several.
@@ -284,12 +285,15 @@ int pairs_of_compare(const std::string& task, std::vector<Choice> choices, Rules
       choices.end());
   const std::vector<Choice> own{{"ablation", {{"ablation", "rfna"}}}, {"test_folds", {{"test_folds", "0"}}},
                                 {"repeats", {{"repeats", 2}}},        {"baseline", {{"baseline", "fpa"}}},
-                                {"paper", {{"paper", true}}},         {"paper_figures", {{"paper_figures", figures}}}};
+                                {"paper", {{"paper", true}}},         {"paper_figures", {{"paper_figures", figures}}},
+                                {"hypotheses", {{"hypotheses", hypotheses}}}};
   choices.insert(choices.end(), own.begin(), own.end());
   rules = with_shared(std::move(rules));
   rules.needs.erase("--fold");
   rules.refused.insert(rules.refused.end(),
                        {{"ablation", "--nets"}, {"ablation", "baseline"}});  // it names the networks
+  rules.refused.insert(rules.refused.end(),
+                       {{"hypotheses", "--nets"}, {"hypotheses", "ablation"}});  // not the networks that are tested
   auto known = find_recipe(task).defaults;
   known.update(options_to_json(CompareOptions()));
   check_covered(known, choices, {"task", "fold"});
@@ -311,10 +315,13 @@ TEST_CASE("every pair of options of compare means something or is refused", "[ap
   const TempDir folder;
   const auto figures = (folder / "figures.json").string();
   std::ofstream(figures) << "{}";
-  CHECK(pairs_of_compare("folder", folder_choices(), folder_rules(), figures) > 1800);
-  CHECK(pairs_of_compare("brats", brats_choices(), {}, figures) > 1000);
-  CHECK(pairs_of_compare("isles", isles_choices(), isles_rules(), figures) > 1000);
-  CHECK(pairs_of_compare("cityscapes", cityscapes_choices(), {}, figures) > 700);
+  const auto hypotheses = (folder / "hypotheses.json").string();
+  std::ofstream(hypotheses) << R"({"hypotheses": [{"id": "H1", "claim": "c", "metric": "FN", "net": "fpa",
+                                                   "against": "unet", "direction": "less"}]})";
+  CHECK(pairs_of_compare("folder", folder_choices(), folder_rules(), figures, hypotheses) > 1800);
+  CHECK(pairs_of_compare("brats", brats_choices(), {}, figures, hypotheses) > 1000);
+  CHECK(pairs_of_compare("isles", isles_choices(), isles_rules(), figures, hypotheses) > 1000);
+  CHECK(pairs_of_compare("cityscapes", cityscapes_choices(), {}, figures, hypotheses) > 700);
 }
 
 /// The pairs of a program whose options are words of the command line alone. `declare` adds them to an app, and gives

@@ -412,4 +412,31 @@ TEST_CASE("predict finds the same cases again where its results lie in the folde
   CHECK_THAT(among.err, Contains("would be taken for inputs"));
 }
 
+TEST_CASE("predict takes the name of pretrained weights, and lists them where there is none of it", "[apps]") {
+  PAM_SKIP_WITHOUT("predict");
+  const TempDir folder;
+  const auto net = small_net<ConvBlock>("unet", 1);
+  std::filesystem::create_directories(folder / "weights");
+  const auto path = saved(net, folder / "weights" / "tiny_unet.safetensors");
+  static_cast<void>(write_scan(folder / "scan.nii.gz", 1));
+  const auto with = [&](const std::string& weights, const std::string& out) {
+    return test::run_program_with(
+        test::program_named("predict"),
+        {"--weights", weights, "--input", (folder / "scan.nii.gz").string(), "--out", (folder / out).string()},
+        {{"PAM_WEIGHTS_DIR", (folder / "weights").string()}});
+  };
+  const auto named = with("tiny_unet", "named"), by_path = with(path, "by_path");
+  CAPTURE(named.err, by_path.err);
+  REQUIRE((named.code == 0 && by_path.code == 0));
+  REQUIRE(torch::equal(read_nifti(folder / "named" / "scan_probability.nii.gz").voxels,
+                       read_nifti(folder / "by_path" / "scan_probability.nii.gz").voxels));
+  const auto unknown = with("tiny_unit", "none");
+  REQUIRE(unknown.code == 2);
+  REQUIRE_THAT(unknown.err, Contains("\"tiny_unit\"") && Contains("did you mean tiny_unet?") &&
+                                Contains((folder / "weights").string()));
+  const auto gone = with("gone.safetensors", "none");
+  REQUIRE(gone.code == 2);
+  REQUIRE_THAT(gone.err, Contains("gone.safetensors"));
+}
+
 }  // namespace apps_predict_test

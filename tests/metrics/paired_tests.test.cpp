@@ -33,6 +33,9 @@ TEST_CASE("cases pair by name, and those without a pair or a value are counted",
   CHECK((test.pairs == 5 && test.undefined == 2 && test.unpaired == 1));
   CHECK((test.better == 4 && test.worse == 1));
   CHECK(*test.difference == Approx(0.026));
+  REQUIRE(test.differences.size() == 5);
+  CHECK(test.differences.front() == Approx(0.05));  // case4, the first of the network's that both have
+  CHECK(test.differences.back() == Approx(-0.01));
   // Exact, by hand: the one negative difference has rank 1; 2 of the 32 sign patterns have a sum of 1 or less.
   CHECK(*test.p_value == Approx(2 * 2.0 / 32));
   CHECK_FALSE(test.p_holm);

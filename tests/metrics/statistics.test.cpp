@@ -82,6 +82,20 @@ for c in data:
   REQUIRE(exact < static_cast<int>(found.size()) - 8);
 }
 
+TEST_CASE("the rank-biserial correlation is the difference of the rank sums", "[metrics]") {
+  // Ranks of 1, -2, 3, 4 are 1 to 4: (1 + 3 + 4 - 2) / 10.
+  REQUIRE(rank_biserial({1, -2, 3, 4}) == Approx(0.6).epsilon(1e-15));
+  REQUIRE(rank_biserial({0.1, 5, 2}) == 1);
+  REQUIRE(rank_biserial({-0.1, -5, 0, -2}) == -1);  // 0 is dropped
+  REQUIRE(rank_biserial({1, -1}) == 0);             // equal ranks
+  REQUIRE(rank_biserial({0, 0}) == 0);
+  REQUIRE(rank_biserial({}) == 0);
+  // With the smaller rank sum T of the Wilcoxon test: |r| = 1 - 4 T / (n (n + 1)) (Kerby 2014).
+  const std::vector<double> maize{6, 8, 14, 16, 23, 24, 28, 29, 41, -48, 49, 56, 60, -67, 75};
+  REQUIRE(rank_biserial(maize) == Approx(1 - 4 * 24.0 / (15 * 16)).epsilon(1e-15));
+  REQUIRE_THROWS_WITH(rank_biserial({1, std::nan("")}), Contains("finite, difference 1"));
+}
+
 TEST_CASE("the exact distribution stops at 25 pairs and at ties", "[metrics]") {
   std::vector<double> ramp, zero;
   for (int i = 1; i <= 26; ++i) ramp.push_back(i), zero.push_back(0);

@@ -19,7 +19,7 @@ test::ProgramEnd make(const std::vector<std::string>& arguments) {
 TEST_CASE("make_phantoms writes each layout so that its finder takes it", "[support]") {
   PAM_SKIP_WITHOUT("make_phantoms");
   const TempDir folder;
-  for (const char* layout : {"brats", "isles", "cityscapes", "folder", "pictures"}) {
+  for (const char* layout : {"brats", "isles", "cityscapes", "folder", "pictures", "blurred"}) {
     CAPTURE(layout);
     const auto end = make(
         {"--layout", layout, "--cases", "2", "--size", "24x32", "--slices", "3", "--out", (folder / layout).string()});
@@ -31,7 +31,7 @@ TEST_CASE("make_phantoms writes each layout so that its finder takes it", "[supp
   REQUIRE(read_nifti(brats[0].labels).voxels.sizes() == torch::IntArrayRef({3, 24, 32}));
   REQUIRE(find_isles(folder / "isles").cases.size() == 2);
   REQUIRE(find_cityscapes(folder / "cityscapes", "").cases.size() == 6);  // of three cities
-  for (const char* layout : {"folder", "pictures"}) {
+  for (const char* layout : {"folder", "pictures", "blurred"}) {
     FolderOptions where;
     where.root = folder / layout;
     REQUIRE(find_cases(where).size() == 2);
@@ -51,6 +51,10 @@ TEST_CASE("make_phantoms gives the foreground the value asked for, and refuses w
                                                 {"--layout", "folder", "--out", out, "--size", "12"},
                                                 {"--out"},
                                                 {"--case", "1"},
+                                                {"--layout", "folder", "--out", out, "--contrast", "1"},
+                                                {"--layout", "blurred", "--out", out, "--contrast", "high"},
+                                                {"--layout", "blurred", "--out", out, "--contrast", "-1"},
+                                                {"--layout", "blurred", "--out", out, "--blur", "21"},
                                                 {"--layout", "folder", "--out", out, "--label", "256"},
                                                 {"--layout", "folder", "--out", out, "--cases", "0"}}) {
     const auto end = make(wrong);

@@ -13,6 +13,7 @@
 #include <pam/images/nifti.hpp>
 
 #include <array>
+#include <cmath>
 #include <cstdint>
 #include <filesystem>
 #include <string>
@@ -29,6 +30,8 @@ struct PhantomOptions {
   std::int64_t slices = 0;
   std::uint64_t seed = 0;
   std::int64_t label = 1;  ///< value of the foreground in the files of `write_folder_phantom`, at most 255
+  double contrast = 2;     ///< of `write_blurred_phantom`: height of the foreground, in deviations of the noise
+  double blur = 1.5;       ///< of `write_blurred_phantom`: standard deviation of its Gaussian blur, in pixels
 };
 
 namespace detail {
@@ -125,6 +128,35 @@ inline PhantomPicture street_picture(std::int64_t height, std::int64_t width, Sa
   return picture;
 }
 
+/// `plane` (H, W) convolved with a Gaussian of deviation `blur`, cut off at four deviations; outside is 0.
+inline torch::Tensor blurred_plane(const torch::Tensor& plane, double blur) {
+  if (blur <= 0) return plane;
+  const auto reach = static_cast<std::int64_t>(std::ceil(4 * blur));
+  auto kernel = torch::exp(-0.5 * torch::square(torch::arange(-reach, reach + 1, torch::kDouble) / blur));
+  kernel = kernel / kernel.sum();
+  const auto along_rows = torch::conv2d(plane.to(torch::kDouble).view({1, 1, plane.size(0), plane.size(1)}),
+                                        kernel.view({1, 1, 1, -1}), {}, 1, at::IntArrayRef({0, reach}));
+  return torch::conv2d(along_rows, kernel.view({1, 1, -1, 1}), {}, 1, at::IntArrayRef({reach, 0}))
+      .view(plane.sizes());
+}
+
+/// Two to four ellipses with radii of 2 to 4 pixels, within the picture: (H, W), 0 and 1.
+inline torch::Tensor small_ellipses(std::int64_t height, std::int64_t width, SampleRandom random) {
+  auto mask = torch::zeros({height, width});
+  auto* pixels = mask.data_ptr<float>();
+  for (auto left = 2 + random.below(3); left > 0; --left) {
+    const double tall = between(random, 2, 4), wide = between(random, 2, 4);
+    const double row = between(random, tall, static_cast<double>(height) - 1 - tall),
+                 column = between(random, wide, static_cast<double>(width) - 1 - wide);
+    for (std::int64_t i = 0; i < height * width; ++i) {
+      const double dy = (static_cast<double>(i / width) - row) / tall,
+                   dx = (static_cast<double>(i % width) - column) / wide;
+      if (dy * dy + dx * dx < 1) pixels[i] = 1;
+    }
+  }
+  return mask;
+}
+
 inline void make_folders(const std::filesystem::path& path) {
   std::error_code error;
   std::filesystem::create_directories(path, error);
@@ -219,6 +251,40 @@ inline void write_folder_phantom(const std::filesystem::path& root, bool picture
     write_nifti(root / "images" / (name + ".nii.gz"), volume.image[3].mul(100).round().to(torch::kShort), geometry,
                 {1});
     write_nifti(root / "labels" / (name + ".nii.gz"), volume.labels.to(torch::kByte) * options.label, geometry, {1});
+  }
+}
+
+/// Small blurred foregrounds whose truth is known exactly: ROOT/images/case_NNN.png (grey) and ROOT/labels/case_NNN.png
+/// (label 1); default 64 × 64. The truth is a few small ellipses. The image is a smooth background around 100, plus the
+/// truth blurred by `blur` and `contrast` × 10 high, plus noise of deviation 10. The same seed gives the same ellipses,
+/// background and noise at every contrast and blur, so that data sets differ in nothing else.
+inline void write_blurred_phantom(const std::filesystem::path& root, const PhantomOptions& options = {}) {
+  check(std::isfinite(options.contrast) && options.contrast >= 0 && options.contrast <= 10,
+        "phantom: the contrast must be 0 to 10 deviations of the noise, got {}", options.contrast);
+  check(std::isfinite(options.blur) && options.blur >= 0 && options.blur <= 20,
+        "phantom: the blur must be 0 to 20 pixels, got {}", options.blur);
+  const auto size = detail::phantom_size(options, {1, 64, 64});
+  check(size[1] >= 16 && size[2] >= 16, "phantom: blurred pictures must be at least 16 pixels a side, got {}x{}", size[1],
+        size[2]);
+  detail::make_folders(root / "images");
+  detail::make_folders(root / "labels");
+  constexpr double kNoise = 10;
+  for (std::int64_t i = 0; i < options.cases; ++i) {
+    const auto name = fmt::format("case_{:03}.png", i + 1);
+    const auto truth =
+        detail::small_ellipses(size[1], size[2], SampleRandom(options.seed, 8, static_cast<std::uint64_t>(i)));
+    SampleRandom random(options.seed, 9, static_cast<std::uint64_t>(i));
+    auto image = detail::blurred_plane(truth, options.blur).to(torch::kDouble).mul(options.contrast * kNoise);
+    auto* pixels = image.data_ptr<double>();
+    const double phase = 6.28 * random.uniform(), slant = 6.28 * random.uniform();
+    for (std::int64_t p = 0; p < image.numel(); ++p) {
+      const double y = static_cast<double>(p / size[2]) / static_cast<double>(size[1]),
+                   x = static_cast<double>(p % size[2]) / static_cast<double>(size[2]);
+      const double draw = (random.uniform() + random.uniform() + random.uniform() + random.uniform() - 2) * 1.7320508;
+      pixels[p] += 100 + kNoise * std::cos(phase + 5 * x) * std::cos(slant + 4 * y) + kNoise * draw;
+    }
+    write_image(root / "images" / name, image.round().clamp(0, 255).to(torch::kByte).unsqueeze(0));
+    write_label_image(root / "labels" / name, truth.to(torch::kByte));
   }
 }
 

@@ -88,4 +88,47 @@ TEST_CASE("phantoms are the same for the same seed, and differ between seeds and
   REQUIRE_THROWS_WITH(write_brats_phantom(folder / "file", {1}), Contains("folder cannot be made"));
 }
 
+TEST_CASE("blurred phantoms differ by their contrast alone, and their truth is that of the blurred ellipses", "[support]") {
+  const TempDir folder;
+  PhantomOptions options;
+  options.cases = 2;
+  options.blur = 1.5;
+  for (const double contrast : {0.0, 1.0, 4.0}) {
+    options.contrast = contrast;
+    write_blurred_phantom(folder / std::to_string(static_cast<int>(contrast)), options);
+  }
+  const auto image = [&](const char* level, const char* name) {
+    return read_image(folder / level / "images" / name)[0].to(torch::kDouble);
+  };
+  for (const char* name : {"case_001.png", "case_002.png"}) {
+    CAPTURE(name);
+    const auto truth = read_label_image(folder / "0" / "labels" / name).squeeze();
+    REQUIRE(truth.sizes() == torch::IntArrayRef({64, 64}));
+    REQUIRE(truth.max().item<int>() == 1);
+    REQUIRE((share(truth) > 0.005 && share(truth) < 0.05));
+    REQUIRE(torch::equal(truth, read_label_image(folder / "4" / "labels" / name).squeeze()));
+    const auto none = image("0", name), low = image("1", name), high = image("4", name);
+    // A Gaussian of sum 1 moves intensity, and adds none; ellipses may lose a little over the border. Rounding to grey
+    // levels: at most 0.5 in each of the two pictures, on average far less.
+    const double area = truth.sum().item<double>();
+    REQUIRE((high - none).sum().item<double>() == Approx(40 * area).epsilon(0.05));
+    REQUIRE((low - none).sum().item<double>() == Approx(10 * area).epsilon(0.1));
+    REQUIRE((high - none).min().item<double>() >= 0);
+    REQUIRE((high - none).max().item<double>() <= 41);
+    // Six pixels, four deviations, from the truth nothing differs.
+    const auto far = torch::max_pool2d(truth.to(torch::kFloat).view({1, 1, 64, 64}), 15, 1, 7).view({64, 64}).eq(0);
+    REQUIRE(far.any().item<bool>());
+    REQUIRE(torch::equal(none.masked_select(far), high.masked_select(far)));
+    // Noise of deviation 10 beside a smooth background of at most 10.
+    const double deviation = none.std().item<double>();
+    REQUIRE((deviation > 9 && deviation < 13));
+  }
+  REQUIRE_FALSE(torch::equal(image("0", "case_001.png"), image("0", "case_002.png")));
+  options.contrast = 11;
+  REQUIRE_THROWS_WITH(write_blurred_phantom(folder / "x", options), Contains("contrast must be 0 to 10"));
+  options.contrast = 1;
+  options.plane = {8, 8};
+  REQUIRE_THROWS_WITH(write_blurred_phantom(folder / "x", options), Contains("at least 16 pixels"));
+}
+
 }  // namespace support_phantom_test

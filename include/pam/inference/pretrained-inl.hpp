@@ -3,6 +3,7 @@
 
 #include <pam/core/nearest.hpp>
 #include <pam/inference/pretrained.hpp>
+#include <pam/weights/state_dict.hpp>
 
 #include <algorithm>
 #include <cstdlib>
@@ -39,7 +40,7 @@ PAM_FUNC std::vector<std::filesystem::path> pretrained_folders() {
 
 PAM_FUNC std::filesystem::path pretrained_path(const std::string& name) {
   check(!name.empty() && name.find_first_of("/\\.") == std::string::npos,
-        "pretrained: \"{}\" is no name of weights, such as hippocampus_fpa; load_network takes a path", printable(name));
+        "pretrained: \"{}\" is no name of weights, such as hippocampus_fpa; load_network takes a path", detail::printable(name));
   const auto folders = pretrained_folders();
   for (const auto& folder : folders) {
     auto path = folder / (name + ".safetensors");
@@ -53,7 +54,7 @@ PAM_FUNC std::filesystem::path pretrained_path(const std::string& name) {
                                    : formatted("did you mean {}? There are {}", nearest_names(name, names, 1).front(),
                                                joined(names, ", "));
   fail("pretrained: there are no weights \"{}\"; {} (looked in {}; the variable PAM_WEIGHTS_DIR names another folder)",
-       printable(name), known, joined(places, ", "));
+       detail::printable(name), known, joined(places, ", "));
 }
 
 PAM_LAZY_FUNC LoadedNetwork pretrained(const std::string& name) { return load_network(pretrained_path(name)); }
