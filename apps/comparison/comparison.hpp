@@ -27,7 +27,7 @@ struct ComparedCell {
   std::string net;
   std::int64_t fold = 0, repeat = 0;
   NetworkResult result;
-  bool reversed = false;  ///< trained on 1 - label
+  bool reversed = false;                     ///< trained on 1 - label
   ProbabilityHistograms probabilities = {};  ///< empty without hypotheses
 };
 

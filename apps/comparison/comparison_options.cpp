@@ -245,8 +245,8 @@ CompareSetup CompareReader::read() const {
   if (print_) return setup;
   check_setup(setup);
   if (!setup.options.hypotheses.empty()) {
-    setup.hypotheses = read_hypotheses(setup.options.hypotheses, resume ? kept_hypotheses(out) : std::filesystem::path(),
-                                       setup.experiment.nets);
+    setup.hypotheses = read_hypotheses(setup.options.hypotheses,
+                                       resume ? kept_hypotheses(out) : std::filesystem::path(), setup.experiment.nets);
   }
   return setup;
 }

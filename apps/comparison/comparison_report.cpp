@@ -82,7 +82,8 @@ Results results_of(const CompareSetup& setup, const Comparison& comparison, cons
   if (!results.tests.empty()) results.tables.push_back(test_table(results.tests, results.baseline));
   if (!setup.hypotheses) return results;
   results.hypotheses = judge(*setup.hypotheses, comparison, results.nets);
-  for (auto& table : hypothesis_tables(*setup.hypotheses, *results.hypotheses)) results.tables.push_back(std::move(table));
+  for (auto& table : hypothesis_tables(*setup.hypotheses, *results.hypotheses))
+    results.tables.push_back(std::move(table));
   return results;
 }
 
@@ -164,7 +165,7 @@ CasePictures case_pictures(const std::filesystem::path& out, const Comparison& c
 /// Writes the tables and charts of the hypotheses; returns the names of the files.
 std::string write_hypotheses(const Hypotheses& hypotheses, const HypothesisReport& report, const Comparison& comparison,
                              const std::filesystem::path& out) {
-  std::string names = "hypotheses.csv ";
+  std::string names = "hypotheses.json hypotheses.csv ";
   write_atomically(out / "hypotheses.csv", hypothesis_rows(report).csv());
   if (!report.equal_fp.empty()) {
     write_atomically(out / "equal_fp.csv", equal_fp_rows(report).csv());
@@ -214,8 +215,8 @@ void write_page(const CompareSetup& setup, const Comparison& comparison, const s
   if (results.hypotheses) {
     for (const auto& result : results.hypotheses->results) {
       for (auto& chart : hypothesis_charts(result, setup.hypotheses->bootstrap.level)) {
-        page.charts.emplace_back(fmt::format("{}: {} {}.", result.hypothesis.id, result.hypothesis.claim, result.verdict),
-                                 std::move(chart));
+        page.charts.emplace_back(
+            fmt::format("{}: {} {}.", result.hypothesis.id, result.hypothesis.claim, result.verdict), std::move(chart));
       }
     }
     page.charts.emplace_back(

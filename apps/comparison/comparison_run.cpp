@@ -117,10 +117,11 @@ class ComparisonRun {
   void check_hypotheses(const Task& task) const {
     if (!setup_.hypotheses || !setup_.hypotheses->need_validation()) return;
     const auto& file = setup_.hypotheses->file;
-    check(task.classes == 1,
-          "--hypotheses {}: FN at equal FP moves the one threshold of a binary task, and this one has {} classes; leave "
-          "these hypotheses out",
-          file, task.classes);
+    check(
+        task.classes == 1,
+        "--hypotheses {}: FN at equal FP moves the one threshold of a binary task, and this one has {} classes; leave "
+        "these hypotheses out",
+        file, task.classes);
     check(task.validation != nullptr,
           "--hypotheses {}: FN at equal FP moves thresholds on validation cases, and there are none; give some with "
           "--set validation_share=0.2 (Cityscapes: val_city), or leave these hypotheses out",
@@ -199,8 +200,8 @@ class ComparisonRun {
     }
   }
 
-  /// "5 of 30 cells done, 25 left, about 1:12:00 h": before the cell of `fold`, `repeat` and `net` is trained. Each cell
-  /// that is left takes as long as those of its network did, or, before its first, as all that are done.
+  /// "5 of 30 cells done, 25 left, about 1:12:00 h": before the cell of `fold`, `repeat` and `net` is trained. Each
+  /// cell that is left takes as long as those of its network did, or, before its first, as all that are done.
   void tell_progress(std::int64_t fold, std::int64_t repeat, const std::string& net) const {
     std::size_t left = 0;
     double seconds = 0;

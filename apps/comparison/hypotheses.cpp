@@ -31,8 +31,9 @@ std::string content_of(const std::filesystem::path& path) {
 
 /// Throws, with the nearest names, unless `word` is among `known`.
 void check_known(const std::string& where, const std::string& word, const std::vector<std::string>& known) {
-  check(std::find(known.begin(), known.end(), word) != known.end(), "{}: \"{}\" is unknown; did you mean {}? There are {}",
-        where, word, nearest_names(word, known, 1).front(), joined(known, ", "));
+  check(std::find(known.begin(), known.end(), word) != known.end(),
+        "{}: \"{}\" is unknown; did you mean {}? There are {}", where, word, nearest_names(word, known, 1).front(),
+        joined(known, ", "));
 }
 
 void check_keys(const std::string& where, const nlohmann::json& json, const std::vector<std::string>& known) {
@@ -64,8 +65,8 @@ std::int64_t count_at(const std::string& where, const nlohmann::json& json, cons
   const auto found = json.find(key);
   if (found == json.end()) return otherwise;
   const bool whole = found->is_number_integer();
-  check(whole && *found >= low && *found <= high, "{}: \"{}\" must be a whole number, {} to {}, got {}", where, key, low,
-        high, found->dump());
+  check(whole && *found >= low && *found <= high, "{}: \"{}\" must be a whole number, {} to {}, got {}", where, key,
+        low, high, found->dump());
   return found->get<std::int64_t>();
 }
 
@@ -96,8 +97,8 @@ Hypothesis hypothesis_from(const nlohmann::json& json, const std::string& where,
   hypothesis.against = word_at(where, json, "against");
   for (const auto& [key, net] : {std::pair{"net", hypothesis.net}, {"against", hypothesis.against}}) {
     check(std::find(nets.begin(), nets.end(), net) != nets.end(),
-          "{}.{}: {} is not among the networks compared ({}); did you mean {}? --nets names what is compared", where, key,
-          net, joined(nets, ", "), nearest_names(net, nets, 1).front());
+          "{}.{}: {} is not among the networks compared ({}); did you mean {}? --nets names what is compared", where,
+          key, net, joined(nets, ", "), nearest_names(net, nets, 1).front());
   }
   check(hypothesis.net != hypothesis.against, "{}: compares {} with itself", where, hypothesis.net);
   const auto direction = word_at(where, json, "direction");
@@ -129,7 +130,8 @@ Hypotheses read_hypotheses(const std::filesystem::path& path, const std::filesys
   hypotheses.file = (gone ? kept : path).string();
   hypotheses.text = content_of(hypotheses.file);
   const auto where = "--hypotheses " + hypotheses.file;
-  const auto json = nlohmann::json::parse(hypotheses.text, nullptr, /*allow_exceptions=*/false, /*ignore_comments=*/true);
+  const auto json =
+      nlohmann::json::parse(hypotheses.text, nullptr, /*allow_exceptions=*/false, /*ignore_comments=*/true);
   check(!json.is_discarded(), "{}: is not JSON", where);
   check_keys(where, json, {"hypotheses", "alpha", "resamples", "seed"});
   const auto list = json.value("hypotheses", nlohmann::json());

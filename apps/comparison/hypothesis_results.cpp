@@ -147,15 +147,16 @@ void decide(HypothesisReport& report) {
   std::vector<PairedTest> tests;
   for (const auto& result : report.results) tests.push_back(result.test);
   correct_holm(tests);
-  const auto count = std::count_if(tests.begin(), tests.end(), [](const auto& test) { return test.p_value.has_value(); });
+  const auto count =
+      std::count_if(tests.begin(), tests.end(), [](const auto& test) { return test.p_value.has_value(); });
   report.each_alpha = report.alpha / static_cast<double>(std::max<std::ptrdiff_t>(count, 1));
   for (std::size_t i = 0; i < tests.size(); ++i) {
     auto& result = report.results[i];
     result.test.p_holm = tests[i].p_holm;
     result.verdict = verdict_of(result, report.alpha);
     // The smallest p-value of so few pairs, all with the same sign.
-    const bool reachable = std::ldexp(1.0, static_cast<int>(1 - std::min<std::int64_t>(result.test.pairs, 1000))) <=
-                           report.each_alpha;
+    const bool reachable =
+        std::ldexp(1.0, static_cast<int>(1 - std::min<std::int64_t>(result.test.pairs, 1000))) <= report.each_alpha;
     if (result.deviation && reachable) {
       result.detectable =
           kWilcoxonFactor * detectable_difference(result.test.pairs, *result.deviation, report.each_alpha);
@@ -213,9 +214,18 @@ Table verdict_table(const Hypotheses& hypotheses, const HypothesisReport& report
                detail::p_text(test.p_holm), result.verdict});
     const bool disagree = result.rank_biserial && test.difference && *result.rank_biserial * *test.difference < 0;
     if (disagree) {
-      table.note(fmt::format("{}: the mean difference and the ranks have different signs: few large differences stand "
-                             "against many small ones. The test is of the ranks.",
-                             result.hypothesis.id));
+      table.note(
+          fmt::format("{}: the mean difference and the ranks have different signs: few large differences stand "
+                      "against many small ones. The test is of the ranks.",
+                      result.hypothesis.id));
+    }
+    const auto seeds = over_seeds(result.seed_differences);
+    if (seeds.std && test.difference && *seeds.std > std::abs(*test.difference)) {
+      table.note(
+          fmt::format("{}: the difference, {:.3g}, is smaller than its standard deviation over the seeds, {:.3g}: the "
+                      "test says that "
+                      "these trained networks differ over cases like these; other seeds may give the opposite.",
+                      result.hypothesis.id, *test.difference, *seeds.std));
     }
     if (test.undefined + test.unpaired > 0) {
       table.note(fmt::format("{}: {} cases left out without a value in both networks.", result.hypothesis.id,
@@ -257,8 +267,7 @@ Table power_table(const HypothesisReport& report) {
   }
   table.note(
       "First, second and their difference: mean ± sample standard deviation over the seeds (repeats) of the mean over "
-      "the cases. A difference between networks that is not larger than the spread over the seeds may be one of the "
-      "seeds.");
+      "the cases.");
   table.note(fmt::format(
       "Detectable: the smallest mean difference that so many cases, with the observed deviation of the paired "
       "differences, would have shown with 80 % power at p = {:.3g}, which Holm's correction grants each hypothesis "
@@ -269,8 +278,8 @@ Table power_table(const HypothesisReport& report) {
 
 /// "0.5" or "0.41 to 0.62": the thresholds of the cells.
 std::string thresholds_of(const std::vector<MovedCell>& cells) {
-  const auto [low, high] = std::minmax_element(cells.begin(), cells.end(),
-                                               [](const auto& a, const auto& b) { return a.edge < b.edge; });
+  const auto [low, high] =
+      std::minmax_element(cells.begin(), cells.end(), [](const auto& a, const auto& b) { return a.edge < b.edge; });
   const auto first = fmt::format("{:.4g}", edge_probability(low->edge)),
              last = fmt::format("{:.4g}", edge_probability(high->edge));
   return first == last ? first : fmt::format("{} to {}", first, last);
@@ -431,13 +440,28 @@ Table hypothesis_rows(const HypothesisReport& report) {
                    "verdict"});
   for (const auto& result : report.results) {
     const auto& hypothesis = result.hypothesis;
-    table.row({hypothesis.id, hypothesis.claim, hypothesis.metric, hypothesis.net, hypothesis.against,
-               direction_word(hypothesis.direction), result.test.pairs, detail::summary_cell(over_seeds(result.net)),
-               detail::summary_cell(over_seeds(result.against)), result.test.difference, low_of(result.difference),
-               high_of(result.difference), result.rank_biserial, low_of(result.rank_biserial_interval),
-               high_of(result.rank_biserial_interval), result.test.p_value, result.test.p_holm,
-               detail::summary_cell(over_seeds(result.seed_differences)), seeds_as_claimed(result), result.deviation,
-               result.detectable, result.verdict});
+    table.row({hypothesis.id,
+               hypothesis.claim,
+               hypothesis.metric,
+               hypothesis.net,
+               hypothesis.against,
+               direction_word(hypothesis.direction),
+               result.test.pairs,
+               detail::summary_cell(over_seeds(result.net)),
+               detail::summary_cell(over_seeds(result.against)),
+               result.test.difference,
+               low_of(result.difference),
+               high_of(result.difference),
+               result.rank_biserial,
+               low_of(result.rank_biserial_interval),
+               high_of(result.rank_biserial_interval),
+               result.test.p_value,
+               result.test.p_holm,
+               detail::summary_cell(over_seeds(result.seed_differences)),
+               seeds_as_claimed(result),
+               result.deviation,
+               result.detectable,
+               result.verdict});
   }
   return table;
 }

@@ -25,11 +25,11 @@ namespace pam::apps {
 
 /// One cell at a threshold of its own.
 struct MovedCell {
-  ComparedCell cell;           ///< its test cases scored at `edge`; no distances
-  std::int64_t edge = 0;       ///< of the histograms: the threshold
-  double validation_fp = 0;    ///< per cent at `edge`, the mean over the validation cases
-  double reference_fp = 0;     ///< that of the other network at 0.5
-  double bin_fn = 0;           ///< per cent of the foreground in the bin beside `edge`: how far bins can falsify FN
+  ComparedCell cell;         ///< its test cases scored at `edge`; no distances
+  std::int64_t edge = 0;     ///< of the histograms: the threshold
+  double validation_fp = 0;  ///< per cent at `edge`, the mean over the validation cases
+  double reference_fp = 0;   ///< that of the other network at 0.5
+  double bin_fn = 0;         ///< per cent of the foreground in the bin beside `edge`: how far bins can falsify FN
 };
 
 /// Every cell of `net` whose cell of `against` in the same fold and repeat is there, both with histograms, at the
@@ -45,16 +45,16 @@ struct SeedScore {
 
 struct HypothesisResult {
   Hypothesis hypothesis;
-  PairedTest test;                                  ///< `p_holm` is over all hypotheses
-  std::vector<SeedScore> net, against;              ///< of the repeats with every fold
-  std::vector<SeedScore> seed_differences;          ///< of the repeats that both have
+  PairedTest test;                                                  ///< `p_holm` is over all hypotheses
+  std::vector<SeedScore> net, against;                              ///< of the repeats with every fold
+  std::vector<SeedScore> seed_differences;                          ///< of the repeats that both have
   std::optional<BootstrapInterval> net_interval, against_interval;  ///< of the mean over the pairs
-  std::optional<BootstrapInterval> difference;      ///< of `test.difference`
-  std::optional<double> rank_biserial;              ///< matched-pairs rank-biserial correlation
+  std::optional<BootstrapInterval> difference;                      ///< of `test.difference`
+  std::optional<double> rank_biserial;                              ///< matched-pairs rank-biserial correlation
   std::optional<BootstrapInterval> rank_biserial_interval;
-  std::optional<double> deviation;                  ///< sample standard deviation of the paired differences
-  std::optional<double> detectable;                 ///< none: the test cannot reach its level with so few pairs
-  std::string verdict;                              ///< "holds", "the opposite holds", "not decided", "no pairs"
+  std::optional<double> deviation;   ///< sample standard deviation of the paired differences
+  std::optional<double> detectable;  ///< none: the test cannot reach its level with so few pairs
+  std::string verdict;               ///< "holds", "the opposite holds", "not decided", "no pairs"
 };
 
 /// FN at equal FP of one pair of networks, means over repeats.
@@ -62,13 +62,13 @@ struct EqualFpResult {
   std::string net, against;
   std::vector<MovedCell> cells;
   MetricSummary fn_half, fn_moved, fn_against, fp_half, fp_moved, fp_against;  ///< test cases, per cent
-  std::optional<double> difference;                                           ///< of FN, moved - against, over cases
+  std::optional<double> difference;                                            ///< of FN, moved - against, over cases
   std::optional<BootstrapInterval> interval;
 };
 
 struct HypothesisReport {
   std::vector<HypothesisResult> results;
-  std::vector<EqualFpResult> equal_fp;  ///< of each pair of networks in a hypothesis on FN, where histograms exist
+  std::vector<EqualFpResult> equal_fp;     ///< of each pair of networks in a hypothesis on FN, where histograms exist
   double alpha = 0.05, each_alpha = 0.05;  ///< over all, and what the power statement grants each (Bonferroni's)
 };
 

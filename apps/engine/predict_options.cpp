@@ -7,7 +7,9 @@
 namespace pam::apps {
 
 std::vector<OptionRule> add_predict_options(CLI::App& app, PredictArguments& a) {
-  app.add_option("--weights", a.weights.path, ".safetensors, .pt or .pth; or weights that come with pam, such as hippocampus_fpa")->required();
+  app.add_option("--weights", a.weights.path,
+                 ".safetensors, .pt or .pth; or weights that come with pam, such as hippocampus_fpa")
+      ->required();
   app.add_option(
          "--input", a.inputs,
          "a folder, or files: the modalities of one case in channel order (networks of one channel: one case per file)")

@@ -96,14 +96,16 @@ void write_histograms(const std::filesystem::path& path, const ProbabilityHistog
     names[part] = nlohmann::json::array();
     for (const auto& each : *cases) names[part].push_back(each.name);
   }
-  write_safetensors(path, tensors, {{"pam.cases", names.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace)}});
+  write_safetensors(path, tensors,
+                    {{"pam.cases", names.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace)}});
 }
 
 ProbabilityHistograms read_histograms(const std::filesystem::path& path) {
   const auto file = read_safetensors(path);
   const auto noted = file.metadata.find("pam.cases");
-  const auto names = noted == file.metadata.end() ? nlohmann::json()
-                                                  : nlohmann::json::parse(noted->second, nullptr, /*allow_exceptions=*/false);
+  const auto names = noted == file.metadata.end()
+                         ? nlohmann::json()
+                         : nlohmann::json::parse(noted->second, nullptr, /*allow_exceptions=*/false);
   const auto rows_of = [&](const std::string& name, std::size_t cases) {
     for (const auto& [key, tensor] : file.tensors) {
       if (key != name) continue;

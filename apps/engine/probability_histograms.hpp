@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-/// Histograms of the foreground's probability in each case, of pixels that are foreground in truth and of those that are
-/// background: what a mask at any threshold would score in counts, without keeping maps of probabilities. Bins are equal
-/// in the logit, ln(p / (1 - p)), because networks that learnt by a Dice loss have most of their probabilities next to 0
-/// and 1, where equal bins in p would hold them all. An edge is at p = 0.5 exactly.
+/// Histograms of the foreground's probability in each case, of pixels that are foreground in truth and of those that
+/// are background: what a mask at any threshold would score in counts, without keeping maps of probabilities. Bins are
+/// equal in the logit, ln(p / (1 - p)), because networks that learnt by a Dice loss have most of their probabilities
+/// next to 0 and 1, where equal bins in p would hold them all. An edge is at p = 0.5 exactly.
 #pragma once
 
 #include <pam/core/torch.hpp>
@@ -16,10 +16,10 @@
 
 namespace pam::apps {
 
-/// Bins, and their width in the logit: from -16 to 16, beyond which float32 has few probabilities. What lies further out
-/// is in the first or last bin.
-constexpr std::int64_t kProbabilityBins = 1000;
-constexpr double kLogitBinWidth = 0.032;
+/// Bins, and their width in the logit: from -16 to 16, beyond which float32 has few probabilities. What lies further
+/// out is in the first or last bin.
+constexpr std::int64_t kProbabilityBins = 2000;
+constexpr double kLogitBinWidth = 0.016;
 /// The threshold p = 0.5 as an edge.
 constexpr std::int64_t kHalfEdge = kProbabilityBins / 2;
 

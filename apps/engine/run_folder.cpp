@@ -31,11 +31,12 @@ constexpr std::array kMachineOptions{"resume", "overwrite", "allow_changes", "ou
 /// Options that name files and folders: one place may be written in several ways.
 constexpr std::array kPlaces{"data", "images", "labels", "grades", "paper_figures"};
 /// The files of an older run (or comparison) and of its networks that a new one removes.
-constexpr std::array kResults{"scores.json",  "scores.csv",    "run.json",        "data.json",       "report.html",
-                              "table.md",     "table.csv",     "robustness.json", "robustness.csv",  "robustness.md",
-                              "curves.svg",   "comparison.md", "comparison.csv",  "comparison.json", "cases.csv",
-                              "ablation.svg", "ablation.png",  "predictions",     "overlays",        "probabilities.safetensors",
-                              "hypotheses.json", "hypotheses.csv", "equal_fp.csv", "trade.svg"};
+constexpr std::array kResults{"scores.json",     "scores.csv",      "run.json",     "data.json",
+                              "report.html",     "table.md",        "table.csv",    "robustness.json",
+                              "robustness.csv",  "robustness.md",   "curves.svg",   "comparison.md",
+                              "comparison.csv",  "comparison.json", "cases.csv",    "ablation.svg",
+                              "ablation.png",    "predictions",     "overlays",     "probabilities.safetensors",
+                              "hypotheses.json", "hypotheses.csv",  "equal_fp.csv", "trade.svg"};
 
 std::vector<std::filesystem::path> folders_in(const std::filesystem::path& folder) {
   std::vector<std::filesystem::path> folders;

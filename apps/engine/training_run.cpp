@@ -97,7 +97,8 @@ class TrainingRun {
   void begin(bool scored) {
     std::filesystem::create_directories(folder_);
     if (scored) return;
-    for (const char* name : {"scores.json", "robustness.json", kHistogramsFile}) std::filesystem::remove(folder_ / name);
+    for (const char* name : {"scores.json", "robustness.json", kHistogramsFile})
+      std::filesystem::remove(folder_ / name);
     write_atomically(config_path(folder_), config_.dump(2) + "\n");
     std::cout << fmt::format("{}: {} parameters", result_.network.name, parameters_text()) << std::endl;
   }

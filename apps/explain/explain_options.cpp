@@ -10,7 +10,8 @@ ExplainCommands add_explain_options(CLI::App& app, ExplainArguments& a) {
   app.require_subcommand(1);
   auto* maps = commands.maps =
       app.add_subcommand("maps", "attention of every encoder level, and errors of several networks, on one case");
-  maps->add_option("--weights", a.weights, ".safetensors, .pt, .pth or a name as of predict; several networks stand side by side")
+  maps->add_option("--weights", a.weights,
+                   ".safetensors, .pt, .pth or a name as of predict; several networks stand side by side")
       ->required();
   maps->add_option("--input", a.inputs, "the image (several: the modalities in channel order)")->required();
   maps->add_option("--labels", a.labels, "the true mask; without it errors are not shown");

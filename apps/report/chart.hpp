@@ -19,8 +19,8 @@ struct Series {
   std::string name;          ///< in the legend; may be empty
   std::vector<double> x, y;  ///< of the same length
   Mark mark = Mark::Line;
-  std::vector<double> error = {};  ///< bars only: half the length of the error bar; empty for none
-  int colour = -1;                 ///< index into the palette; -1 takes the series' own position
+  std::vector<double> error = {};           ///< bars only: half the length of the error bar; empty for none
+  int colour = -1;                          ///< index into the palette; -1 takes the series' own position
   std::vector<double> low = {}, high = {};  ///< points only: ends of an interval around each; empty for none
 };
 

@@ -29,8 +29,8 @@ using test::TempDir;
 const std::vector<std::string> kNets{"unet", "fpa"};
 
 nlohmann::json hypothesis(const std::string& id, const std::string& metric, const std::string& direction = "less") {
-  return {{"id", id},       {"claim", "a claim"}, {"metric", metric},
-          {"net", "fpa"},   {"against", "unet"},  {"direction", direction}};
+  return {{"id", id},     {"claim", "a claim"}, {"metric", metric},
+          {"net", "fpa"}, {"against", "unet"},  {"direction", direction}};
 }
 
 Hypotheses read(const TempDir& folder, const nlohmann::json& json) {
@@ -111,8 +111,8 @@ TEST_CASE("counts of a histogram are those of the mask at each of its edges", "[
   auto truth = (torch::rand({40, 50}) < 0.3).to(torch::kLong);
   truth[5].fill_(-1);  // ignored
   const auto histogram = case_histogram("c", probability_bins(p), truth);
-  for (const std::int64_t edge : {std::int64_t{1}, std::int64_t{250}, std::int64_t{499}, kHalfEdge, std::int64_t{501},
-                                  std::int64_t{800}, kProbabilityBins - 1}) {
+  for (const std::int64_t edge : {std::int64_t{1}, std::int64_t{600}, kHalfEdge - 1, kHalfEdge, kHalfEdge + 1,
+                                  std::int64_t{1500}, kProbabilityBins - 1}) {
     CAPTURE(edge);
     // The mask by its definition, in float64, away from the very edge (where the two ways of rounding may differ).
     const auto mask = edge == kHalfEdge ? p.gt(0.5) : p.to(torch::kDouble).gt(edge_probability(edge));
@@ -120,12 +120,12 @@ TEST_CASE("counts of a histogram are those of the mask at each of its edges", "[
     CHECK(found == expected);
   }
   CHECK(edge_probability(kHalfEdge) == 0.5);
-  CHECK(edge_probability(kHalfEdge + 100) == Approx(1 / (1 + std::exp(-3.2))).epsilon(1e-14));
+  CHECK(edge_probability(kHalfEdge + 100) == Approx(1 / (1 + std::exp(-1.6))).epsilon(1e-14));
 }
 
 TEST_CASE("rates by edge are means over cases, monotone, and survive their file", "[apps]") {
-  CaseHistogram a{"a", std::vector<std::int64_t>(kProbabilityBins), std::vector<std::int64_t>(kProbabilityBins)}, b = a,
-                                                                                                             no = a;
+  CaseHistogram a{"a", std::vector<std::int64_t>(kProbabilityBins), std::vector<std::int64_t>(kProbabilityBins)},
+      b = a, no = a;
   a.foreground[700] = 3, a.foreground[100] = 1, a.background[100] = 8, a.background[600] = 2;
   b.name = "b", b.foreground[900] = 5, b.background[0] = 30, b.background[950] = 10;
   no.name = "no", no.background[10] = 4;  // no foreground: in no FN rate
@@ -143,7 +143,8 @@ TEST_CASE("rates by edge are means over cases, monotone, and survive their file"
   write_histograms(folder / "p.safetensors", {{b}, cases});
   const auto back = read_histograms(folder / "p.safetensors");
   REQUIRE((back.validation.size() == 1 && back.test.size() == 3));
-  CHECK((back.test[2].name == "no" && back.test[0].foreground == a.foreground && back.test[0].background == a.background));
+  CHECK((back.test[2].name == "no" && back.test[0].foreground == a.foreground &&
+         back.test[0].background == a.background));
   CHECK(back.validation[0].background == b.background);
   write_safetensors(folder / "p.safetensors", {}, {{"pam.cases", R"({"validation": ["x"], "test": []})"}});
   CHECK_THROWS_WITH(read_histograms(folder / "p.safetensors"), Contains("holds no validation.foreground"));
@@ -206,8 +207,8 @@ TEST_CASE("a network that only predicts more has fewer FN at 0.5, and none fewer
   const auto comparison = bolder_fpa();
   const auto moved = cells_at_equal_fp(comparison, "fpa", "unet");
   REQUIRE(moved.size() == 2);
-  // unet's validation FP rate is 20 / 1000; fpa's 60 false positives lie in every 500 / 60-th bin: 20 are above the edge
-  // that leaves out the first 40.
+  // unet's validation FP rate is 20 / 1000; fpa's 60 false positives lie in every 500 / 60-th bin: 20 are above the
+  // edge that leaves out the first 40.
   CHECK(moved[0].reference_fp == Approx(2.0));
   CHECK(moved[0].validation_fp == Approx(2.0));
   const auto lowest = kHalfEdge + 39 * kHalfEdge / 60, highest = kHalfEdge + 40 * kHalfEdge / 60;
@@ -329,8 +330,8 @@ TEST_CASE("compare tests its hypotheses, keeps them, and refuses to continue wit
   REQUIRE(end.code == 0);
   CHECK_THAT(end.out, Contains("0 of 4 cells done, 4 left\n") && Contains("3 of 4 cells done, 1 left, about ") &&
                           Contains("FN at equal FP") && Contains("hypothesis_H1.svg") && Contains("5 pairs cannot"));
-  for (const char* name : {"hypotheses.json", "hypotheses.csv", "equal_fp.csv", "hypothesis_H1.svg", "hypothesis_H2.svg",
-                           "trade.svg", "fold_0/repeat_1/fpa/probabilities.safetensors"}) {
+  for (const char* name : {"hypotheses.json", "hypotheses.csv", "equal_fp.csv", "hypothesis_H1.svg",
+                           "hypothesis_H2.svg", "trade.svg", "fold_0/repeat_1/fpa/probabilities.safetensors"}) {
     CAPTURE(name);
     CHECK(std::filesystem::file_size(out / name) > 0);
   }

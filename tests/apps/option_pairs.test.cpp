@@ -283,9 +283,12 @@ int pairs_of_compare(const std::string& task, std::vector<Choice> choices, Rules
   choices.erase(
       std::remove_if(choices.begin(), choices.end(), [](const Choice& choice) { return choice.name == "--fold"; }),
       choices.end());
-  const std::vector<Choice> own{{"ablation", {{"ablation", "rfna"}}}, {"test_folds", {{"test_folds", "0"}}},
-                                {"repeats", {{"repeats", 2}}},        {"baseline", {{"baseline", "fpa"}}},
-                                {"paper", {{"paper", true}}},         {"paper_figures", {{"paper_figures", figures}}},
+  const std::vector<Choice> own{{"ablation", {{"ablation", "rfna"}}},
+                                {"test_folds", {{"test_folds", "0"}}},
+                                {"repeats", {{"repeats", 2}}},
+                                {"baseline", {{"baseline", "fpa"}}},
+                                {"paper", {{"paper", true}}},
+                                {"paper_figures", {{"paper_figures", figures}}},
                                 {"hypotheses", {{"hypotheses", hypotheses}}}};
   choices.insert(choices.end(), own.begin(), own.end());
   rules = with_shared(std::move(rules));

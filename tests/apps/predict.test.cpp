@@ -260,8 +260,9 @@ TEST_CASE("weights from Python: the flags that messages name choose section, pre
   write_torch_zip(folder / "one.pt", one, {});
   write_torch_zip(folder / "two.pt", two, {});
   const auto run = [&](const char* weights, std::vector<std::string> more) {
-    const std::vector<std::string> words{"--weights", (folder / weights).string(),   "--net",      "unet", "--input",
-                                         scan.string(), "--out", (folder / "out").string(), "--overwrite"};
+    const std::vector<std::string> words{
+        "--weights", (folder / weights).string(), "--net",      "unet", "--input", scan.string(),
+        "--out",     (folder / "out").string(),   "--overwrite"};
     more.insert(more.begin(), words.begin(), words.end());
     return predict(more);
   };

@@ -80,7 +80,8 @@ TEST_CASE("pretrained weights are found by name, and float16 becomes the float32
 TEST_CASE("weights that are not there give the names and the folders", "[inference]") {
   const TempDir folder;
   const WeightsFolder weights(folder.path());
-  for (const char* name : {"tiny_fpa", "tiny_unet"}) write_safetensors(folder / (std::string(name) + ".safetensors"), {});
+  for (const char* name : {"tiny_fpa", "tiny_unet"})
+    write_safetensors(folder / (std::string(name) + ".safetensors"), {});
   REQUIRE_THROWS_WITH(pretrained("tiny_fpc"), Contains("\"tiny_fpc\"") && Contains("did you mean tiny_fpa?") &&
                                                   Contains("tiny_fpa, tiny_unet") && Contains(folder.path().string()) &&
                                                   Contains("share/pam/weights") && Contains("PAM_WEIGHTS_DIR"));

@@ -37,8 +37,8 @@ TEST_CASE("the interval of a mean of many values is the normal one", "[metrics]"
   const auto summary = mean_and_std(values);
   const double error = *summary.std * std::sqrt(399.0 / 400) / std::sqrt(400.0);
   const auto interval = bootstrap_interval(values, mean_of);
-  // The quantile of 10000 draws at 2.5 % has a standard error of sqrt(0.025 0.975 / 10000) / density(1.96) = 0.027 of the
-  // mean's error; four of those.
+  // The quantile of 10000 draws at 2.5 % has a standard error of sqrt(0.025 0.975 / 10000) / density(1.96) = 0.027 of
+  // the mean's error; four of those.
   REQUIRE(interval.low == Approx(*summary.mean - 1.959964 * error).margin(0.11 * error));
   REQUIRE(interval.high == Approx(*summary.mean + 1.959964 * error).margin(0.11 * error));
 }

@@ -78,7 +78,8 @@ void make_phantoms(int argc, char** argv) {
       {"pictures", [&] { pam::write_folder_phantom(out, /*pictures=*/true, options); }},
       {"blurred", [&] { pam::write_blurred_phantom(out, options); }}};
   const auto found = layouts.find(layout);
-  pam::check(found != layouts.end(), "--layout {}: must be brats, isles, cityscapes, folder, pictures or blurred", layout);
+  pam::check(found != layouts.end(), "--layout {}: must be brats, isles, cityscapes, folder, pictures or blurred",
+             layout);
   found->second();
 }
 

@@ -136,8 +136,7 @@ inline torch::Tensor blurred_plane(const torch::Tensor& plane, double blur) {
   kernel = kernel / kernel.sum();
   const auto along_rows = torch::conv2d(plane.to(torch::kDouble).view({1, 1, plane.size(0), plane.size(1)}),
                                         kernel.view({1, 1, 1, -1}), {}, 1, at::IntArrayRef({0, reach}));
-  return torch::conv2d(along_rows, kernel.view({1, 1, -1, 1}), {}, 1, at::IntArrayRef({reach, 0}))
-      .view(plane.sizes());
+  return torch::conv2d(along_rows, kernel.view({1, 1, -1, 1}), {}, 1, at::IntArrayRef({reach, 0})).view(plane.sizes());
 }
 
 /// Two to four ellipses with radii of 2 to 4 pixels, within the picture: (H, W), 0 and 1.
@@ -264,8 +263,8 @@ inline void write_blurred_phantom(const std::filesystem::path& root, const Phant
   check(std::isfinite(options.blur) && options.blur >= 0 && options.blur <= 20,
         "phantom: the blur must be 0 to 20 pixels, got {}", options.blur);
   const auto size = detail::phantom_size(options, {1, 64, 64});
-  check(size[1] >= 16 && size[2] >= 16, "phantom: blurred pictures must be at least 16 pixels a side, got {}x{}", size[1],
-        size[2]);
+  check(size[1] >= 16 && size[2] >= 16, "phantom: blurred pictures must be at least 16 pixels a side, got {}x{}",
+        size[1], size[2]);
   detail::make_folders(root / "images");
   detail::make_folders(root / "labels");
   constexpr double kNoise = 10;

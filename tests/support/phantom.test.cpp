@@ -88,7 +88,8 @@ TEST_CASE("phantoms are the same for the same seed, and differ between seeds and
   REQUIRE_THROWS_WITH(write_brats_phantom(folder / "file", {1}), Contains("folder cannot be made"));
 }
 
-TEST_CASE("blurred phantoms differ by their contrast alone, and their truth is that of the blurred ellipses", "[support]") {
+TEST_CASE("blurred phantoms differ by their contrast alone, and their truth is that of the blurred ellipses",
+          "[support]") {
   const TempDir folder;
   PhantomOptions options;
   options.cases = 2;

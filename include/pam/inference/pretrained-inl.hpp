@@ -30,7 +30,8 @@ PAM_FUNC std::vector<std::string> pretrained_names(const std::vector<std::filesy
 
 PAM_FUNC std::vector<std::filesystem::path> pretrained_folders() {
   std::vector<std::filesystem::path> folders;
-  if (const char* named = std::getenv("PAM_WEIGHTS_DIR"); named != nullptr && *named != '\0') folders.emplace_back(named);
+  if (const char* named = std::getenv("PAM_WEIGHTS_DIR"); named != nullptr && *named != '\0')
+    folders.emplace_back(named);
   // ROOT/include/pam/inference/pretrained-inl.hpp, wherever the headers lie now: an installation can be moved.
   const auto root = std::filesystem::path(__FILE__).parent_path().parent_path().parent_path().parent_path();
   folders.push_back(root / "share" / "pam" / "weights");
@@ -40,7 +41,8 @@ PAM_FUNC std::vector<std::filesystem::path> pretrained_folders() {
 
 PAM_FUNC std::filesystem::path pretrained_path(const std::string& name) {
   check(!name.empty() && name.find_first_of("/\\.") == std::string::npos,
-        "pretrained: \"{}\" is no name of weights, such as hippocampus_fpa; load_network takes a path", detail::printable(name));
+        "pretrained: \"{}\" is no name of weights, such as hippocampus_fpa; load_network takes a path",
+        detail::printable(name));
   const auto folders = pretrained_folders();
   for (const auto& folder : folders) {
     auto path = folder / (name + ".safetensors");

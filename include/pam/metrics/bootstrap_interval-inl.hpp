@@ -48,7 +48,8 @@ PAM_FUNC BootstrapInterval bootstrap_interval(const std::vector<double>& values,
           found.back());
   }
   std::sort(found.begin(), found.end());
-  return {detail::sorted_quantile(found, (1 - options.level) / 2), detail::sorted_quantile(found, (1 + options.level) / 2)};
+  return {detail::sorted_quantile(found, (1 - options.level) / 2),
+          detail::sorted_quantile(found, (1 + options.level) / 2)};
 }
 
 }  // namespace pam

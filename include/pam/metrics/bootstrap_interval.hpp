@@ -27,9 +27,9 @@ struct BootstrapInterval {
 /// independent case; with fewer than about ten, the interval is too narrow.
 /// Throws `Error` without values, for values or statistics that are not finite, and for options out of range.
 /// Example: `bootstrap_interval(differences, [](const auto& d) { return *mean_and_std(d).mean; })`
-[[nodiscard]] BootstrapInterval bootstrap_interval(
-    const std::vector<double>& values, const std::function<double(const std::vector<double>&)>& statistic,
-    const BootstrapOptions& options = {});
+[[nodiscard]] BootstrapInterval bootstrap_interval(const std::vector<double>& values,
+                                                   const std::function<double(const std::vector<double>&)>& statistic,
+                                                   const BootstrapOptions& options = {});
 
 }  // namespace pam
 
