@@ -6,6 +6,7 @@
 
 #include <pam/core/error.hpp>
 #include <pam/metrics/detectable_difference.hpp>
+#include <pam/metrics/overlap.hpp>
 #include <pam/metrics/statistics.hpp>
 
 #include <fmt/format.h>
@@ -379,7 +380,8 @@ std::vector<MovedCell> cells_at_equal_fp(const Comparison& comparison, const std
       CaseScores scores;
       scores.name = histogram.name;
       scores.confusion = counts_above(histogram, found.edge);
-      pam::detail::score_counts(scores);
+      if (const auto rate = fn_rate(scores.confusion)) scores.fn_percent = 100 * *rate;
+      if (const auto rate = fp_rate(scores.confusion)) scores.fp_percent = 100 * *rate;
       found.cell.result.cases.push_back(std::move(scores));
     }
     moved.push_back(std::move(found));

@@ -25,7 +25,7 @@ namespace pam::apps {
 
 /// One cell at a threshold of its own.
 struct MovedCell {
-  ComparedCell cell;         ///< its test cases scored at `edge`; no distances
+  ComparedCell cell;         ///< FN and FP rate and the counts of its test cases at `edge`; no other scores
   std::int64_t edge = 0;     ///< of the histograms: the threshold
   double validation_fp = 0;  ///< per cent at `edge`, the mean over the validation cases
   double reference_fp = 0;   ///< that of the other network at 0.5
