@@ -167,6 +167,7 @@ std::string write_hypotheses(const Hypotheses& hypotheses, const HypothesisRepor
                              const std::filesystem::path& out) {
   std::string names = "hypotheses.json hypotheses.csv ";
   write_atomically(out / "hypotheses.csv", hypothesis_rows(report).csv());
+  for (const char* name : {"equal_fp.csv", "trade.svg"}) std::filesystem::remove(out / name);  // may not come again
   if (!report.equal_fp.empty()) {
     write_atomically(out / "equal_fp.csv", equal_fp_rows(report).csv());
     names += "equal_fp.csv ";
