@@ -96,7 +96,10 @@ class TrainingRun {
   /// The folder before anything is computed; `scored`: the clean scores are there.
   void begin(bool scored) {
     std::filesystem::create_directories(folder_);
-    if (scored) return;
+    if (scored) {
+      std::cout << result_.network.name << ": scored already; computes what is missing" << std::endl;
+      return;
+    }
     for (const char* name : {"scores.json", "robustness.json", kHistogramsFile})
       std::filesystem::remove(folder_ / name);
     write_atomically(config_path(folder_), config_.dump(2) + "\n");
