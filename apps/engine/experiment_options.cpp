@@ -14,7 +14,7 @@ namespace pam::apps {
 const char* const kPrecisionHelp =
     "type that the networks compute in: float32, bfloat16 or (on a GPU) float16; weights stay float32";
 const char* const kAutoPrecisionHelp = "; auto: the faster of float32 and bfloat16 here, measured once per machine";
-const char* const kLayoutHelp = "order of activations in memory: nchw, nhwc (channels-last) or auto (nhwc)";
+const char* const kLayoutHelp = "order of activations in memory: nchw, nhwc (channels-last) or auto (nhwc on a GPU)";
 
 bool channels_last(const std::string& layout, torch::Device device) {
   check(layout == "auto" || layout == "nchw" || layout == "nhwc", "--layout {}: must be auto, nchw or nhwc", layout);
