@@ -8,50 +8,13 @@
 /// Three such rows lie in a ring in the first cache; the output may therefore take the input's place in the plane.
 #pragma once
 
+#include <pam/kernels/detail/cpu/lanes.hpp>
 #include <pam/kernels/detail/cpu/norm_plane.hpp>
-#include <pam/kernels/detail/cpu/winograd.hpp>
 
 #include <algorithm>
 #include <utility>
 
 namespace pam::kernels::cpu {
-
-/// Calls `Body::run(args...)`, whose vectors are `Lanes`, compiled for a processor that has such vectors.
-template <typename Lanes, typename Body, typename... Args>
-void in_lanes(Args... args) {
-  if constexpr (Lanes::kCount == 16) {
-    run_avx512<Body>(args...);
-  } else {
-    run_avx2<Body>(args...);
-  }
-}
-
-/// Vectors of floats in memory, and what the lanes' loops share.
-template <typename Lanes>
-struct LaneVectors {
-  using Vector = typename Lanes::Vector;
-  using Wide = typename Lanes::Wide;
-  static constexpr std::int64_t kLanes = Lanes::kCount;
-  static constexpr auto kWidth = static_cast<std::size_t>(kLanes);
-
-  static PAM_INLINE const Vector& vector(const float* p) { return *reinterpret_cast<const Vector*>(p); }
-  static PAM_INLINE Vector& vector(float* p) { return *reinterpret_cast<Vector*>(p); }
-
-  /// Of every lane what the function of one number gives: NaN passes (simd.hpp).
-  static PAM_INLINE void relu(Vector& x) {
-    const auto bits = reinterpret_cast<Integers>(x);
-    x = reinterpret_cast<Vector>(bits & (bits > kNegativeInfinity));
-  }
-  /// x where f > 0, else 0.
-  static PAM_INLINE void keep_where_positive(const Vector& f, Vector& x) {
-    x = reinterpret_cast<Vector>(reinterpret_cast<Integers>(x) & (f > Vector{}));
-  }
-  static PAM_INLINE void add(Wide& total, const Vector& x) { total = total + __builtin_convertvector(x, Wide); }
-
- private:
-  using Integers = decltype(std::declval<Vector>() > std::declval<Vector>());
-  static constexpr std::int32_t kNegativeInfinity = static_cast<std::int32_t>(0xff800000u);
-};
 
 /// `lanes` channels of one sample of a channels-last tensor, float32 or bfloat16, at most a vector of them: rows into
 /// vectors and back. A plane of a vector of channels is such a tensor, too.

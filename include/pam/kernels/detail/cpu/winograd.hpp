@@ -10,32 +10,10 @@
 /// float64.
 #pragma once
 
+#include <pam/kernels/detail/cpu/lanes.hpp>
 #include <pam/kernels/detail/cpu/upsample_rows.hpp>
 
-#if defined(__clang__)
-#define PAM_UNROLL PAM_PRAGMA(clang loop unroll(full))
-#else
-#define PAM_UNROLL PAM_PRAGMA(GCC unroll 16)
-#endif
-
 namespace pam::kernels::cpu {
-
-/// Vectors as the compilers' own types: the sums of a matrix product must stay in registers, which no plain loop
-/// ensures. They are only handed on by reference, so that no calling convention depends on the instruction set.
-struct Lanes8 {
-  static constexpr int kCount = 8;
-  typedef float Vector __attribute__((vector_size(32)));
-  typedef float Unaligned __attribute__((vector_size(32), aligned(4), may_alias));
-  typedef std::int32_t Bits __attribute__((vector_size(32)));
-  typedef double Wide __attribute__((vector_size(64)));
-};
-struct Lanes16 {
-  static constexpr int kCount = 16;
-  typedef float Vector __attribute__((vector_size(64)));
-  typedef float Unaligned __attribute__((vector_size(64), aligned(4), may_alias));
-  typedef std::int32_t Bits __attribute__((vector_size(64)));
-  typedef double Wide __attribute__((vector_size(128)));
-};
 
 /// The constants of F(4x4, 3x3) for the points 0, +-a, +-b and infinity.
 struct WinogradPoints {
@@ -157,7 +135,7 @@ struct WinogradJob {
 /// The tiles [first, first + count), numbered over all pictures, row by row. What is computed for a tile does not
 /// depend on the tiles beside it.
 template <typename Lanes>
-class WinogradTiles {
+class WinogradTiles : LaneVectors<Lanes> {
   using Vector = typename Lanes::Vector;
   using Unaligned = typename Lanes::Unaligned;
   static constexpr int kLanes = Lanes::kCount;
@@ -187,8 +165,7 @@ class WinogradTiles {
   }
 
  private:
-  static PAM_INLINE const Vector& vector(const float* p) { return *reinterpret_cast<const Vector*>(p); }
-  static PAM_INLINE Vector& vector(float* p) { return *reinterpret_cast<Vector*>(p); }
+  using LaneVectors<Lanes>::vector;
 
   /// Where a tile lies: its sample, and the picture's row and column that its 4x4 outputs begin with.
   struct Place {
@@ -225,20 +202,13 @@ class WinogradTiles {
     PAM_INLINE void get(int i, Vector& to) const {
       if (i % 6 >= 2) __builtin_prefetch(pixels[i] + c + ahead);
       to = *reinterpret_cast<const Unaligned*>(pixels[i] + c) * scale + shift;
-      relu_of(to);
+      LaneVectors<Lanes>::relu(to);
     }
   };
   struct Staged {
     const Vector* values;
     PAM_INLINE void get(int i, Vector& to) const { to = values[i]; }
   };
-
-  /// As relu() in simd.hpp does it.
-  static PAM_INLINE void relu_of(Vector& x) {
-    typedef typename Lanes::Bits Bits;
-    const Bits bits = (Bits)x, infinity = Bits{} + static_cast<std::int32_t>(0xff800000u);  // below zero
-    x = (Vector)(bits & (bits > infinity));
-  }
 
   static PAM_INLINE void read_pixels(const WinogradJob& job, const Place& place, float* v, std::int64_t step) {
     const auto channels = job.x.channels, top = place.top - 1, left = place.left - 1;
@@ -271,7 +241,7 @@ class WinogradTiles {
         load_some(pixels[i] + c, channels - c, values[i]);
         if (scales == nullptr || pixels[i] == job.zeros) continue;
         values[i] = values[i] * scale + shift;
-        relu_of(values[i]);
+        LaneVectors<Lanes>::relu(values[i]);
       }
       read_lanes(Staged{values}, v + c, step);
     }
@@ -323,7 +293,7 @@ class WinogradTiles {
           if (scales == nullptr) continue;
           narrow[k] = narrow[k] * *reinterpret_cast<const Unaligned*>(scales + c) +
                       *reinterpret_cast<const Unaligned*>(scales + channels + c);
-          relu_of(narrow[k]);
+          LaneVectors<Lanes>::relu(narrow[k]);
         }
         for (int j = 0; j < 6; ++j) {
           wide[r][j] = Vector{};

@@ -61,7 +61,7 @@ struct WinogradGradientJob {
 };
 
 template <typename Lanes>
-class WinogradGradient {
+class WinogradGradient : LaneVectors<Lanes> {
   using Job = WinogradGradientJob;
   using Points = WinogradGradientPoints;
   using Vector = typename Lanes::Vector;
@@ -96,8 +96,7 @@ class WinogradGradient {
     std::int64_t c, inputs, k, outputs;
   };
 
-  static PAM_INLINE const Vector& vector(const float* p) { return *reinterpret_cast<const Vector*>(p); }
-  static PAM_INLINE Vector& vector(float* p) { return *reinterpret_cast<Vector*>(p); }
+  using LaneVectors<Lanes>::vector;
 
   /// B^T d B of one tile of x to `to`, and A dy A^T beside it, both padded with zeros to whole vectors.
   static PAM_INLINE void read(const Job& job, const Part& part, std::int64_t tile, float* to) {
