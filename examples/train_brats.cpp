@@ -62,7 +62,7 @@ int train(const Settings& s) {
   options.epochs = s.epochs;
   options.schedule = pam::Schedule::released();  // x 0.1 at half and at three quarters
   options.precision = precision;
-  options.channels_last = device.is_cuda();
+  options.channels_last = true;
   options.seed = s.seed;
   options.directory = out;
   options.resume = s.resume;
@@ -75,7 +75,7 @@ int train(const Settings& s) {
     return 130;
   }
 
-  const pam::PredictorOptions computing{device, precision, /*channels_last=*/device.is_cuda(), s.batch};
+  const pam::PredictorOptions computing{device, precision, /*channels_last=*/true, s.batch};
   const pam::Predictor predictor(net, preparation, computing);
   pam::NetworkResult result;
   result.name = s.net;

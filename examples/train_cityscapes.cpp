@@ -56,7 +56,7 @@ int train(const Settings& s) {
   loading.fit = {std::max(preparation.at_least.height, net.min_size()),
                  std::max(preparation.at_least.width, net.min_size())};
   pam::DataLoader loader(slices, loading);
-  const pam::PredictorOptions computing{device, precision, /*channels_last=*/device.is_cuda(), s.batch};
+  const pam::PredictorOptions computing{device, precision, /*channels_last=*/true, s.batch};
 
   auto optimizer = pam::make_adamw(net, {s.learning_rate});
   pam::SegmentationLoss loss("dice");
@@ -64,7 +64,7 @@ int train(const Settings& s) {
   options.epochs = s.epochs;
   options.schedule = pam::Schedule::released();  // x 0.1 at half and at three quarters
   options.precision = precision;
-  options.channels_last = device.is_cuda();
+  options.channels_last = true;
   options.seed = s.seed;
   options.directory = out;
   options.resume = s.resume;

@@ -53,7 +53,7 @@ class TrainingRun {
         folder_(std::move(folder)),
         processes_(apps::processes()),
         device_(processes_.device(options.device)),
-        channels_last_(channels_last(options.layout, device_)),
+        channels_last_(channels_last(options.layout)),
         net_(make_network(net, task.in_channels, task.classes, options.width, options.net_options, options.seed)),
         config_(own_config(config, net)),
         record_(std::move(command), config_, static_cast<std::uint64_t>(options.seed)),

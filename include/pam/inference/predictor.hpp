@@ -25,7 +25,7 @@ namespace pam {
 struct PredictorOptions {
   torch::Device device = torch::kCPU;        ///< the net is moved there
   Precision precision = Precision::Float32;  ///< of the net; probabilities are float32
-  bool channels_last = false;                ///< memory layout of weights and images: faster on a GPU
+  bool channels_last = true;                 ///< memory layout of weights and images: pam's kernels are fastest in it
   std::int64_t batch = 4;                    ///< planes (slices, or windows of them) at once
   std::int64_t window = 0;               ///< side of sliding windows; 0: whole planes up to `largest_plane`, else 512
   std::int64_t largest_plane = 1 << 20;  ///< pixels of a plane that is taken whole, where `window` is 0
