@@ -11,17 +11,18 @@ out=$2
 shift 2
 bin=${PAM_BIN:-build/release/bin}
 fixed=docs/replication
-common=(--task folder --repeats 5 --seed 0 --width 16 --loss dice --batch 8 --lr 1e-3 --threads 1 --workers 1)
+common=(--task folder --repeats 5 --seed 0 --width 16 --batch 4 --lr 1e-3 --threads 1)
 six=(--nets unet d9unet aunet cscunet fpa rfna --hypotheses "$fixed/hypotheses.json")
 
 [ $# -gt 0 ] || set -- hippocampus camvid blurred_1 blurred_2 blurred_4
 for comparison; do
   case $comparison in
   hippocampus)
-    options=(--data "$data/msd_hippocampus" --split "$fixed/hippocampus_split.json" --epochs 12 "${six[@]}")
+    options=(--data "$data/msd_hippocampus" --set "split=$fixed/hippocampus_split.json" --epochs 6
+      "${six[@]}")
     ;;
   camvid)
-    options=(--data "$data/camvid_256x128" --label-values 8=1,11=ignore --split "$fixed/camvid_split.json"
+    options=(--data "$data/camvid_256x128" --set label_values=8=1,11=ignore "split=$fixed/camvid_split.json"
       --epochs 12 "${six[@]}")
     ;;
   blurred_*)
