@@ -22,7 +22,7 @@ for comparison; do
       "${six[@]}")
     ;;
   camvid)
-    options=(--data "$data/camvid_256x128" --set label_values=8=1,11=ignore "split=$fixed/camvid_split.json"
+    options=(--data "$data/camvid_256x128" --set "label_values=8=1,11=ignore" "split=$fixed/camvid_split.json"
       --epochs 12 "${six[@]}")
     ;;
   blurred_*)
