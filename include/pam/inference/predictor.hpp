@@ -80,7 +80,7 @@ PredictorNet predictor_net(const Net& net) {
 /// every call gives the same bits.) It shares the net with the caller: do not train, move or inspect it meanwhile.
 class Predictor {
  public:
-  /// Called after every batch of planes or windows: done, in all. What it throws ends the prediction.
+  /// Called with (done, total) after every batch of planes or windows. An exception from it ends the prediction.
   using Progress = std::function<void(std::int64_t, std::int64_t)>;
 
   /// Takes a net (`Network`, `UNet`, or a module holder of your own whose forward maps (N, C, H, W) to logits) on to
