@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// expect: pam: reversed\(\) of a net, or of its options, must return bool
+// expect: pam: reversed() of a net, or of its options, must return bool
 #include <pam/core/reversible.hpp>
 
 struct NetImpl : torch::nn::Module {
