@@ -137,6 +137,8 @@ class TrainingRun {
     fit.validate_every = options_.validate_every;
     fit.precision = precision_named(options_.precision);
     fit.channels_last = channels_last_;
+    fit.graph = device_.is_cuda();
+    fit.read_loss_every = device_.is_cuda() ? 10 : 1;  // a reading waits for the GPU
     fit.seed = options_.seed;
     fit.catch_signals = true;
     fit.directory = folder_;

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
+#include <pam/core/memory_format.hpp>
 #include <pam/core/seed.hpp>
 #include <pam/losses/segmentation_loss.hpp>
 #include <pam/nets/unet.hpp>
+#include <pam/train/fused_adamw.hpp>
 #include <pam/train/graphed_step.hpp>
 #include <pam/train/optimizer.hpp>
 
@@ -143,20 +145,51 @@ TEST_CASE("GraphedTrainingStep refuses batches unlike the examples, and losses t
 
 TEST_CASE("within a graph an unknown label makes the loss NaN and the gradients 0; known ones change nothing",
           "[train]") {
-  const auto loss_of = [](const torch::Tensor& labels, std::int64_t channels) {
+  const auto loss_of = [](const torch::Tensor& labels, std::int64_t channels, std::int64_t ignored = -1) {
     const auto weight = torch::ones({}, torch::requires_grad());
-    const auto loss = pam::detail::nan_for_unknown_labels(weight * 3, labels, channels, -1);
+    const auto loss = pam::detail::nan_for_unknown_labels(weight * 3, labels, channels, ignored);
     loss.backward();
     return std::make_pair(loss.item<double>(), weight.grad().item<double>());
   };
   REQUIRE(loss_of(torch::tensor({0, 1, -1}), 1) == std::make_pair(3.0, 3.0));
   REQUIRE(loss_of(torch::tensor({0, 3, -1}), 4) == std::make_pair(3.0, 3.0));
   REQUIRE(loss_of(torch::tensor({0.f, 0.5f, 1.f}), 1) == std::make_pair(3.0, 3.0));
+  REQUIRE(loss_of(torch::tensor({0, 1, 255}), 1, 255) == std::make_pair(3.0, 3.0));
+  REQUIRE(std::isnan(loss_of(torch::tensor({0, 1, -1}), 1, 255).first));
+  REQUIRE(loss_of(torch::tensor({0, 1}, torch::kByte), 1) == std::make_pair(3.0, 3.0));
   for (const auto& bad : {torch::tensor({0, 2}), torch::tensor({-2, 1}), torch::tensor({0.f, 1.5f}),
                           torch::tensor({0.f, std::numeric_limits<float>::quiet_NaN()})}) {
     const auto [value, gradient] = loss_of(bad, 1);
     REQUIRE(std::isnan(value));
     REQUIRE(gradient == 0);
+  }
+}
+
+TEST_CASE("weights that are cast together give autocast's own loss and gradients, bit for bit", "[train]") {
+  for (const auto layout : {at::MemoryFormat::Contiguous, at::MemoryFormat::ChannelsLast}) {
+    auto one = small_net(), other = small_net();
+    one->head->weight.set_requires_grad(false), other->head->weight.set_requires_grad(false);
+    to_memory_format(*one, layout), to_memory_format(*other, layout);
+    const auto data = batch(3, torch::kCPU, layout);
+    const auto loss_of = [&](Plain net, bool together) {
+      const auto scope = autocast(torch::kCPU, Precision::Bfloat16);
+      std::optional<pam::detail::CastWeights> cast;
+      if (together) cast.emplace(*net, torch::kBFloat16);
+      return dice_bce_loss(net(data.images), data.labels);
+    };
+    const auto expected = loss_of(one, false), found = loss_of(other, true);
+    expected.backward(), found.backward();
+    REQUIRE(torch::equal(found, expected));
+    const auto a = one->named_parameters(), b = other->named_parameters();
+    REQUIRE(other->stem->conv1->conv->weight.is_same(b["stem.conv1.conv.weight"]));
+    for (const auto& item : a) {
+      CAPTURE(item.key());
+      const auto &want = item.value().grad(), &got = b[item.key()].grad();
+      REQUIRE(got.defined() == want.defined());
+      if (!want.defined()) continue;
+      REQUIRE(torch::equal(got, want));
+      REQUIRE(pam::detail::same_places(got, b[item.key()]));  // as FusedAdamW wants them
+    }
   }
 }
 

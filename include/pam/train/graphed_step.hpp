@@ -6,9 +6,11 @@
 #include <pam/core/cuda_graph.hpp>
 #include <pam/core/precision.hpp>
 #include <pam/core/unique_parameters.hpp>
+#include <pam/train/detail/cast_weights.hpp>
 
 #include <algorithm>
 #include <limits>
+#include <optional>
 #include <type_traits>
 #include <utility>
 
@@ -26,11 +28,17 @@ struct checks_labels<Loss, std::void_t<decltype(std::declval<Loss&>().options().
 /// `loss`, or NaN (with gradients of 0) where a label is unknown: the loss's own check, without its wait.
 inline torch::Tensor nan_for_unknown_labels(const torch::Tensor& loss, const torch::Tensor& labels,
                                             std::int64_t channels, std::int64_t ignored) {
-  const auto known =
-      labels.is_floating_point()
-          ? labels.ge(0).logical_and(labels.le(1))
-          : labels.ge(0).logical_and(labels.lt(std::max<std::int64_t>(channels, 2))).logical_or(labels.eq(ignored));
-  return torch::where(known.all(), loss, torch::full_like(loss, std::numeric_limits<double>::quiet_NaN()));
+  const auto classes = std::max<std::int64_t>(channels, 2);
+  torch::Tensor known;
+  if (labels.is_floating_point()) {
+    known = labels.ge(0).logical_and(labels.le(1)).all();
+  } else if (ignored == -1) {  // next to the classes, so that the range tells; other kernels are of single numbers
+    const auto [least, most] = labels.aminmax();
+    known = least.ge(0).logical_or(least.eq(ignored)).logical_and(most.lt(classes));
+  } else {
+    known = labels.ge(0).logical_and(labels.lt(classes)).logical_or(labels.eq(ignored)).all();
+  }
+  return torch::where(known, loss, torch::full_like(loss, std::numeric_limits<double>::quiet_NaN()));
 }
 
 }  // namespace detail
@@ -136,6 +144,9 @@ class GraphedTrainingStep {
     torch::Tensor value;
     {
       const auto scope = autocast(images.device(), precision_);
+      std::optional<detail::CastWeights> cast;
+      if (precision_ != Precision::Float32 && images.is_cuda())
+        cast.emplace(*model_.operator->(), scalar_type(precision_));
       const torch::Tensor logits = model_(images);
       value = loss(logits, labels);
       check(value.defined() && value.numel() == 1, "GraphedTrainingStep: the loss must be one number, got shape {}",
