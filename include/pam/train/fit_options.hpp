@@ -36,9 +36,9 @@ struct FitOptions {
   Precision precision = Precision::Float32;
   bool channels_last = false;  ///< weights (once) and images (each batch) are laid out channels-last
   /// On a GPU, forward pass, loss and gradients are recorded as a CUDA graph once two batches in a row have one shape,
-  /// and replayed for batches of that shape (`GraphedTrainingStep`, which says what a model and a loss must not do: a
-  /// recorded pass repeats every decision that the host took). An unknown label then makes the loss NaN. Without effect
-  /// with `accumulate` > 1, a loss scale, or several processes.
+  /// and replayed for batches of that shape. `GraphedTrainingStep` says what a model and a loss must not do then: a
+  /// recorded pass repeats every decision that the host took. An unknown label makes the loss NaN. Without effect with
+  /// `accumulate` > 1, a loss scale, or several processes.
   bool graph = false;
   /// The loss's first factor, a power of two (train/loss_scaler.hpp). 0: 65536 with Float16, none otherwise.
   double loss_scale = 0;

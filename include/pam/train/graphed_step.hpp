@@ -55,7 +55,8 @@ inline torch::Tensor nan_for_unknown_labels(const torch::Tensor& loss, const tor
 /// stay ordinary code. `Model` and `Loss` as for `fit`; the model is shared, not copied. Set its mode (`train()`) and
 /// device first. Buffers (running statistics) are put back after the warm-up; random numbers that it drew are not. Drop
 /// losses and outputs of earlier forward passes of the model before: their autograd nodes belong to another stream, and
-/// recording fails while they live.
+/// recording fails while they live. With another precision than Float32 the weights of all convolutions are cast before
+/// the pass, as one tensor; a part of the model that switches autocast off must cast its own back.
 ///
 /// A loss with pam's options checks labels when it runs eagerly. Within the graph it cannot wait for the result, so an
 /// unknown label makes the loss NaN and the gradients 0. With other losses that wait for the device there is no graph:

@@ -186,9 +186,14 @@ class FitRun {
     return loss.detach();
   }
 
+  /// Whether a step is one micro-batch of this process, as `FitOptions::graph` needs it.
+  [[nodiscard]] bool may_record() const {
+    return options_.graph && options_.accumulate == 1 && !scaler_ && communicator_.world_size() == 1;
+  }
+
   /// Whether `recorded_` takes this batch; makes it at the second batch in a row of one shape.
   bool records(const torch::Tensor& images, const torch::Tensor& labels) {
-    if (!options_.graph || options_.accumulate > 1 || scaler_ || communicator_.world_size() > 1) return false;
+    if (!may_record()) return false;
     auto shape = describe_tensor(images) + describe_tensor(labels);
     if (!recorded_ && shape == last_shape_) {
       recorded_ = training_.record([this](const torch::Tensor& x) { return forward(x); }, images, labels);
@@ -204,7 +209,7 @@ class FitRun {
       if (options_.precision == Precision::Float32) return training_.forward(images);
       const auto scope = autocast(trainee_.device(), options_.precision);
       std::optional<CastWeights> cast;
-      if (trainee_.device().is_cuda()) cast.emplace(model_, scalar_type(options_.precision));
+      if (trainee_.device().is_cuda() && may_record()) cast.emplace(model_, scalar_type(options_.precision));
       return training_.forward(images).to(trainee_.type());
     }();
     if (reversed_) check_reversible(logits);
