@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The paper's networks over the CUDA kernels, and what of them is fused between layers, with the host in the GPU's
 // place.
+#include <pam/core/autocast.hpp>
 #include <pam/core/memory_format.hpp>
 #include <pam/core/seed.hpp>
 #include <pam/kernels/activation.hpp>
@@ -63,6 +64,7 @@ TEST_CASE("in inference a network's head and its upsampling compute the norm of 
         REQUIRE(joined.tensor().is_contiguous(at::MemoryFormat::ChannelsLast));
         REQUIRE(device.started == std::vector<std::string>{"norm_pixel_sums", "upsample_concat_normed"});
         device.started.clear();
+        const AutocastScope mixed(torch::kCPU, torch::kBFloat16, /*enabled=*/parameters != type);
         const auto head = torch::randn({outputs, deep, 1, 1}).to(parameters);
         REQUIRE_THAT(kernels::pointwise(below.activation(), head),
                      IsClose(kernels::reference::pointwise(below.wide(), head.to(torch::kDouble), 1))

@@ -132,7 +132,10 @@ PAM_FUNC torch::Tensor pointwise(const Activation& x, const torch::Tensor& weigh
   if (norm.weight.defined() && weight.size(0) <= few && weight.numel() > 0 && weight.is_floating_point() &&
       weight.device() == p.x.device() && !detail::wants_graph(weight) && !detail::has_tangent(weight) &&
       weight.sizes() == at::IntArrayRef({weight.size(0), p.x.size(1), 1, 1})) {
-    if (auto* device = detail::gpu_that_reads(x)) {
+    // As LibTorch: of one type, or the narrower one under autocast.
+    const bool cast = autocast_enabled(p.x.device().type());
+    auto* device = detail::gpu_that_reads(x);
+    if (device != nullptr && (cast ? p.x.element_size() == 2 : weight.scalar_type() == p.x.scalar_type())) {
       return cuda::norm_relu_head(*device, p.x, norm.weight, norm.bias, norm.eps, weight);
     }
     if (weight.scalar_type() == torch::kFloat && detail::is_readable(x)) {
