@@ -121,6 +121,26 @@ TEST_CASE("GraphedTrainingStep leaves no gradients behind when it is made, takes
   REQUIRE(torch::equal(net->parameters()[0], frozen));
 }
 
+TEST_CASE("GraphedTrainingStep trains a net of reversed labels on 1 - label, whichever loss it has", "[train]") {
+  const auto data = batch(3);
+  const auto one_step = [&](bool reversed, const auto& loss, const torch::Tensor& labels) {
+    const SeedScope scope(5);
+    Plain net(Plain::Impl::Options(2, 1).width(4).depth(2).reversed(reversed));
+    auto optimizer = make_adamw(net);
+    GraphedTrainingStep step(net, loss, optimizer, data.images, labels);
+    return step(data.images, labels).template item<double>();
+  };
+  const auto expected = one_step(false, SegmentationLoss("dice"), 1 - data.labels);
+  auto reversing = SegmentationLoss("dice");
+  reversing.options().reversed = true;
+  const auto own = [](const torch::Tensor& logits, const torch::Tensor& labels) { return dice_loss(logits, labels); };
+  CHECK(one_step(true, SegmentationLoss("dice"), data.labels) == expected);
+  CHECK(one_step(true, reversing, data.labels) == Approx(expected).epsilon(1e-6));  // reversed in float32
+  CHECK(one_step(true, own, data.labels) == expected);
+  // Swapped, a label of 2 would be -1: ignored.
+  CHECK_THAT(message_of([&] { one_step(true, own, data.labels * 2); }), Catch::Contains("labels must be 0, 1"));
+}
+
 TEST_CASE("GraphedTrainingStep refuses batches unlike the examples, and losses that are no number", "[train]") {
   auto net = small_net();
   auto optimizer = make_adamw(net);

@@ -5,8 +5,11 @@
 
 #include <pam/core/cuda_graph.hpp>
 #include <pam/core/precision.hpp>
+#include <pam/core/reversible.hpp>
 #include <pam/core/unique_parameters.hpp>
 #include <pam/train/detail/cast_weights.hpp>
+#include <pam/train/detail/model_view.hpp>
+#include <pam/train/reversed_labels.hpp>
 
 #include <algorithm>
 #include <limits>
@@ -58,7 +61,8 @@ inline torch::Tensor nan_for_unknown_labels(const torch::Tensor& loss, const tor
 /// recording fails while they live. With another precision than Float32 the weights of all convolutions are cast before
 /// the pass, as one tensor; a part of the model that switches autocast off must cast its own back.
 ///
-/// A loss with pam's options checks labels when it runs eagerly. Within the graph it cannot wait for the result, so an
+/// A net that learns reversed labels (RFNA) is trained on 1 - label, as by `fit`, unless the loss reverses them by its own
+/// option. A loss with pam's options checks labels when it runs eagerly. Within the graph it cannot wait for the result, so an
 /// unknown label makes the loss NaN and the gradients 0. With other losses that wait for the device there is no graph:
 /// `graphed()` is false. There is no scaled loss for Float16 here: use Bfloat16.
 template <typename Model, typename Loss>
@@ -73,6 +77,8 @@ class GraphedTrainingStep {
           "GraphedTrainingStep: the example images and labels must be defined and on one device, got {} and {}",
           describe_tensor(images), describe_tensor(labels));
     check_precision(precision, images.device());
+    reversed_ = reversed_of(model_).value_or(false) && !detail::reverses_labels<Loss>::ask(loss_);
+    if (reversed_) detail::check_binary_labels(labels);
     images_ = images.detach().clone(), labels_ = labels.detach().clone();
     parameters_ = unique_parameters(model_->parameters());
     record();
@@ -149,7 +155,11 @@ class GraphedTrainingStep {
       if (precision_ != Precision::Float32 && images.is_cuda())
         cast.emplace(*model_.operator->(), scalar_type(precision_));
       const torch::Tensor logits = model_(images);
-      value = loss(logits, labels);
+      if (reversed_) {
+        check_reversible(logits);
+        if (!in_graph) detail::check_binary_labels(labels);
+      }
+      value = loss(logits, reversed_ ? detail::swapped_labels(labels) : labels);
       check(value.defined() && value.numel() == 1, "GraphedTrainingStep: the loss must be one number, got shape {}",
             shape_string(value));
       if constexpr (detail::checks_labels<Loss>::value) {
@@ -157,6 +167,8 @@ class GraphedTrainingStep {
         if (in_graph && options.check_labels) {
           value = detail::nan_for_unknown_labels(value, labels, logits.size(1), options.ignore_label);
         }
+      } else if (in_graph && reversed_) {  // swapped, an unknown label could be the one that is ignored
+        value = detail::nan_for_unknown_labels(value, labels, logits.size(1), /*ignored=*/-1);
       }
     }
     value.backward();
@@ -174,6 +186,7 @@ class GraphedTrainingStep {
   Loss loss_;
   torch::optim::Optimizer* optimizer_;
   Precision precision_;
+  bool reversed_ = false;  ///< this class reverses the labels
   torch::Tensor images_, labels_, value_;
   std::vector<torch::Tensor> parameters_, gradients_;
   FixedTensors weights_;
