@@ -138,7 +138,7 @@ TEST_CASE("GraphedTrainingStep trains a net of reversed labels on 1 - label, whi
   CHECK(one_step(true, reversing, data.labels) == Approx(expected).epsilon(1e-6));  // reversed in float32
   CHECK(one_step(true, own, data.labels) == expected);
   // Swapped, a label of 2 would be -1: ignored.
-  CHECK_THAT(message_of([&] { one_step(true, own, data.labels * 2); }), Catch::Contains("labels must be 0, 1"));
+  CHECK_THAT(message_of<Error>([&] { one_step(true, own, data.labels * 2); }), Catch::Contains("labels must be 0, 1"));
 }
 
 TEST_CASE("GraphedTrainingStep refuses batches unlike the examples, and losses that are no number", "[train]") {

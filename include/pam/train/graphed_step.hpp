@@ -61,10 +61,10 @@ inline torch::Tensor nan_for_unknown_labels(const torch::Tensor& loss, const tor
 /// recording fails while they live. With another precision than Float32 the weights of all convolutions are cast before
 /// the pass, as one tensor; a part of the model that switches autocast off must cast its own back.
 ///
-/// A net that learns reversed labels (RFNA) is trained on 1 - label, as by `fit`, unless the loss reverses them by its own
-/// option. A loss with pam's options checks labels when it runs eagerly. Within the graph it cannot wait for the result, so an
-/// unknown label makes the loss NaN and the gradients 0. With other losses that wait for the device there is no graph:
-/// `graphed()` is false. There is no scaled loss for Float16 here: use Bfloat16.
+/// A net that learns reversed labels (RFNA) is trained on 1 - label, as by `fit`, unless the loss reverses them by its
+/// own option. A loss with pam's options checks labels when it runs eagerly. Within the graph it cannot wait for the
+/// result, so an unknown label makes the loss NaN and the gradients 0. With other losses that wait for the device there
+/// is no graph: `graphed()` is false. There is no scaled loss for Float16 here: use Bfloat16.
 template <typename Model, typename Loss>
 class GraphedTrainingStep {
  public:
