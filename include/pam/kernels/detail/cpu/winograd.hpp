@@ -16,7 +16,7 @@ class WinogradTiles : LaneVectors<Lanes> {
   static constexpr int kLanes = Lanes::kCount, kSide = Points::kOut, kPositions = Points::kPositions;
 
  public:
-  /// Matrices have a whole number of groups of this many rows.
+  /// Fewer than kGroup outputs are computed for this many tiles at a time, kGroup outputs for 4 to 6.
   static constexpr std::int64_t kRows = 12;
   /// Outputs are computed in groups of this many: their products are transformed before they leave the cache.
   static constexpr std::int64_t kGroup = 64;
@@ -24,7 +24,7 @@ class WinogradTiles : LaneVectors<Lanes> {
   static constexpr std::int64_t kDepth = 64;
 
   static std::int64_t scratch(std::int64_t tiles, const WinogradJob& job) {
-    const auto rows = whole_rows(tiles);
+    const auto rows = whole_rows(tiles, job);
     return kPositions * kPositions *
            (point_stride(rows, job.padded_in()) + point_stride(rows, std::min(kGroup, job.padded_out())));
   }
@@ -32,7 +32,7 @@ class WinogradTiles : LaneVectors<Lanes> {
   /// The outputs [k, end), k a multiple of kGroup, of the tiles [first, first + count).
   static PAM_INLINE void run(const WinogradJob* job, std::int64_t first, std::int64_t count, std::int64_t k,
                              std::int64_t end, float* memory) {
-    const auto rows = whole_rows(count), in = job->padded_in(), v_stride = point_stride(rows, in);
+    const auto rows = whole_rows(count, *job), in = job->padded_in(), v_stride = point_stride(rows, in);
     float *v = memory, *m = memory + kPositions * kPositions * v_stride;
     for (int i = 0; i < kPositions * kPositions; ++i) {
       for (auto at = count * in; at < rows * in; ++at) v[i * v_stride + at] = 0;
@@ -57,7 +57,10 @@ class WinogradTiles : LaneVectors<Lanes> {
  private:
   using LaneVectors<Lanes>::vector;
 
-  static PAM_INLINE std::int64_t whole_rows(std::int64_t tiles) { return (tiles + kRows - 1) / kRows * kRows; }
+  /// With the rows that the last group of rows may have too many.
+  static PAM_INLINE std::int64_t whole_rows(std::int64_t tiles, const WinogradJob& job) {
+    return job.padded_out() % kGroup == 0 ? tiles + 3 : (tiles + kRows - 1) / kRows * kRows;
+  }
 
   /// m (count, outputs) = v (count, channels) times u (channels, outputs).
   static PAM_INLINE void multiply(const WinogradJob& job, const float* v, const float* u, std::int64_t count,
@@ -84,9 +87,11 @@ class WinogradTiles : LaneVectors<Lanes> {
       const float* next = u + (c + kDepth < channels ? (c + kDepth) * kPanel : panels * panel);
       std::int64_t group = 0;
       for (std::int64_t r = 0; r < count; ++group) {
-        // Each of the first groups fetches a panel of the next part: the weights are the only data from far away.
-        const float* ahead = next + std::min(group, panels - 1) * panel;
-        const Block block{v + r * row + c, row, u + c * kPanel, panel, ahead, depth, m + r * outputs, outputs, c > 0};
+        // Each of the first groups fetches two panels of the next part: the weights are the only data from far away.
+        const float* ahead[] = {next + std::min(2 * group, panels - 1) * panel,
+                                next + std::min(2 * group + 1, panels - 1) * panel};
+        const Block block{v + r * row + c, row,   u + c * kPanel,  panel,   ahead[0],
+                          ahead[1],        depth, m + r * outputs, outputs, c > 0};
         const auto rest = count - r, groups = (rest + Rows - 1) / Rows, size = (rest + groups - 1) / groups;
         if constexpr (Rows == 6) {
           if (size == 5) {
@@ -108,7 +113,7 @@ class WinogradTiles : LaneVectors<Lanes> {
     std::int64_t row;
     const float* u;
     std::int64_t panel;
-    const float* next;
+    const float *next, *after_next;
     std::int64_t depth;
     float* m;
     std::int64_t outputs;
@@ -120,7 +125,7 @@ class WinogradTiles : LaneVectors<Lanes> {
     Vector sums[static_cast<std::size_t>(Rows)][static_cast<std::size_t>(Vectors)];
     PAM_UNROLL for (int r = 0; r < Rows; ++r) { PAM_UNROLL for (int i = 0; i < Vectors; ++i) sums[r][i] = Vector{}; }
     for (std::int64_t c = 0; c < b.depth; ++c) {
-      __builtin_prefetch(b.next + c * kPanel);
+      __builtin_prefetch(b.next + c * kPanel, 0, 2), __builtin_prefetch(b.after_next + c * kPanel, 0, 2);
       Vector weights[static_cast<std::size_t>(Vectors)];
       PAM_UNROLL for (int i = 0; i < Vectors; ++i) {
         weights[i] = vector(b.u + i * kLanes / kPanel * b.panel + c * kPanel + i * kLanes % kPanel);
