@@ -10,8 +10,10 @@
 #include <pam/kernels/detail/dispatch.hpp>
 #include <pam/kernels/detail/readable.hpp>
 
+#include <algorithm>
 #include <array>
 #include <cstdlib>
+#include <utility>
 
 namespace pam::kernels {
 
@@ -34,24 +36,30 @@ PAM_FUNC std::atomic<Convolution>& global_convolution() {
 
 /// Where Winograd's convolution of x (N, C, H, W) to K channels is faster than LibTorch's; `pixels`: x is
 /// channels-last; `training`: the weights must be transformed for every call. Each clause has the times that it comes
-/// from: LibTorch's over Winograd's, both in processor time of 2 threads, AVX-512, LibTorch 1.13.
+/// from: LibTorch's over Winograd's, AVX-512, LibTorch 1.13; those without another remark on one thread.
 PAM_FUNC bool winograd_pays(at::IntArrayRef x, bool pixels, std::int64_t k, std::int64_t stride, bool training) {
   const auto height = (x[2] + stride - 1) / stride, width = (x[3] + stride - 1) / stride;
-  // Channels-last, 4 x C x 160 x 160 to 16 or 32 channels: C = 4 0.44, 8 0.44, 12 0.85, 16 1.16, 32 1.6, 96 1.7. To K
-  // channels from 32 at 80 x 80: K = 4 1.3, 8 1.2; a smaller K is in no network.
-  // Contiguous tensors are turned into channels-last ones and back. From C to K at 4 x 160 x 160: 16 to 16 1.0 to 1.3,
-  // 32 to 32 1.3, 64 to 64 1.2, 192 to 64 1.7; 32 to 64 at 80 x 80 1.1 to 1.3.
-  if (x[1] < (pixels ? 16 : 32) || k < (pixels ? 8 : 32)) return false;
-  // Tiles are computed in groups of 12; a tile at the border of a small picture has outputs that nobody wants. Products
-  // of LibTorch over Winograd's: 4 x 256 x 5 x 5 1.0, 0.94; 512 x 7 x 7 1.0, 0.75 to 0.99; 64 x 13 x 13 1.8, 8;
-  // 256 x 10 x 10 2.1, 1.2; 4 x 256 x 10 x 10 2.8, 1.35; 4 x 256 x 20 x 20 3.7, 2.35.
+  // Channels-last, 4 x C x 96 x 96 to 32 channels: C = 4 0.93, 8 1.5, 12 1.8, 16 2.2, 32 2.5; with stride 2: 4 0.5,
+  // 8 0.8, 12 0.9, 16 1.2, 24 1.1. To K = 8 from 32: 2.2 and 1.3; a smaller K is in no network.
+  // Contiguous tensors are turned into channels-last ones and back. From C to K at 4 x 160 x 160, processor time of two
+  // threads: 16 to 16 1.0 to 1.3, 32 to 32 1.3, 64 to 64 1.2, 192 to 64 1.7; 32 to 64 at 80 x 80 1.1 to 1.3.
+  if (x[1] < (!pixels ? 32 : stride == 1 ? 8 : 16) || k < (pixels ? 8 : 32)) return false;
+  // A tile at the border of a small picture has outputs that nobody wants, and tiles are computed in groups of at least
+  // 4, with less than 64 outputs of 12. Both together, products of LibTorch over Winograd's and times, of 64 to 128 and
+  // 256 to 256 channels: 5 x 5 1.1, 1.4, 1.05; 7 x 7 3.1, 2.3, 2.3; 10 x 10 4.6, 3.1, 1.8. With stride 2, outputs of
+  // 5 x 5 0.7, 0.9, 0.6; 7 x 7 1.4, 1.4, 0.97; 10 x 10 1.2, 1.2, 1.3; 8 x 8 1.8, 1.7, 1.3, but on two threads 1.0, 0.8;
+  // 16 x 16 1.8, 1.6, 1.6.
   // One image decides: without gradients, results must not depend on the batch that an image is in.
-  const auto tiles = ((height + 3) / 4) * ((width + 3) / 4), rows = stride == 1 ? (tiles + 11) / 12 * 12 : tiles;
-  const auto products = stride == 1 ? 36 : 81;
-  if (3 * products * rows * cpu::whole_panels(k) > 2 * 9 * height * width * k) return false;
-  // A training step: 256 x 10 x 10 (9 tiles) 0.7, 128 x 14 x 14 (16) 0.9, 4 x 256 x 10 x 10 (36) 1.0, 4 x 256 x 20 x 20
-  // (100) 1.4.
-  return !training || x[0] * tiles >= 64;
+  const auto [tiles, points] = cpu::with_points(cpu::winograd_kind(x, stride), [&](auto kind) {
+    constexpr std::int64_t side = decltype(kind)::kOut, positions = decltype(kind)::kPositions;
+    return std::pair((height + side - 1) / side * ((width + side - 1) / side), positions * positions);
+  });
+  if (stride == 2 && tiles <= 4) return false;
+  const auto rows = k % 64 == 0 ? std::max<std::int64_t>(tiles, 4) : (tiles + 11) / 12 * 12;
+  if (3 * points * rows * cpu::whole_panels(k) > 2 * 9 * height * width * k) return false;
+  // A training step, processor time of two threads: 256 x 10 x 10 0.7, 128 x 14 x 14 0.9, 4 x 256 x 10 x 10 1.0,
+  // 4 x 256 x 20 x 20 1.4.
+  return !training || x[0] * height * width >= 1024;
 }
 
 /// Whether Winograd's convolution is to be used of an input of these sizes that it can read; the rest as above.
