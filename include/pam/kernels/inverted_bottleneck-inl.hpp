@@ -6,6 +6,7 @@
 #include <pam/kernels/detail/cpu/inverted_bottleneck.hpp>
 #include <pam/kernels/detail/dispatch.hpp>
 #include <pam/kernels/detail/packed_step.hpp>
+#include <pam/kernels/detail/strided_pixels.hpp>
 #include <pam/kernels/inverted_bottleneck.hpp>
 #include <pam/kernels/pointwise.hpp>
 
