@@ -115,7 +115,8 @@ struct Conv3x3 {
     // The gradient of a convolution is the convolution with the weights turned by half a circle, inputs for outputs.
     const bool turned = x.requires_grad() && takes_winograd(dy, weight.transpose(0, 1), {}, Backend::Fused, true);
     if (turned) {
-      dx = cpu::winograd_conv({dy_pixels, {}, {}, {}}, cpu::WinogradWeights(weight.detach(), cpu::winograd_kind(dy.sizes(), 1), /*turned=*/true),
+      dx = cpu::winograd_conv({dy_pixels, {}, {}, {}},
+                              cpu::WinogradWeights(weight.detach(), cpu::winograd_kind(dy.sizes(), 1), /*turned=*/true),
                               {});
       if (!is_channels_last(input)) dx = cpu::to_planes(dx);
     }
@@ -148,7 +149,8 @@ PAM_FUNC std::string convolution_in_use() {
 PAM_FUNC Convolution default_convolution() { return detail::global_convolution(); }
 PAM_FUNC void set_default_convolution(Convolution convolution) { detail::global_convolution() = convolution; }
 
-PAM_FUNC std::shared_ptr<const cpu::CachedWeights> Conv3x3Cache::of(const torch::Tensor& weight, cpu::WinogradKind kind) {
+PAM_FUNC std::shared_ptr<const cpu::CachedWeights> Conv3x3Cache::of(const torch::Tensor& weight,
+                                                                    cpu::WinogradKind kind) {
   const auto now = weight.detach();
   cpu::WeightsKey key(now);
   const std::lock_guard<std::mutex> lock(mutex_);
@@ -188,7 +190,9 @@ PAM_FUNC Activation conv3x3_norm_relu(const Activation& x, const torch::Tensor& 
       const cpu::FollowingNorm following{cpu::float_row(norm.weight), cpu::float_row(norm.bias),
                                          static_cast<float>(norm.eps)};
       torch::Tensor table;
-      Activation y(cpu::winograd_conv(input, cache.of(weight, cpu::winograd_kind(x.sizes(), stride))->weights, {}, &following, &table), norm, backend);
+      Activation y(cpu::winograd_conv(input, cache.of(weight, cpu::winograd_kind(x.sizes(), stride))->weights, {},
+                                      &following, &table),
+                   norm, backend);
       y.parts().table = table;
       return y;
     }

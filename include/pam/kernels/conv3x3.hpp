@@ -62,8 +62,8 @@ torch::Tensor conv3x3(const torch::Tensor& x, const torch::Tensor& weight, const
 
 }  // namespace reference
 
-/// The same with stride 1, in x's layout. Winograd's method is used for float32 on a CPU with AVX2, outside of autocast and of
-/// forward-mode differentiation, where `default_convolution()` and, with `Auto`, the sizes of the layer allow
+/// The same with stride 1, in x's layout. Winograd's method is used for float32 on a CPU with AVX2, outside of autocast
+/// and of forward-mode differentiation, where `default_convolution()` and, with `Auto`, the sizes of the layer allow
 /// (conv3x3-inl.hpp states the rule and the measurements behind it). The gradients of the input and of the weights are
 /// computed in the same way. Winograd's result for an image depends neither on the others of its batch nor on the
 /// number of threads; whether it is used does not either, except that where the weights want a gradient, small images
@@ -73,10 +73,10 @@ torch::Tensor conv3x3(const torch::Tensor& x, const torch::Tensor& weight, const
                       Conv3x3Cache& cache, Backend backend);
 
 /// relu(instance_norm(conv3x3(x))) without a bias; weight (K, C, 3, 3), norm of K channels. In inference on
-/// channels-last float32, where Winograd's method is used, x's norm and ReLU are computed while it is read, with stride 1
-/// also its upsampling and concatenation, the statistics of the new norm come from the outputs while they are at hand,
-/// and that norm and its ReLU are left to the reader of the result. (The channels of an upsampled `deep` must be a
-/// multiple of 16 for this.) Only here Winograd's method is used with a stride, of 2.
+/// channels-last float32, where Winograd's method is used, x's norm and ReLU are computed while it is read, with stride
+/// 1 also its upsampling and concatenation, the statistics of the new norm come from the outputs while they are at
+/// hand, and that norm and its ReLU are left to the reader of the result. (The channels of an upsampled `deep` must be
+/// a multiple of 16 for this.) Only here Winograd's method is used with a stride, of 2.
 Activation conv3x3_norm_relu(const Activation& x, const torch::Tensor& weight, const InstanceNorm& norm,
                              Conv3x3Cache& cache, Backend backend, std::int64_t stride = 1);
 

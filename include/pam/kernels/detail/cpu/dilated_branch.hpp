@@ -110,7 +110,8 @@ struct LaneBranch {
     using Dilated = DilatedLanes<Lanes>;
     constexpr std::int64_t lanes = Lanes::kCount;
     const auto groups = (channels + lanes - 1) / lanes;
-    const auto scratch = dy != nullptr ? Dilated::backward_scratch(shape) : Dilated::ring(shape) + Dilated::plane(shape);
+    const auto scratch =
+        dy != nullptr ? Dilated::backward_scratch(shape) : Dilated::ring(shape) + Dilated::plane(shape);
     each_item(samples * groups, (dy != nullptr ? 60 : 20) * lanes * shape.pixels(), scratch, 0,
               [&](std::int64_t i, float* memory) {
                 in_lanes<Lanes, Group<Lanes>>(this, i / groups, i % groups * lanes, memory);

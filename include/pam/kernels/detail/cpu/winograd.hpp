@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// Winograd's convolution (winograd_points.hpp) of a block of tiles: the products of many tiles are matrix products, one
-/// per position.
+/// Winograd's convolution (winograd_points.hpp) of a block of tiles: the products of many tiles are matrix products,
+/// one per position.
 #pragma once
 
 #include <pam/kernels/detail/cpu/winograd_read.hpp>
@@ -175,7 +175,8 @@ class WinogradTiles : LaneVectors<Lanes> {
         for (int i = 0; i < kSide && i < high; ++i) {
           for (int j = 0; j < kSide && j < wide; ++j) {
             float* to = picture + i * row_step + j * job.out_channels + k;
-            for (int lane = 0; lane < kLanes && k + lane < job.out_channels; ++lane) to[lane] = out[i * kSide + j][lane];
+            for (int lane = 0; lane < kLanes && k + lane < job.out_channels; ++lane)
+              to[lane] = out[i * kSide + j][lane];
           }
         }
       }

@@ -17,8 +17,7 @@ struct WinogradShares {
 
   /// The fastest of several. A block's work is counted in products of all weights with one tile: as many as it has
   /// tiles, 4 for reading the weights, and 7 channels' for each number that is transformed.
-  WinogradShares(std::int64_t all, std::int64_t in, std::int64_t out, std::int64_t threads)
-      : tiles(all), parts(1) {
+  WinogradShares(std::int64_t all, std::int64_t in, std::int64_t out, std::int64_t threads) : tiles(all), parts(1) {
     using Tiles = WinogradTiles<Lanes16, WinogradPoints>;
     const auto divided = [](std::int64_t a, std::int64_t b) { return (a + b - 1) / b; };
     const auto step = out < Tiles::kGroup ? Tiles::kRows : 1;  // fewer outputs are computed for so many tiles at a time
@@ -31,8 +30,8 @@ struct WinogradShares {
         const auto size = divided(divided(all, blocks), step) * step;
         const auto outputs = std::min(out, divided(groups, some) * Tiles::kGroup);
         if (outputs * (some - 1) >= out) continue;  // one part would be empty
-        const auto cost = divided(divided(all, size) * some, threads) *
-                          (in * outputs * (size + 4) + 7 * size * (in + outputs));
+        const auto cost =
+            divided(divided(all, size) * some, threads) * (in * outputs * (size + 4) + 7 * size * (in + outputs));
         if (least != 0 && cost >= least) continue;
         least = cost, tiles = size, parts = some;
       }
@@ -103,8 +102,9 @@ void winograd_tiles(const WinogradJob& job, std::int64_t tiles) {
   });
 }
 
-/// in (N, C, H, W) -> (N, K, H, W), or (N, K, ceil(H / 2), ceil(W / 2)) where the weights are of stride 2; float32, dense
-/// channels-last. `bias`: float32 (K), contiguous, or undefined. Where there is a `norm`, `table` becomes that of its result.
+/// in (N, C, H, W) -> (N, K, H, W), or (N, K, ceil(H / 2), ceil(W / 2)) where the weights are of stride 2; float32,
+/// dense channels-last. `bias`: float32 (K), contiguous, or undefined. Where there is a `norm`, `table` becomes that of
+/// its result.
 inline torch::Tensor winograd_conv(const WinogradInput& in, const WinogradWeights& weights, const torch::Tensor& bias,
                                    const FollowingNorm* norm = nullptr, torch::Tensor* table = nullptr) {
   const auto& x = in.x;

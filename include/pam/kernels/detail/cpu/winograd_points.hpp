@@ -63,8 +63,8 @@ struct WinogradPoints {
   }
 };
 
-/// F(5x5, 3x3), with 49 products instead of 225: an eighth less than F(4x4, 3x3) needs. The points are +-3/8, +-7/8, +-3/2
-/// and infinity; the error, as above, is 2.9e-6 of the largest output.
+/// F(5x5, 3x3), with 49 products instead of 225: an eighth less than F(4x4, 3x3) needs. The points are +-3/8, +-7/8,
+/// +-3/2 and infinity; the error, as above, is 2.9e-6 of the largest output.
 struct LargeWinogradPoints {
   static constexpr int kOut = 5, kStride = 1, kSpan = 7, kPositions = 7, kPoints = 7, kCount = kPoints * kPoints;
   static constexpr float kA = 0.375f, kB = 0.875f, kC = 1.5f;
@@ -77,7 +77,8 @@ struct LargeWinogradPoints {
     pair<V>(d, kA, kB2, kC2, out[0], out[1]);
     pair<V>(d, kB, kA2, kC2, out[2], out[3]);
     pair<V>(d, kC, kA2, kB2, out[4], out[5]);
-    out[6] = (d[6] - d[4] * (kA2 + kB2 + kC2)) + (d[2] * (kA2 * kB2 + kA2 * kC2 + kB2 * kC2) - d[0] * (kA2 * kB2 * kC2));
+    out[6] =
+        (d[6] - d[4] * (kA2 + kB2 + kC2)) + (d[2] * (kA2 * kB2 + kA2 * kC2 + kB2 * kC2) - d[0] * (kA2 * kB2 * kC2));
   }
 
   template <typename V>
@@ -115,9 +116,9 @@ struct LargeWinogradPoints {
   }
 };
 
-/// A 3x3 convolution of stride 2. Output k of a row is g0 x[2 k - 1] + g2 x[2 k + 1], a convolution of two taps over the
-/// odd pixels, for which F(4, 2) needs 5 products for 4 outputs, plus g1 x[2 k]: 9 products instead of 12, and on both
-/// axes 81 instead of 144. F(4, 2)'s points are +-1/2, +-1 and infinity.
+/// A 3x3 convolution of stride 2. Output k of a row is g0 x[2 k - 1] + g2 x[2 k + 1], a convolution of two taps over
+/// the odd pixels, for which F(4, 2) needs 5 products for 4 outputs, plus g1 x[2 k]: 9 products instead of 12, and on
+/// both axes 81 instead of 144. F(4, 2)'s points are +-1/2, +-1 and infinity.
 struct StridedWinogradPoints {
   static constexpr int kOut = 4, kStride = 2, kSpan = 9, kPositions = 9, kPoints = 6, kCount = kPoints * kPoints;
   static constexpr float kA = 0.5f, kB = 1.f;

@@ -62,8 +62,8 @@ class WinogradReader : LaneVectors<Lanes> {
   using LaneVectors<Lanes>::vector;
 
  public:
-  /// B^T d B of `count` tiles from `first` on: position (p, q) of tile t goes to v[(p * kPositions + q) * step + t * row]
-  /// and the channels behind it.
+  /// B^T d B of `count` tiles from `first` on: position (p, q) of tile t goes to v[(p * kPositions + q) * step + t *
+  /// row] and the channels behind it.
   static PAM_INLINE void run(const WinogradJob& job, std::int64_t first, std::int64_t count, float* v,
                              std::int64_t step, std::int64_t row) {
     if constexpr (Points::kStride == 1) {
@@ -115,7 +115,8 @@ class WinogradReader : LaneVectors<Lanes> {
       for (int i = 0; i < kSpan; ++i) {
         const auto y = place.row * kStep - 1 + i;
         const bool is_inside = y >= 0 && y < pixels_.height;
-        rows_[i] = is_inside ? pixels_.x + (place.sample * pixels_.height + y) * pixels_.width * pixels_.channels : nullptr;
+        rows_[i] =
+            is_inside ? pixels_.x + (place.sample * pixels_.height + y) * pixels_.width * pixels_.channels : nullptr;
         inside_ = inside_ && is_inside;
       }
       table_ = pixels_.table == nullptr ? nullptr : pixels_.table + place.sample * 2 * pixels_.channels;
@@ -190,8 +191,8 @@ class WinogradReader : LaneVectors<Lanes> {
   /// The pixels upsampled. Interpolation and transform are both linear, so the smaller picture's columns are
   /// interpolated downwards and transformed first, and a column of the picture lies between two of these.
   class Upsampled {
-    /// A tile's rows lie between at most so many of the smaller picture, because a step in the picture is at most one in
-    /// the smaller one; of the columns as many are in use at a time.
+    /// A tile's rows lie between at most so many of the smaller picture, because a step in the picture is at most one
+    /// in the smaller one; of the columns as many are in use at a time.
     static constexpr int kMost = kSpan + 1, kSlots = 8;
     static_assert(kMost <= kSlots);
 
