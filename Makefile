@@ -36,11 +36,11 @@ sanitize: ## run the tests under AddressSanitizer and UndefinedBehaviorSanitizer
 	cmake --build --preset sanitize --parallel $(JOBS)
 	tools/run_tests.sh build/sanitize $(JOBS)
 
-install: ## install the headers and the CMake package into PREFIX (default /usr/local)
+install: ## install the headers, the CMake and the Python package into PREFIX (default /usr/local)
 	cmake -S . -B build/install -DPAM_BUILD_TESTS=OFF -DPAM_BUILD_EXAMPLES=OFF -DPAM_BUILD_APPS=OFF -DPAM_BUILD_BENCHMARKS=OFF
 	cmake --install build/install --prefix $(PREFIX)
 
-package: ## write the Debian package, headers and CMake package, into build/package
+package: ## write the Debian package (headers, CMake and Python package) into build/package
 	cmake -S . -B build/install -DPAM_BUILD_TESTS=OFF -DPAM_BUILD_EXAMPLES=OFF -DPAM_BUILD_APPS=OFF -DPAM_BUILD_BENCHMARKS=OFF
 	cpack --config build/install/CPackConfig.cmake -B build/package
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /// Your own Block in a pam U-Net: a residual block. What a Block must offer is in pam/core/traits.hpp; leave something
-/// out and the compiler answers with one sentence.
+/// out and the compiler answers with one sentence. Run: custom_block
 #include <pam/nets/unet.hpp>
 
 #include <iostream>

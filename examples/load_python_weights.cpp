@@ -24,7 +24,10 @@ int run(const std::vector<std::string>& arguments) {
                "OPTIONS: must be JSON such as {{\"name\": \"fpa\", \"in_channels\": 4}}, got {}", arguments[4]);
     how.net = how.options["name"].get<std::string>();
   }
-  if (arguments.size() > 5) how.reversed = arguments[5] == "true";
+  if (arguments.size() > 5) {
+    how.reversed = arguments[5] == "true";
+    pam::check(*how.reversed || arguments[5] == "false", "REVERSED: must be true or false, got {}", arguments[5]);
+  }
   // Strict: every name and shape must match. The network is in eval mode.
   const auto loaded = pam::load_network(weights, how);
   std::cout << loaded.net.name() << ": " << loaded.report.text() << "\n";

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+/// Builds the paper's FPA U-Net and predicts a mask of one random scan. Run: quickstart
 #include <pam/pam.hpp>
 
 #include <iostream>
@@ -8,7 +9,7 @@ int main() {
   pam::UNet net(pam::UNetOptions<pam::FalsePositiveAttention>(/*in_channels=*/4, /*classes=*/1));
   std::int64_t parameters = 0;
   for (const auto& p : net->parameters()) parameters += p.numel();
-  // Prepares images as training did, undoes reversed labels, builds no graph; one object serves any number of threads.
+  // A Predictor prepares the image, undoes reversed labels and records no gradients. Several threads may share it.
   const pam::Predictor predictor(net);
   auto scan = torch::rand({4, 1, 160, 160});  // (channels, slices, height, width)
   auto mask = predictor.labels(scan);

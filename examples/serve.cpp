@@ -9,6 +9,7 @@
 #include <pam/pam.hpp>
 
 #include <atomic>
+#include <cctype>
 #include <filesystem>
 #include <iostream>
 #include <random>
@@ -53,17 +54,29 @@ std::vector<torch::Tensor> serve(const pam::Predictor& predictor, const std::vec
   return masks;
 }
 
+/// `text` as a whole number, 1 to 1024; `name` is what the usage calls it.
+std::size_t count_from(const std::string& text, const char* name) {
+  std::size_t end = 0;
+  long value = 0;
+  if (!text.empty() && std::isdigit(static_cast<unsigned char>(text[0])) && text.size() <= 4) {
+    value = std::stol(text, &end);
+  }
+  pam::check(end == text.size() && value >= 1 && value <= 1024, "{}: must be a whole number from 1 to 1024, got {}", name,
+             text);
+  return static_cast<std::size_t>(value);
+}
+
 int run(const std::vector<std::string>& arguments) {
   const auto temporary = std::filesystem::temp_directory_path();
   const std::filesystem::path weights =
       arguments.empty() ? train_something(temporary) : std::filesystem::path(arguments[0]);
-  const auto threads = arguments.size() > 1 ? std::stoul(arguments[1]) : 4;
-  const auto count = arguments.size() > 2 ? std::stol(arguments[2]) : 8;
+  const auto threads = arguments.size() > 1 ? count_from(arguments[1], "THREADS") : 4;
+  const auto count = arguments.size() > 2 ? count_from(arguments[2], "REQUESTS") : 8;
   const pam::Predictor predictor(weights);
   if (arguments.empty()) std::filesystem::remove(weights);
 
   std::vector<torch::Tensor> requests;
-  for (std::int64_t i = 0; i < count; ++i) requests.push_back(request(i));
+  for (std::size_t i = 0; i < count; ++i) requests.push_back(request(static_cast<std::int64_t>(i)));
   const auto alone = serve(predictor, requests, 1);
   const pam::Stopwatch watch;
   const auto masks = serve(predictor, requests, threads);
@@ -80,8 +93,10 @@ int run(const std::vector<std::string>& arguments) {
 int main(int argc, char** argv) {
   try {
     return run({argv + 1, argv + argc});
+  } catch (const c10::Error& error) {
+    std::cerr << error.what_without_backtrace() << "\n";
   } catch (const std::exception& error) {
     std::cerr << error.what() << "\n";
-    return 2;
   }
+  return 2;
 }

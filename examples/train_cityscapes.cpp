@@ -2,7 +2,7 @@
 /// The paper's training on Cityscapes, from the files to the table: one network, vehicles, pictures of 128 x 256. The
 /// cities of the official train/ train, except the last by name, which chooses the epoch; the official val/ tests.
 ///
-///   train_cityscapes --data CITYSCAPES --net fpa --out runs/cityscapes_fpa
+///   example_train_cityscapes --data CITYSCAPES --net fpa --out runs/cityscapes_fpa
 ///
 /// Ctrl-C saves, and the same command with --resume continues. --out gets checkpoints, metrics.csv, predictions/ and
 /// scores.csv. The defaults are the paper's table 2; `train --task cityscapes` is the program with more options.
@@ -31,7 +31,7 @@ int train(const Settings& s) {
   const auto seed = static_cast<std::uint64_t>(s.seed);
   const torch::Device device(s.device != "auto" ? s.device : torch::cuda::is_available() ? "cuda" : "cpu");
   pam::Precision precision{};
-  pam::check(pam::from_string(s.precision, precision), "--precision {}: float32, bfloat16 or float16", s.precision);
+  pam::from_string(s.precision, precision);
 
   // The split is the data set's own.
   const auto found = pam::find_cityscapes(s.data);
@@ -42,12 +42,10 @@ int train(const Settings& s) {
   const auto slices = std::make_shared<pam::SliceDataset>(pam::select_cases(found.cases, split.train), preparation);
   preparation.at_least = slices->largest_plane();  // as the program `train` notes it
 
-  auto net = [&] {
-    const pam::SeedScope scope(seed);
-    pam::NetworkSpec spec{s.net, slices->channels()};
-    if (s.width > 0) spec.width = s.width;
-    return pam::build_network(spec);
-  }();
+  pam::NetworkSpec spec{s.net, slices->channels()};
+  if (s.width > 0) spec.width = s.width;
+  torch::manual_seed(seed);
+  auto net = pam::build_network(spec);
   net->to(device);
   pam::LoaderOptions loading;
   loading.batch_size = s.batch;
@@ -56,7 +54,7 @@ int train(const Settings& s) {
   loading.fit = {std::max(preparation.at_least.height, net.min_size()),
                  std::max(preparation.at_least.width, net.min_size())};
   pam::DataLoader loader(slices, loading);
-  const pam::PredictorOptions computing{device, precision, /*channels_last=*/device.is_cuda(), s.batch};
+  const pam::PredictorOptions computing{device, precision, /*channels_last=*/true, s.batch};
 
   auto optimizer = pam::make_adamw(net, {s.learning_rate});
   pam::SegmentationLoss loss("dice");
@@ -64,7 +62,7 @@ int train(const Settings& s) {
   options.epochs = s.epochs;
   options.schedule = pam::Schedule::released();  // x 0.1 at half and at three quarters
   options.precision = precision;
-  options.channels_last = device.is_cuda();
+  options.channels_last = true;
   options.seed = s.seed;
   options.directory = out;
   options.resume = s.resume;
@@ -118,14 +116,16 @@ int main(int argc, char** argv) {
   app.add_option("--batch", s.batch, "pictures per step");
   app.add_option("--lr", s.learning_rate, "learning rate");
   app.add_option("--width", s.width, "channels of level 0 (0: the network's own)");
-  app.add_option("--device", s.device, "cpu, cuda, cuda:1 or auto");
-  app.add_option("--precision", s.precision, "float32, bfloat16 or, on a GPU, float16");
+  app.add_option("--device", s.device, "auto: cuda if there is a GPU")->check(CLI::IsMember({"auto", "cpu", "cuda"}));
+  app.add_option("--precision", s.precision)->check(CLI::IsMember({"float32", "bfloat16", "float16"}));
   app.add_option("--seed", s.seed, "seed of weights, order and flips");
   app.add_flag("--resume", s.resume, "continue the training in --out");
   app.add_option("--out", s.out, "folder for checkpoints, masks and scores");
-  CLI11_PARSE(app, argc, argv);
   try {
+    app.parse(argc, argv);
     return train(s);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : 2;  // 0: --help
   } catch (const c10::Error& error) {
     std::cerr << error.what_without_backtrace() << "\n";
   } catch (const std::exception& error) {

@@ -39,10 +39,8 @@ int run(const std::string& folder) {
   };
   const auto result = pam::fit(net, loader, loss, optimizer, options, pam::ProgressBar());
 
-  net->eval();
-  const torch::NoGradGuard no_grad;
   const auto [test_images, test_labels] = discs(16);
-  const auto found = pam::labels_of(net->probabilities(test_images));
+  const auto found = pam::Predictor(net).labels_of_planes(test_images);
   const auto score = pam::dice(pam::confusion(found, test_labels));
   std::cout << fmt::format("{} after {} epochs: Dice {:.2f} on images never seen\n", pam::to_string(result.reason),
                            result.epochs, score.value_or(0));

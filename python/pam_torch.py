@@ -509,12 +509,19 @@ def load(path, options=None, reversed_=None):
         if "pam.net" not in metadata:
             raise ValueError("%s: does not say which net it is of; give its options, as {\"name\": \"fpa\", …}" % path)
         options = stored_options(metadata)
-    if "pam.reversed" in metadata:
-        said = metadata["pam.reversed"] == "true"
-        if reversed_ is not None and reversed_ != said:
-            raise ValueError("%s: its metadata say pam.reversed = %s, the caller says otherwise" % (path, said))
-        reversed_ = said
     net = build(options)
+    noted = metadata.get("pam.reversed")
+    if noted not in (None, "true", "false"):
+        raise ValueError("%s: its metadata say pam.reversed = %r; it must be true or false" % (path, noted))
+    if noted is not None:
+        if reversed_ is not None and reversed_ != (noted == "true"):
+            raise ValueError("%s: its metadata say pam.reversed = %s, the caller says otherwise" % (path, noted))
+        reversed_ = noted == "true"
+    if reversed_ is not None and "reversed" in options and net.reversed != reversed_:
+        raise ValueError(
+            "%s: the options of the net say reversed = %s, but %s says otherwise; the wrong one of the two would invert "
+            "every mask" % (path, net.reversed, "the caller" if noted is None else "pam.reversed in its metadata")
+        )
     if net.reversed and reversed_ is None and "pam.net" not in metadata:
         raise ValueError("%s: does not say whether it was trained on reversed labels; say which" % path)
     net.load_state_dict(tensors)

@@ -14,11 +14,11 @@ namespace pam::apps {
 const char* const kPrecisionHelp =
     "type that the networks compute in: float32, bfloat16 or (on a GPU) float16; weights stay float32";
 const char* const kAutoPrecisionHelp = "; auto: the faster of float32 and bfloat16 here, measured once per machine";
-const char* const kLayoutHelp = "order of activations in memory: nchw, nhwc (channels-last) or auto (nhwc on a GPU)";
+const char* const kLayoutHelp = "order of activations in memory: nchw, nhwc (channels-last) or auto (nhwc)";
 
-bool channels_last(const std::string& layout, torch::Device device) {
+bool channels_last(const std::string& layout) {
   check(layout == "auto" || layout == "nchw" || layout == "nhwc", "--layout {}: must be auto, nchw or nhwc", layout);
-  return layout == "nhwc" || (layout == "auto" && device.is_cuda());
+  return layout != "nchw";
 }
 
 Precision precision_named(const std::string& name) {
@@ -168,7 +168,7 @@ void check_experiment(const ExperimentOptions& options) {
   const auto precision = options.precision == "auto" ? Precision::Float32 : precision_named(options.precision);
   check(precision != Precision::Float16 || !device.is_cpu(),
         "--precision float16: a CPU does not compute in it; use bfloat16 or float32, or a GPU");
-  static_cast<void>(channels_last(options.layout, device));
+  static_cast<void>(channels_last(options.layout));
 }
 
 }  // namespace pam::apps

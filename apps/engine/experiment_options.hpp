@@ -82,9 +82,9 @@ struct ExperimentOptions {
   }
 };
 
-/// Whether `layout` means channels-last weights and images on `device`; "auto": on CUDA, not on a CPU. Throws `Error`
-/// for other names.
-bool channels_last(const std::string& layout, torch::Device device);
+/// Whether `layout` means channels-last weights and images; "auto" does: pam's kernels are fastest in it. Throws `Error`
+/// for names that are not nchw, nhwc or auto.
+bool channels_last(const std::string& layout);
 
 /// The type called `name`. Throws `Error` for other names, "auto" among them, which must have been decided before.
 Precision precision_named(const std::string& name);

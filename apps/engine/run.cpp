@@ -58,7 +58,7 @@ void decide_precision(const Task& task, ExperimentOptions& options, nlohmann::js
       nets.push_back(make_network(net, task.in_channels, task.classes, options.width, options.net_options, 0));
     }
     const auto device = processes().device(options.device);
-    choice = fastest_precision(nets, /*training=*/true, device, channels_last(options.layout, device));
+    choice = fastest_precision(nets, /*training=*/true, device, channels_last(options.layout));
     std::cout << choice.reason << std::endl;
   }
   const bool narrow = processes().any(choice.precision == Precision::Bfloat16);

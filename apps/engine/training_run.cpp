@@ -53,7 +53,7 @@ class TrainingRun {
         folder_(std::move(folder)),
         processes_(apps::processes()),
         device_(processes_.device(options.device)),
-        channels_last_(channels_last(options.layout, device_)),
+        channels_last_(channels_last(options.layout)),
         net_(make_network(net, task.in_channels, task.classes, options.width, options.net_options, options.seed)),
         config_(own_config(config, net)),
         record_(std::move(command), config_, static_cast<std::uint64_t>(options.seed)),
@@ -137,6 +137,8 @@ class TrainingRun {
     fit.validate_every = options_.validate_every;
     fit.precision = precision_named(options_.precision);
     fit.channels_last = channels_last_;
+    fit.graph = device_.is_cuda();
+    fit.read_loss_every = device_.is_cuda() ? 10 : 1;  // a reading waits for the GPU
     fit.seed = options_.seed;
     fit.catch_signals = true;
     fit.directory = folder_;

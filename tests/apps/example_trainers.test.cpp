@@ -103,7 +103,9 @@ TEST_CASE("the example trainers explain what is wrong in one sentence", "[apps]"
     REQUIRE_FALSE(std::filesystem::exists(folder / "example"));
   };
   refuses({}, "no such folder");
-  refuses({"--precision", "half"}, "--precision half");
+  refuses({"--precision", "half"}, "half not in {float32,bfloat16,float16}");
+  refuses({"--device", "gpu"}, "gpu not in {auto,cpu,cuda}");
+  refuses({"--fold", "x"}, "--fold");
   write_brats_phantom(trainer.data(), {10, {16, 16}, 1});
   refuses({"--fold", "5"}, "folds are 0");
   refuses({"--net", "unett"}, "did you mean unet");

@@ -10,8 +10,8 @@ math(EXPR start "${start} + 7")
 string(SUBSTRING "${readme}" ${start} -1 block)
 string(FIND "${block}" "```" end)
 string(SUBSTRING "${block}" 0 ${end} block)
-# The file's licence line is of no use to a reader of the README.
-string(REGEX REPLACE "^// SPDX[^\n]*\n" "" example "${example}")
+# The file's licence line and its own description are of no use to a reader of the README.
+string(REGEX REPLACE "^// SPDX[^\n]*\n(///[^\n]*\n)*" "" example "${example}")
 if(NOT block STREQUAL example)
-  message(FATAL_ERROR "The first C++ block of README.md differs from examples/quickstart.cpp; copy the file (without its SPDX line) into it.")
+  message(FATAL_ERROR "The first C++ block of README.md differs from examples/quickstart.cpp; copy the file, without the comments at its top, into it.")
 endif()

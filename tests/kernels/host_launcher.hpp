@@ -196,15 +196,33 @@ void shim_run(void (*kernel)(A...), const long* grid, int block, long shared, vo
 )SHIM";
 
 inline const std::vector<std::string>& kernel_names() {
-  static const std::vector<std::string> names{"norm_plane",           "norm_plane_backward",   "norm_slab",
-                                              "norm_slab_backward",   "norm_pixel_sums",       "norm_pixel_apply",
-                                              "norm_pixel_grad_sums", "norm_pixel_grad_apply", "upsample_concat",
-                                              "upsample_backward",    "upsample_gate",         "upsample_gate_backward",
-                                              "upsample_gate_across", "branch_plane",          "branch_plane_backward",
-                                              "branch_pair",          "branch_pair_backward",  "branch_conv",
-                                              "branch_conv_taps",     "depthwise_norm",        "depthwise_forward",
-                                              "depthwise_input_grad", "depthwise_weight_grad", "dice_sums",
-                                              "dice_gradient"};
+  static const std::vector<std::string> names{"norm_plane",
+                                              "norm_plane_backward",
+                                              "norm_slab",
+                                              "norm_slab_backward",
+                                              "norm_pixel_sums",
+                                              "norm_pixel_apply",
+                                              "norm_pixel_head",
+                                              "norm_pixel_grad_sums",
+                                              "upsample_concat",
+                                              "norm_pixel_grad_apply",
+                                              "upsample_backward",
+                                              "upsample_concat_normed",
+                                              "upsample_gate",
+                                              "upsample_gate_across",
+                                              "branch_plane",
+                                              "upsample_gate_backward",
+                                              "branch_pair",
+                                              "branch_plane_backward",
+                                              "branch_pair_backward",
+                                              "branch_conv",
+                                              "branch_conv_taps",
+                                              "depthwise_norm",
+                                              "depthwise_input_grad",
+                                              "depthwise_forward",
+                                              "dice_sums",
+                                              "dice_gradient",
+                                              "depthwise_weight_grad"};
   return names;
 }
 

@@ -7,6 +7,7 @@
 #include <pam/kernels/detail/cuda/upsample.hpp>
 
 #include "kernels/host_launcher.hpp"
+#include "kernels/launch_counter.hpp"
 #include "kernels/machine_code.hpp"
 #include "support/catch.hpp"
 
@@ -135,35 +136,38 @@ TEST_CASE("the inner loops of the CUDA kernels keep to their budget of instructi
     REQUIRE(taps.loop != nullptr);
     row("branch_pair_backward", "an output (sums of taps)", taps.each(), 25);
   }
-  {
-    // One pass of the outer loop blends a row of the small map, which serves two rows of a map twice as large.
-    const auto loops = loops_of(codes.at("upsample_concat"));
+  // One pass of the outer loop blends a row of the small map, which serves two rows of a map twice as large.
+  const auto upsampled = [&](const char* kernel) {
+    const auto loops = loops_of(codes.at(kernel));
     const auto inner = find(loops, [](const Loop& l) {
       return l.count("STG") == 1 && l.count("LDG") == 0 && l.count("FFMA") >= 8 ? 1. : 0.;
     });
     REQUIRE(inner.loop != nullptr);
     const auto outer = find(loops, [&](const Loop& l) { return l.count("STG") == 1 && l.count("LDG") == 2 ? 1. : 0.; });
     REQUIRE(outer.loop != nullptr);
-    const auto copied =
-        find(loops, [](const Loop& l) { return l.count("LDG") == l.count("STG") ? l.count("STG") : 0.; });
-    REQUIRE(copied.loop != nullptr);
-    const auto upsampled = inner.each() + (outer.each() - inner.each()) / 2;
-    row("upsample_concat", "an upsampled pack", upsampled, 75);
-    row("upsample_concat", "a pack copied", copied.each(), 20);
-    row("upsample_concat", "a pack (64 channels to 32)", (2 * upsampled + copied.each()) / 3, 60);
+    return inner.each() + (outer.each() - inner.each()) / 2;
+  };
+  const auto loops = loops_of(codes.at("upsample_concat"));
+  const auto copied = find(loops, [](const Loop& l) { return l.count("LDG") == l.count("STG") ? l.count("STG") : 0.; });
+  REQUIRE(copied.loop != nullptr);
+  row("upsample_concat", "an upsampled pack", upsampled("upsample_concat"), 75);
+  row("upsample_concat", "a pack copied", copied.each(), 20);
+  row("upsample_concat", "a pack (64 channels to 32)", (2 * upsampled("upsample_concat") + copied.each()) / 3, 60);
+  row("upsample_concat_normed", "an upsampled pack", upsampled("upsample_concat_normed"), 90);
+  {
+    // One output channel: a multiply-add an element for the norm and one for the head.
+    const auto head_loops = loops_of(codes.at("norm_pixel_head"));
+    const auto head = find(head_loops, [](const Loop& l) {
+      const int packs = l.count("LDG");
+      return l.innermost && packs > 0 && l.count("STG") == 0 && l.count("FFMA") == 16 * packs ? packs : 0.;
+    });
+    REQUIRE(head.loop != nullptr);
+    row("norm_pixel_head", "a pack", head.each(), 50);
   }
 }
 
-/// What a launch would run on, without running it: an H200.
-class Paper final : public cuda::Launcher {
- public:
-  void start(const cuda::Build&, const char*, const cuda::Launch&, void**) override {}
-  [[nodiscard]] std::int64_t shared_limit() const override { return 227 * 1024; }
-  [[nodiscard]] std::int64_t busy_blocks() const override { return 4 * 132; }
-};
-
 TEST_CASE("the CUDA kernels move little more than each tensor once", "[kernels]") {
-  const Paper device;
+  const RecordingLauncher device;  // an H200
   const cuda::Build build{torch::kBFloat16, 8};
   const auto empty = [](std::int64_t n, std::int64_t c, std::int64_t h) {
     return torch::empty({n, c, h, h},
@@ -201,14 +205,27 @@ TEST_CASE("the CUDA kernels move little more than each tensor once", "[kernels]"
       row("norm_pixel_grad_apply", side, 3 * t + rows * (chunks + 1), 3 * t);
     }
   }
+  {
+    const auto x = empty(50, 32, 160), y = empty(50, 1, 160);
+    const cuda::detail::PixelChunks cut(x, build, device, 4);
+    const auto sums = 50. * static_cast<double>(cut.chunks * (2 * cut.chunks + 1) * 32 * 4);
+    row("norm_pixel_head", 160, bytes(x) + bytes(y) + sums, bytes(x) + bytes(y));
+  }
   // Upsampling: a block of rows reads the rows of the small map between them and one more.
   for (const auto& [deep, skip, side] :
        std::vector<std::array<std::int64_t, 3>>{{64, 32, 160}, {128, 64, 80}, {256, 128, 40}}) {
     const auto small = empty(50, deep, side / 2), beside = empty(50, skip, side), y = empty(50, deep + skip, side);
     const cuda::detail::Columns cut(device, side * (deep + skip) / 8, side, 50, 1);
     const auto rows_read = static_cast<double>(side) / 2 + static_cast<double>(cut.launch.grid[1]);
-    row("upsample_concat", side, bytes(small) * rows_read / (static_cast<double>(side) / 2) + bytes(beside) + bytes(y),
-        bytes(small) + bytes(beside) + bytes(y));
+    const auto least = bytes(small) + bytes(beside) + bytes(y);
+    const auto read = bytes(small) * rows_read / (static_cast<double>(side) / 2) + bytes(beside) + bytes(y);
+    row("upsample_concat", side, read, least);
+    if (!cuda::norm_reads_once(device, small)) {
+      const cuda::detail::PixelChunks chunks(small, build, device, 4);
+      const auto sums = static_cast<double>((2 * chunks.chunks + 1) * deep * 4);  // of a sample; every block reads them
+      row("upsample_concat_normed", side,
+          read + 50 * sums * static_cast<double>(cut.launch.grid[0] * cut.launch.grid[1]), least);
+    }
     const auto dy = empty(50, deep, side);
     const cuda::detail::Columns back(device, side / 2 * deep / 8, side / 2, 50, 2);
     const auto rows_back = static_cast<double>(side + 2 * back.launch.grid[1]);

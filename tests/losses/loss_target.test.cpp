@@ -20,7 +20,7 @@ TEST_CASE("binary labels become a float target without ignored pixels", "[losses
   auto target = make_target(torch::zeros({1, 1, 2, 2}), labels, {}, "test");
   REQUIRE_THAT(target.target, IsClose(torch::tensor({0.f, 1.f, 0.f, 1.f}).view({1, 1, 2, 2})));
   REQUIRE(target.target.scalar_type() == torch::kFloat);
-  REQUIRE(torch::equal(target.valid, torch::tensor({true, true, false, true}).view({1, 1, 2, 2})));
+  REQUIRE(torch::equal(target.ignored, torch::tensor({false, false, true, false}).view({1, 1, 2, 2})));
   REQUIRE(target.pixels().item<double>() == 3);
 
   LossOptions reversed;
@@ -35,7 +35,7 @@ TEST_CASE("labels without ignored pixels need no mask, whatever their integer ty
   for (const auto type : {torch::kBool, torch::kByte, torch::kShort, torch::kInt, torch::kLong}) {
     const auto target =
         make_target(torch::zeros({1, 1, 2, 2}), labels_of({0, 1, 1, 0}, {1, 2, 2}).to(type), {}, "test");
-    REQUIRE_FALSE(target.valid.defined());
+    REQUIRE_FALSE(target.ignored.defined());
     REQUIRE(target.pixels().item<double>() == 4);
     REQUIRE_THAT(target.target, IsClose(torch::tensor({0.f, 1.f, 1.f, 0.f}).view({1, 1, 2, 2})));
   }

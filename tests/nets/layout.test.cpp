@@ -6,25 +6,14 @@
 #include <pam/nets/zoo.hpp>
 
 #include "support/catch.hpp"
+#include "support/recorded_inputs.hpp"
 #include "support/tensor_matchers.hpp"
-
-#include <ATen/record_function.h>
 
 #include <set>
 
 namespace nets_layout_test {
 
 using namespace pam;
-
-/// `RecordFunction::inputs()` asserts, in a TU without NDEBUG, a flag that a LibTorch built with NDEBUG never sets. The
-/// member itself is fine; an explicit instantiation may name it.
-using RecordedInputs = c10::ArrayRef<const c10::IValue>;
-RecordedInputs recorded_inputs(const at::RecordFunction& fn);
-template <RecordedInputs at::RecordFunction::*Member>
-struct InputsOf {
-  friend RecordedInputs recorded_inputs(const at::RecordFunction& fn) { return fn.*Member; }
-};
-template struct InputsOf<&at::RecordFunction::inputs_>;
 
 constexpr std::int64_t kBatch = 3;  // no weight has 3 filters or groups: a tensor of 3 samples is an activation
 
@@ -77,7 +66,7 @@ class CopyWatch {
     return names;
   }
   static void count(const at::RecordFunction& fn) {
-    const auto inputs = recorded_inputs(fn);
+    const auto inputs = test::recorded_inputs(fn);
     if (inputs.size() < 2 || !inputs[0].isTensor() || !inputs[1].isTensor()) return;
     const auto to = inputs[0].toTensor(), from = inputs[1].toTensor();
     if (!is_activation(to) || from.sizes() != to.sizes()) return;  // (a bias that fills its result is no copy)

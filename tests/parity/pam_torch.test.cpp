@@ -171,6 +171,22 @@ TEST_CASE("pam_torch.py says what is wrong with a description or a file", "[pari
   write_safetensors(folder / "anonymous.safetensors", {{"a", torch::zeros({2})}}, {});
   REQUIRE_THAT(refused(fmt::format("--weights '{}'", (folder / "anonymous.safetensors").string())),
                Catch::Contains("does not say which net"));
+  // A flag of reversed labels that contradicts the net would invert every mask.
+  const auto net = build_network({"rfna", 3, 1, 2});
+  for (const std::string name : {"lie.safetensors", "lie.pt"}) {
+    CAPTURE(name);
+    const auto file = folder / name;
+    const auto write = [&](const std::string& flag) {
+      const Metadata metadata{{"pam.net", net.options().dump()}, {"pam.reversed", flag}};
+      file.extension() == ".pt" ? write_torch_zip(file, state_dict(*net), metadata)
+                                : write_safetensors(file, state_dict(*net), metadata);
+      return fmt::format("--weights '{}'", file.string());
+    };
+    REQUIRE_THAT(refused(write("false")), Catch::Contains("reversed = True") && Catch::Contains("invert"));
+    REQUIRE_THAT(refused(write("True")), Catch::Contains("must be true or false"));
+    REQUIRE_THAT(refused(write("true") + " --reversed false"), Catch::Contains("the caller says otherwise"));
+    REQUIRE(pam_torch(write("true"), folder / "log"));
+  }
   std::ofstream(folder / "short.safetensors") << "123";
   REQUIRE_THAT(refused(fmt::format("--weights '{}'", (folder / "short.safetensors").string())),
                Catch::Contains("cut short"));

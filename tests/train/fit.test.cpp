@@ -67,6 +67,39 @@ TEST_CASE("fit takes the steps of a loop written out by hand", "[train]") {
   CHECK(optimizer.param_groups()[0].options().get_lr() == 1e-3);  // the schedule's base is the caller's again
 }
 
+TEST_CASE("with FitOptions::graph fit takes the same steps, bit for bit on a CPU", "[train]") {
+  const auto trained = [](bool graph, const std::function<void(FitOptions&)>& set) {
+    auto options = two_epochs();
+    options.graph = graph;
+    set(options);
+    FakeLoader loader(5);
+    loader.change = [](Batch& batch, std::int64_t, std::int64_t index) {  // the third and the last are of other shapes
+      if (index == 2) batch.images = batch.images.slice(3, 0, 5), batch.labels = batch.labels.slice(2, 0, 5);
+      if (index == 4) batch.images = batch.images.slice(0, 0, 1), batch.labels = batch.labels.slice(0, 0, 1);
+    };
+    auto net = fake_net();
+    auto optimizer = make_adamw(net);
+    int losses = 0;
+    const auto loss = [&](const torch::Tensor& logits, const torch::Tensor& labels) {
+      ++losses;
+      return fake_loss(logits, labels);
+    };
+    const auto result = fit(net, loader, loss, optimizer, options);
+    CHECK(result.steps == (options.accumulate == 2 ? 6 : 10));
+    CHECK(losses == 10);
+    auto weights = copy_of_weights(net);
+    weights.emplace_back("the loss", torch::tensor(result.loss, torch::kDouble));
+    return weights;
+  };
+  const std::vector<std::function<void(FitOptions&)>> settings{
+      [](FitOptions&) {},
+      [](FitOptions& o) { o.reversed = true, o.clip_norm = 0.1; },
+      [](FitOptions& o) { o.precision = Precision::Bfloat16, o.channels_last = true, o.read_loss_every = 4; },
+      [](FitOptions& o) { o.accumulate = 2; },
+      [](FitOptions& o) { o.loss_scale = 8; }};
+  for (const auto& set : settings) CHECK(first_difference(trained(true, set), trained(false, set)) == "");
+}
+
 TEST_CASE("fit leaves the default generator as it found it", "[train]") {
   torch::manual_seed(3);
   const auto before = rng_state();

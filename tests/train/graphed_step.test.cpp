@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: MIT
+#include <pam/core/memory_format.hpp>
 #include <pam/core/seed.hpp>
 #include <pam/losses/segmentation_loss.hpp>
 #include <pam/nets/unet.hpp>
+#include <pam/train/fit.hpp>
+#include <pam/train/fused_adamw.hpp>
 #include <pam/train/graphed_step.hpp>
 #include <pam/train/optimizer.hpp>
 
@@ -118,6 +121,26 @@ TEST_CASE("GraphedTrainingStep leaves no gradients behind when it is made, takes
   REQUIRE(torch::equal(net->parameters()[0], frozen));
 }
 
+TEST_CASE("GraphedTrainingStep trains a net of reversed labels on 1 - label, whichever loss it has", "[train]") {
+  const auto data = batch(3);
+  const auto one_step = [&](bool reversed, const auto& loss, const torch::Tensor& labels) {
+    const SeedScope scope(5);
+    Plain net(Plain::Impl::Options(2, 1).width(4).depth(2).reversed(reversed));
+    auto optimizer = make_adamw(net);
+    GraphedTrainingStep step(net, loss, optimizer, data.images, labels);
+    return step(data.images, labels).template item<double>();
+  };
+  const auto expected = one_step(false, SegmentationLoss("dice"), 1 - data.labels);
+  auto reversing = SegmentationLoss("dice");
+  reversing.options().reversed = true;
+  const auto own = [](const torch::Tensor& logits, const torch::Tensor& labels) { return dice_loss(logits, labels); };
+  CHECK(one_step(true, SegmentationLoss("dice"), data.labels) == expected);
+  CHECK(one_step(true, reversing, data.labels) == Approx(expected).epsilon(1e-6));  // reversed in float32
+  CHECK(one_step(true, own, data.labels) == expected);
+  // Swapped, a label of 2 would be -1: ignored.
+  CHECK_THAT(message_of([&] { one_step(true, own, data.labels * 2); }), Catch::Contains("labels must be 0, 1"));
+}
+
 TEST_CASE("GraphedTrainingStep refuses batches unlike the examples, and losses that are no number", "[train]") {
   auto net = small_net();
   auto optimizer = make_adamw(net);
@@ -143,20 +166,51 @@ TEST_CASE("GraphedTrainingStep refuses batches unlike the examples, and losses t
 
 TEST_CASE("within a graph an unknown label makes the loss NaN and the gradients 0; known ones change nothing",
           "[train]") {
-  const auto loss_of = [](const torch::Tensor& labels, std::int64_t channels) {
+  const auto loss_of = [](const torch::Tensor& labels, std::int64_t channels, std::int64_t ignored = -1) {
     const auto weight = torch::ones({}, torch::requires_grad());
-    const auto loss = pam::detail::nan_for_unknown_labels(weight * 3, labels, channels, -1);
+    const auto loss = pam::detail::nan_for_unknown_labels(weight * 3, labels, channels, ignored);
     loss.backward();
     return std::make_pair(loss.item<double>(), weight.grad().item<double>());
   };
   REQUIRE(loss_of(torch::tensor({0, 1, -1}), 1) == std::make_pair(3.0, 3.0));
   REQUIRE(loss_of(torch::tensor({0, 3, -1}), 4) == std::make_pair(3.0, 3.0));
   REQUIRE(loss_of(torch::tensor({0.f, 0.5f, 1.f}), 1) == std::make_pair(3.0, 3.0));
+  REQUIRE(loss_of(torch::tensor({0, 1, 255}), 1, 255) == std::make_pair(3.0, 3.0));
+  REQUIRE(std::isnan(loss_of(torch::tensor({0, 1, -1}), 1, 255).first));
+  REQUIRE(loss_of(torch::tensor({0, 1}, torch::kByte), 1) == std::make_pair(3.0, 3.0));
   for (const auto& bad : {torch::tensor({0, 2}), torch::tensor({-2, 1}), torch::tensor({0.f, 1.5f}),
                           torch::tensor({0.f, std::numeric_limits<float>::quiet_NaN()})}) {
     const auto [value, gradient] = loss_of(bad, 1);
     REQUIRE(std::isnan(value));
     REQUIRE(gradient == 0);
+  }
+}
+
+TEST_CASE("weights that are cast together give autocast's own loss and gradients, bit for bit", "[train]") {
+  for (const auto layout : {at::MemoryFormat::Contiguous, at::MemoryFormat::ChannelsLast}) {
+    auto one = small_net(), other = small_net();
+    one->head->weight.set_requires_grad(false), other->head->weight.set_requires_grad(false);
+    to_memory_format(*one, layout), to_memory_format(*other, layout);
+    const auto data = batch(3, torch::kCPU, layout);
+    const auto loss_of = [&](Plain net, bool together) {
+      const auto scope = autocast(torch::kCPU, Precision::Bfloat16);
+      std::optional<pam::detail::CastWeights> cast;
+      if (together) cast.emplace(*net, torch::kBFloat16);
+      return dice_bce_loss(net(data.images), data.labels);
+    };
+    const auto expected = loss_of(one, false), found = loss_of(other, true);
+    expected.backward(), found.backward();
+    REQUIRE(torch::equal(found, expected));
+    const auto a = one->named_parameters(), b = other->named_parameters();
+    REQUIRE(other->stem->conv1->conv->weight.is_same(b["stem.conv1.conv.weight"]));
+    for (const auto& item : a) {
+      CAPTURE(item.key());
+      const auto &want = item.value().grad(), &got = b[item.key()].grad();
+      REQUIRE(got.defined() == want.defined());
+      if (!want.defined()) continue;
+      REQUIRE(torch::equal(got, want));
+      REQUIRE(pam::detail::same_places(got, b[item.key()]));  // as FusedAdamW wants them
+    }
   }
 }
 
@@ -207,6 +261,29 @@ TEST_CASE("on a GPU the recorded step trains as the loop written by hand does", 
   net->to(torch::kCPU);
   REQUIRE_THAT(message_of<Error>([&] { step(data.images, data.labels); }), Catch::Contains("moved or converted"));
 #endif
+}
+
+TEST_CASE("on a GPU fit trains with a graph and page-locked batches as without", "[train]") {
+  if (!torch::cuda::is_available()) PAM_SKIP("no GPU");
+  const auto loss_of = [](bool fast) {
+    auto net = small_net(torch::kCUDA);
+    std::vector<Batch> batches;
+    for (std::uint64_t i = 0; i < 5; ++i) {
+      auto data = batch(200 + i);
+      if (fast) data.images = data.images.pin_memory(), data.labels = data.labels.pin_memory();
+      batches.push_back({data.images, data.labels});
+    }
+    FitOptions options;
+    options.epochs = 4;
+    options.precision = Precision::Bfloat16;
+    options.channels_last = true;
+    options.read_loss_every = 5;
+    options.graph = fast;
+    auto optimizer = make_adamw(net);
+    return fit(net, batches, SegmentationLoss("dice"), optimizer, options).loss;
+  };
+  // 20 steps in bfloat16; a batch that is read before it has been copied, or trained twice, is off by more.
+  REQUIRE(loss_of(true) == Approx(loss_of(false)).epsilon(0.01));
 }
 
 }  // namespace train_graphed_step_test

@@ -129,8 +129,7 @@ pid_t writer_of(const std::string& name, const std::string& target);
 void remove_abandoned(const std::filesystem::path& path);
 
 /// Writes `path` through `write`, which gets a binary stream: a temporary file in the same folder (`NAME.PID-N.tmp`) is
-/// filled, synced, renamed over `path`, and the folder is synced. A symbolic link keeps pointing: its target is
-/// replaced. An existing file keeps its permissions. Throws `Error` with path and system message (full disk, no
+/// filled, synced, renamed over `path`, and the folder is synced. A symbolic link stays a link; its target is replaced. An existing file keeps its permissions. Throws `Error` with path and system message (full disk, no
 /// permission, no such folder, not a regular file), or whatever `write` throws; the temporary file is then removed and
 /// the old file is untouched. Example: `write_atomically("report.csv", [&](std::ostream& out) { out << table; });`
 void write_atomically(const std::filesystem::path& path, const std::function<void(std::ostream&)>& write);

@@ -17,7 +17,7 @@ struct AttentionRecord {
   torch::Tensor gated;      ///< what the module returned: (N, C, H, W)
 };
 
-/// Base of every module that multiplies features by an attention map. Off by default and then free of cost.
+/// Base of every module that multiplies features by an attention map. Off by default; it costs nothing while it is off.
 /// A clone starts switched off and empty, so copies never share tensors. Inspection is for one thread at a time:
 /// forward passes of one module in several threads are safe only while it is off (inspect a clone per thread instead).
 class Inspectable {

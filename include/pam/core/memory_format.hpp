@@ -9,7 +9,7 @@
 
 namespace pam {
 
-/// True if channels vary fastest in `x` and it is not contiguous as well, as a tensor of one channel or one pixel is.
+/// True if channels vary fastest in `x`, and `x` is not also contiguous (as a tensor of one channel or one pixel is).
 inline bool is_channels_last(const torch::Tensor& x) {
   return !x.is_contiguous() && x.is_contiguous(at::MemoryFormat::ChannelsLast);
 }
@@ -22,8 +22,8 @@ inline at::MemoryFormat layout_of(const torch::Tensor& x) {
 namespace detail {
 
 /// `x` with exactly the strides of `format`. `contiguous` leaves a weight with one input channel, (O, 1, 3, 3), as it
-/// is, since both layouts have its elements at the same places; but LibTorch takes a convolution's layout from the
-/// strides, and that of a single channel's image tells it nothing either.
+/// is, since both layouts have its elements at the same places; but LibTorch chooses a
+/// convolution's layout by the strides, and for an image of one channel the input's strides do not decide it.
 inline torch::Tensor with_strides_of(const torch::Tensor& x, at::MemoryFormat format) {
   const auto c = x.size(1), h = x.size(2), w = x.size(3);
   const std::vector<std::int64_t> pixels{c * h * w, 1, c * w, c}, planes{c * h * w, h * w, w, 1};

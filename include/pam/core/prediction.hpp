@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// From logits to probabilities and labels, with reversed labels undone. Only this header handles reversed nets.
+/// From logits to probabilities and labels, with reversed labels undone. Predictions of reversed nets are undone only here.
 #pragma once
 
 #include <pam/core/error.hpp>

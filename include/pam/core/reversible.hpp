@@ -33,15 +33,21 @@ namespace detail {
 template <typename Net, typename = void>
 struct asks_reversed : std::false_type {};
 template <typename Net>
-struct asks_reversed<Net, std::void_t<decltype(static_cast<bool>(std::declval<const Net&>().reversed()))>>
-    : std::true_type {};
+struct asks_reversed<Net, std::void_t<decltype(std::declval<Net&>().reversed())>> : std::true_type {};
 
 template <typename Net, typename = void>
 struct asks_reversed_option : std::false_type {};
 template <typename Net>
-struct asks_reversed_option<Net,
-                            std::void_t<decltype(static_cast<bool>(std::declval<const Net&>().options.reversed()))>>
-    : std::true_type {};
+struct asks_reversed_option<Net, std::void_t<decltype(std::declval<Net&>().options.reversed())>> : std::true_type {};
+
+/// `answer` as a bool. Anything else that converts to bool, such as an optional or a number, is refused: it could mean
+/// something other than "reversed".
+template <typename Answer>
+bool checked_reversed(const Answer& answer) {
+  static_assert(std::is_same_v<Answer, bool>,
+                "pam: reversed() of a net, or of its options, must return bool: whether it learns 1 - label");
+  return answer;
+}
 
 /// A module holder, `Network`, or a shared pointer to a module.
 template <typename Net, typename = void>
@@ -93,9 +99,9 @@ const torch::nn::Module& const_module_of(const Net& net) {
 template <typename Net>
 [[nodiscard]] std::optional<bool> reversed_of(const Net& net) {
   if constexpr (detail::asks_reversed<Net>::value) {
-    return static_cast<bool>(net.reversed());
+    return detail::checked_reversed(net.reversed());
   } else if constexpr (detail::asks_reversed_option<Net>::value) {
-    return static_cast<bool>(net.options.reversed());
+    return detail::checked_reversed(net.options.reversed());
   } else if constexpr (std::is_base_of_v<torch::nn::Module, Net>) {
     return detail::reversed_of_module(net);
   } else if constexpr (detail::points_to_module<Net>::value) {

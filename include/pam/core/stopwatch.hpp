@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// Seconds since it was made or restarted.
+/// `Stopwatch`: seconds since its construction or last `restart()`.
 #pragma once
 
 #include <chrono>

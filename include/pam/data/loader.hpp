@@ -40,7 +40,7 @@ struct LoaderOptions {
   std::int64_t pad_label = kIgnoreLabel;  ///< the label of that padding (images: 0)
   bool pin_memory = false;                ///< page-locked batches, for quick copies to a GPU (needs one)
   std::int64_t rank = 0;  ///< this process among `world_size` that train together; batch_size is of each of them
-  /// More than 1: batches hold whole cases' samples that no other process has in the epoch.
+  /// If above 1, each process gets whole cases that no other process has in the same epoch.
   std::int64_t world_size = 1;
 };
 

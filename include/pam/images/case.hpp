@@ -57,7 +57,7 @@ Sample slice_of(const Case& source, std::int64_t z);
 
 namespace detail {
 
-/// The window of `size` at `offset` (negative: before the start) along `dimension`; outside the tensor stands `fill`.
+/// The window of `size` at `offset` (negative: before the start) along `dimension`; positions outside the tensor are `fill`.
 torch::Tensor window(const torch::Tensor& tensor, std::int64_t dimension, std::int64_t offset, std::int64_t size,
                      double fill);
 

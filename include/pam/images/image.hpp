@@ -53,7 +53,7 @@ torch::Tensor decoded_planes(const PictureBytes& bytes, const PictureFacts& fact
 /// Reads a picture as (C, H, W): uint8 for 8 bits, int32 (0 … 65535) for 16 bits, float32 for float TIFFs.
 /// `channels`: 0 = as stored (1 = grey, 3 = RGB), 1 = grey (luma of RGB), 3 = RGB (grey repeated). An alpha channel is
 /// dropped and the colours stay as stored. Where the file has an EXIF (or TIFF) orientation, the picture is turned and
-/// mirrored as it is displayed, for masks are drawn on what is displayed; (H, W) are then those of the display.
+/// mirrored as it is displayed, because masks are drawn on the displayed picture; (H, W) are then those of the display.
 /// Throws `Error` naming the file: not PNG, JPEG, TIFF, BMP or WebP, damaged, cut short, several pages, more than 2^28
 /// pixels.
 torch::Tensor read_image(const std::filesystem::path& path, std::int64_t channels = 0);

@@ -23,8 +23,7 @@ LoadedFile load_volume(const std::filesystem::path& path);
 
 LoadedFile load_image_file(const std::filesystem::path& path, std::int64_t channels);
 
-/// All images of a case, decoded at the same time, on as many threads as LibTorch uses. Throws what the first file that
-/// cannot be read throws.
+/// All images of a case, decoded at the same time, on as many threads as LibTorch uses. If files cannot be read, throws the error of the first of them.
 std::vector<LoadedFile> load_image_files(const std::vector<std::filesystem::path>& paths, std::int64_t channels);
 
 /// `options`: of labels, mask_channel and zero_non_finite.

@@ -30,8 +30,8 @@ class MaskSurvey {
   /// The most foreground that a mask of one class is expected to have, as a share of its pixels.
   static constexpr double kMostForeground = 0.6;
 
-  /// Why nothing can be learnt from these masks as `map` reads them: there is one class, and no pixel of any mask is
-  /// background. Names a file, the values, their shares and a remedy. Empty where that is not so.
+  /// An error text if nothing can be learnt from these masks as `map` reads them (one class, and no pixel of any mask
+  /// is background); it names a file, the values, their shares and a remedy. Otherwise empty.
   [[nodiscard]] std::string unusable(const LabelMap& map) const;
 
   /// What may be wrong, a sentence each, with a file, values, shares and remedies:

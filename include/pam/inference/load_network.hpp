@@ -25,7 +25,7 @@
 
 namespace pam {
 
-/// What a file may not say about itself. Contradicting the file is an error.
+/// What the caller adds where the file does not say it. Contradicting the file is an error.
 struct LoadNetworkOptions {
   std::string net;                                    ///< zoo name, for files without "pam.net"
   nlohmann::json options = nlohmann::json::object();  ///< further options of `net`, as in nets/zoo.hpp

@@ -25,7 +25,7 @@ namespace pam {
 struct PredictorOptions {
   torch::Device device = torch::kCPU;        ///< the net is moved there
   Precision precision = Precision::Float32;  ///< of the net; probabilities are float32
-  bool channels_last = false;                ///< memory layout of weights and images: faster on a GPU
+  bool channels_last = true;                 ///< memory layout of weights and images: pam's kernels are fastest in it
   std::int64_t batch = 4;                    ///< planes (slices, or windows of them) at once
   std::int64_t window = 0;               ///< side of sliding windows; 0: whole planes up to `largest_plane`, else 512
   std::int64_t largest_plane = 1 << 20;  ///< pixels of a plane that is taken whole, where `window` is 0
@@ -80,7 +80,7 @@ PredictorNet predictor_net(const Net& net) {
 /// every call gives the same bits.) It shares the net with the caller: do not train, move or inspect it meanwhile.
 class Predictor {
  public:
-  /// Called after every batch of planes or windows: done, in all. What it throws ends the prediction.
+  /// Called with (done, total) after every batch of planes or windows. An exception from it ends the prediction.
   using Progress = std::function<void(std::int64_t, std::int64_t)>;
 
   /// Takes a net (`Network`, `UNet`, or a module holder of your own whose forward maps (N, C, H, W) to logits) on to

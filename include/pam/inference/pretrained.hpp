@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// `pretrained`: nets with the weights that come with pam (weights/README.md), by name.
+/// `pretrained`: nets with weights files in a few known folders (weights/README.md), by name.
 ///
 ///     const pam::Predictor predictor(pam::pretrained("hippocampus_fpa"));
 ///

@@ -4,7 +4,8 @@
 
 #include <pam/kernels/activation.hpp>
 #include <pam/kernels/detail/cpu/instance_norm.hpp>
-#include <pam/kernels/detail/dispatch.hpp>
+#include <pam/kernels/detail/cuda/upsample.hpp>
+#include <pam/kernels/detail/readable.hpp>
 #include <pam/kernels/gate.hpp>
 #include <pam/kernels/instance_norm.hpp>
 #include <pam/kernels/upsample.hpp>
@@ -19,6 +20,19 @@ PAM_FUNC torch::Tensor apply_table(const torch::Tensor& x, const torch::Tensor& 
   const auto y = may_overwrite(x) ? x : torch::empty_like(x);
   cpu::apply_table(x, table, logits, identity, y);
   return y;
+}
+
+/// upsample_concat of an activation, whose norm and ReLU a GPU computes on the way; not where the norm alone is as
+/// cheap.
+PAM_FUNC torch::Tensor upsample_concat_of(const Activation& deep, const torch::Tensor& skip, Backend backend) {
+  const auto& p = deep.parts();
+  auto* device = gpu_that_reads(deep);
+  if (device != nullptr && fused(backend, skip) && cpu::alike(p.x, skip) && !wants_graph(skip) &&
+      is_channels_last(skip) && enlarges(p.x, skip) && p.x.sizes().slice(2) != skip.sizes().slice(2) &&
+      !cuda::norm_reads_once(*device, p.x)) {
+    return cuda::upsample_concat(*device, p.x, p.norm.weight, p.norm.bias, p.norm.eps, skip);
+  }
+  return upsample_concat(deep.tensor(), skip, backend);
 }
 
 }  // namespace detail
@@ -40,7 +54,7 @@ PAM_FUNC const torch::Tensor& Activation::tensor() const {
   if (parts_ == nullptr) return none;
   auto& p = *parts_;
   if (p.deep.parts_ != nullptr) {
-    p.x = upsample_concat(p.deep.tensor(), p.skip.tensor(), p.backend);
+    p.x = detail::upsample_concat_of(p.deep, p.skip.tensor(), p.backend);
     p.deep = p.skip = Activation();
   } else if (p.table.defined()) {
     p.x = detail::apply_table(p.x, p.table, {}, /*identity=*/false);

@@ -65,9 +65,9 @@ PAM_FUNC bool winograd_pays(at::IntArrayRef x, bool pixels, std::int64_t k, std:
 /// Whether Winograd's convolution is to be used of an input of these sizes that it can read; the rest as above.
 PAM_FUNC bool takes_winograd(at::IntArrayRef x, bool pixels, const torch::Tensor& weight, std::int64_t stride,
                              bool training) {
-  if (x.size() != 4 || weight.scalar_type() != torch::kFloat || !weight.device().is_cpu() ||
-      weight.layout() != torch::kStrided || weight.dim() != 4 || weight.size(1) != x[1] || weight.size(2) != 3 ||
-      weight.size(3) != 3 || weight.numel() == 0 || has_tangent(weight) || autocast_enabled(torch::kCPU)) {
+  if (x.size() != 4 || weight.scalar_type() != torch::kFloat || !on_cpu(weight) || weight.layout() != torch::kStrided ||
+      weight.dim() != 4 || weight.size(1) != x[1] || weight.size(2) != 3 || weight.size(3) != 3 ||
+      weight.numel() == 0 || has_tangent(weight) || autocast_enabled(torch::kCPU)) {
     return false;
   }
   const auto choice = default_convolution();

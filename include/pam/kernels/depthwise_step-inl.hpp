@@ -4,12 +4,9 @@
 
 #include <pam/core/autocast.hpp>
 #include <pam/kernels/depthwise_step.hpp>
+#include <pam/kernels/detail/cuda/depthwise.hpp>
 #include <pam/kernels/detail/dispatch.hpp>
 #include <pam/kernels/instance_norm.hpp>
-
-#ifdef PAM_WITH_CUDA
-#include <pam/kernels/detail/cuda/depthwise.hpp>
-#endif
 
 namespace pam::kernels {
 
@@ -26,7 +23,6 @@ PAM_FUNC torch::Tensor depthwise_conv(const torch::Tensor& x, const torch::Tenso
   return torch::conv2d(x, conv, {}, stride, /*padding=*/dilation, dilation, /*groups=*/x.size(1));
 }
 
-#ifdef PAM_WITH_CUDA
 /// Saves x and the convolution's output; the backward pass has kernels of its own for either step.
 struct DepthwiseStepOnGpu {
   using Tensor = torch::Tensor;
@@ -69,7 +65,6 @@ PAM_FUNC bool takes_depthwise(const torch::Tensor& x, const DepthwiseStep& step,
          is_channels_last(x) && (stride == 1 || stride == 2) && dilation >= 1 && is_step_of(x, step) &&
          (x.element_size() == 2 || !autocast_enabled(x.device().type()));
 }
-#endif
 
 }  // namespace detail
 
@@ -80,7 +75,6 @@ PAM_FUNC torch::Tensor reference::depthwise_step(const torch::Tensor& x, const D
 
 PAM_FUNC torch::Tensor depthwise_step(const torch::Tensor& x, const DepthwiseStep& step, std::int64_t stride,
                                       std::int64_t dilation, double eps, Backend backend) {
-#ifdef PAM_WITH_CUDA
   if (detail::takes_depthwise(x, step, stride, dilation, backend)) {
     if (detail::wants_graph(x, step.conv, step.weight, step.bias)) {
       return detail::apply_kernel(
@@ -92,7 +86,6 @@ PAM_FUNC torch::Tensor depthwise_step(const torch::Tensor& x, const DepthwiseSte
                                 /*keep=*/false)
         .output;
   }
-#endif
   return instance_norm_relu(detail::depthwise_conv(x, step.conv, stride, dilation), step.weight, step.bias, eps,
                             backend);
 }

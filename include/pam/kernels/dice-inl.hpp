@@ -3,12 +3,9 @@
 #pragma once
 
 #include <pam/kernels/detail/cpu/dice.hpp>
+#include <pam/kernels/detail/cuda/dice.hpp>
 #include <pam/kernels/detail/dispatch.hpp>
 #include <pam/kernels/dice.hpp>
-
-#ifdef PAM_WITH_CUDA
-#include <pam/kernels/detail/cuda/dice.hpp>
-#endif
 
 namespace pam::kernels {
 
@@ -32,9 +29,7 @@ PAM_FUNC torch::Tensor dice_target(const torch::Tensor& target, const torch::Ten
 
 PAM_FUNC torch::Tensor dice_forward(const torch::Tensor& logits, const torch::Tensor& target) {
   const auto x = dense(logits), t = dice_target(target, x);
-#ifdef PAM_WITH_CUDA
   if (auto* device = cuda::launcher_of(x)) return cuda::dice_sums(*device, x, t);
-#endif
   return cpu::dice_sums(x, t);
 }
 
@@ -52,11 +47,9 @@ struct DiceSums {
       return differentiable_gradients([&](const auto& v) { return reference::dice_sums(v[0], v[1]); }, saved, grads[0]);
     }
     const auto x = dense(saved[0]), t = dice_target(saved[1], x);
-#ifdef PAM_WITH_CUDA
     if (auto* device = cuda::launcher_of(x)) {
       return {cuda::dice_sums_backward(*device, x, t, grads[0].to(torch::kFloat).contiguous()), {}};
     }
-#endif
     return {cpu::dice_sums_backward(x, t, grads[0]), {}};
   }
 };

@@ -3,14 +3,11 @@
 #pragma once
 
 #include <pam/kernels/detail/cpu/dilated_branch.hpp>
+#include <pam/kernels/detail/cuda/dilated_branch.hpp>
 #include <pam/kernels/detail/dispatch.hpp>
 #include <pam/kernels/detail/packed_step.hpp>
 #include <pam/kernels/dilated_branch.hpp>
 #include <pam/kernels/instance_norm.hpp>
-
-#ifdef PAM_WITH_CUDA
-#include <pam/kernels/detail/cuda/dilated_branch.hpp>
-#endif
 
 namespace pam::kernels {
 
@@ -35,55 +32,56 @@ PAM_FUNC std::pair<torch::Tensor, torch::Tensor> branch_forward(const torch::Ten
                                                                 const DepthwiseStep& second, std::int64_t dilation,
                                                                 double eps) {
   const auto input = dense(x);
-#ifdef PAM_WITH_CUDA
   if (auto* device = cuda::launcher_of(input)) {
     const auto layout = layout_of(input);
     auto [y, table] = cuda::dilated_branch(*device, input.contiguous(), {first.conv, first.weight, first.bias},
                                            {second.conv, second.weight, second.bias}, dilation, eps);
     return {y.contiguous(layout), table};
   }
-#endif
   const PackedStep one(first.conv, first.weight, first.bias), two(second.conv, second.weight, second.bias);
   return cpu::dilated_branch(input, branch_weights(one, two), dilation, eps);
 }
 
-/// The gradients of x and of each parameter, in the order of DilatedBranch's inputs.
+/// The gradients of x and of each parameter, in the order of DilatedBranch's inputs. `shared`: both steps have the same
+/// parameters; the first step's then have the sum of both, which autograd would add up parameter by parameter.
 PAM_FUNC torch::autograd::variable_list branch_backward(const torch::Tensor& x, const DepthwiseStep& first,
-                                                        const DepthwiseStep& second, std::int64_t dilation,
+                                                        const DepthwiseStep& second, bool shared, std::int64_t dilation,
                                                         const torch::Tensor& moments, const torch::Tensor& dy) {
   const auto input = dense(x);
   const auto layout = layout_of(input);
-  // part(at, count): of 22 numbers a channel (nine taps, the norm's weight and bias, twice) `count` from `at` on.
-  const auto gradients = [&](const torch::Tensor& dx, const auto& part) -> torch::autograd::variable_list {
-    const auto like = [&](std::int64_t at, std::int64_t count, const torch::Tensor& parameter) {
-      return part(at, count).reshape(parameter.sizes()).to(parameter.scalar_type());
+  // part(all, at, count): of 22 numbers a channel (nine taps, the norm's weight and bias, twice) `count` from `at` on.
+  const auto gradients = [&](const torch::Tensor& dx, const torch::Tensor& all,
+                             const auto& part) -> torch::autograd::variable_list {
+    const auto like = [&](const torch::Tensor& of, std::int64_t at, std::int64_t count,
+                          const torch::Tensor& parameter) {
+      return part(of, at, count).reshape(parameter.sizes()).to(parameter.scalar_type());
     };
-    return {dx,
-            like(0, 9, first.conv),
-            like(9, 1, first.weight),
-            like(10, 1, first.bias),
-            like(11, 9, second.conv),
-            like(20, 1, second.weight),
-            like(21, 1, second.bias)};
+    const auto one = shared ? part(all, 0, 11) + part(all, 11, 11) : all;
+    torch::autograd::variable_list result{dx, like(one, 0, 9, first.conv), like(one, 9, 1, first.weight),
+                                          like(one, 10, 1, first.bias)};
+    if (shared) return result;
+    result.push_back(like(all, 11, 9, second.conv));
+    result.push_back(like(all, 20, 1, second.weight));
+    result.push_back(like(all, 21, 1, second.bias));
+    return result;
   };
-#ifdef PAM_WITH_CUDA
   if (auto* device = cuda::launcher_of(input)) {
     const auto [dx, rows] =
         cuda::dilated_branch_backward(*device, input.contiguous(), {first.conv, first.weight, first.bias},
                                       {second.conv, second.weight, second.bias}, dilation, moments, dy.contiguous());
     const auto channels = x.size(1);
-    return gradients(dx.contiguous(layout), [&, &all = rows](std::int64_t at, std::int64_t count) {
+    return gradients(dx.contiguous(layout), rows, [&](const torch::Tensor& all, std::int64_t at, std::int64_t count) {
       return all.narrow(0, at * channels, count * channels);
     });
   }
-#endif
   const PackedStep one(first.conv, first.weight, first.bias), two(second.conv, second.weight, second.bias);
   const auto out =
       cpu::dilated_branch_backward(input, branch_weights(one, two), dilation, moments, dy.contiguous(layout));
-  return gradients(out.x, [&](std::int64_t at, std::int64_t count) { return out.weights.narrow(1, at, count); });
+  return gradients(out.x, out.weights, [](const torch::Tensor& all, std::int64_t at, std::int64_t count) {
+    return all.narrow(1, at, count);
+  });
 }
 
-#ifdef PAM_WITH_CUDA
 /// A depth-wise 3x3 convolution by itself, for planes that do not fit a block's shared memory.
 struct DepthwiseConv {
   static torch::Tensor forward(torch::autograd::AutogradContext* ctx, const torch::Tensor& x,
@@ -121,7 +119,6 @@ PAM_FUNC torch::Tensor branch_in_steps(const torch::Tensor& x, const DepthwiseSt
   };
   return step(step(x, first), second).contiguous(layout_of(dense(x)));
 }
-#endif
 
 /// Saves x and four numbers per plane; the backward pass recomputes the rest in the cache.
 struct DilatedBranch {
@@ -132,6 +129,7 @@ struct DilatedBranch {
                         const Tensor& bias2, std::int64_t dilation, double eps) {
     const auto [y, moments] = branch_forward(x, {conv1, weight1, bias1}, {conv2, weight2, bias2}, dilation, eps);
     ctx->save_for_backward({x, conv1, weight1, bias1, conv2, weight2, bias2, moments});
+    ctx->saved_data["shared"] = conv1.is_same(conv2) && weight1.is_same(weight2) && bias1.is_same(bias2);
     ctx->saved_data["dilation"] = dilation;
     ctx->saved_data["eps"] = eps;
     return y;
@@ -149,7 +147,8 @@ struct DilatedBranch {
           },
           {s[0], s[1], s[2], s[3], s[4], s[5], s[6]}, grads[0]);
     }
-    return branch_backward(s[0], {s[1], s[2], s[3]}, {s[4], s[5], s[6]}, dilation, s[7], grads[0]);
+    return branch_backward(s[0], {s[1], s[2], s[3]}, {s[4], s[5], s[6]}, ctx->saved_data["shared"].toBool(), dilation,
+                           s[7], grads[0]);
   }
 };
 
@@ -163,11 +162,9 @@ PAM_FUNC torch::Tensor dilated_branch(const torch::Tensor& x, const DepthwiseSte
   }
   const bool graph =
       detail::wants_graph(x, first.conv, first.weight, first.bias, second.conv, second.weight, second.bias);
-#ifdef PAM_WITH_CUDA
   if (auto* device = cuda::launcher_of(x); device != nullptr && !cuda::plane_fits(*device, x, graph)) {
     return detail::branch_in_steps(x, first, second, dilation, eps);
   }
-#endif
   if (graph) {
     return detail::apply_kernel(
         {x, first.conv, first.weight, first.bias, second.conv, second.weight, second.bias},

@@ -3,13 +3,10 @@
 #pragma once
 
 #include <pam/kernels/detail/cpu/instance_norm.hpp>
+#include <pam/kernels/detail/cuda/instance_norm.hpp>
 #include <pam/kernels/detail/dispatch.hpp>
 #include <pam/kernels/gate.hpp>
 #include <pam/kernels/instance_norm.hpp>
-
-#ifdef PAM_WITH_CUDA
-#include <pam/kernels/detail/cuda/instance_norm.hpp>
-#endif
 
 namespace pam::kernels {
 
@@ -38,11 +35,9 @@ PAM_FUNC cpu::NormResult norm_forward(const torch::Tensor& x, const torch::Tenso
   const auto input = dense(x);
   const auto gate = logits.defined() ? logits.contiguous(layout_of(input)) : logits;
   if (!output.defined()) output = torch::empty_like(input);
-#ifdef PAM_WITH_CUDA
   if (auto* device = cuda::launcher_of(input)) {
     return {output, cuda::instance_norm_relu(*device, input, gate, weight, bias, eps, identity, output)};
   }
-#endif
   return cpu::instance_norm_relu(input, gate, cpu::float_row(weight), cpu::float_row(bias), eps, identity, output);
 }
 
@@ -53,12 +48,10 @@ PAM_FUNC cpu::NormGradients norm_backward(const torch::Tensor& x, const torch::T
   const auto layout = layout_of(input);
   const auto gate = logits.defined() ? logits.contiguous(layout) : logits, up = dy.contiguous(layout);
   cpu::NormGradients out;
-#ifdef PAM_WITH_CUDA
   if (auto* device = cuda::launcher_of(input)) {
     const auto found = cuda::instance_norm_relu_backward(*device, input, gate, identity, moments, up);
     out = {found.x, found.weight, found.bias, found.logits};
   }
-#endif
   if (!out.x.defined()) {
     out = cpu::instance_norm_relu_backward(input, gate, cpu::float_row(weight), cpu::float_row(bias), identity, moments,
                                            up);

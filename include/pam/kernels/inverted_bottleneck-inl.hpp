@@ -22,15 +22,11 @@ PAM_FUNC bool is_pointwise(const torch::Tensor& x, const torch::Tensor& weight, 
 /// Whether the CPU kernels of the whole bottleneck take it.
 PAM_FUNC bool takes_bottleneck(const torch::Tensor& x, const InvertedBottleneck& w, Backend backend) {
   const auto &a = w.first, &b = w.second;
-  if (!fused(backend, x, w.expand, a.conv, a.weight, a.bias, b.conv, b.weight, b.bias, w.project) ||
-      !x.device().is_cpu() || x.scalar_type() != torch::kFloat || !is_channels_last(x) ||
-      autocast_enabled(torch::kCPU) || w.stride < 1 || w.dilation < 1 || !is_pointwise(x, w.expand, x.size(1)) ||
-      !is_pointwise(x, w.project, w.expand.size(0))) {
+  if (!fused(backend, x, w.expand, a.conv, a.weight, a.bias, b.conv, b.weight, b.bias, w.project) || !on_cpu(x) ||
+      x.scalar_type() != torch::kFloat || !is_channels_last(x) || autocast_enabled(torch::kCPU) || w.stride < 1 ||
+      w.dilation < 1 || !is_pointwise(x, w.expand, x.size(1)) || !is_pointwise(x, w.project, w.expand.size(0))) {
     return false;
   }
-#ifdef PAM_WITH_CUDA
-  if (cuda::launcher_of(x) != nullptr) return false;
-#endif
   const auto expanded = w.expand.transpose(0, 1);  // has the expanded channels where x would have them
   // One pixel: a norm of it must throw.
   return is_step_of(expanded, a) && is_step_of(expanded, b) && std::max(x.size(2), x.size(3)) > w.stride;

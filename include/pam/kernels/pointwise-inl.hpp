@@ -3,6 +3,7 @@
 #pragma once
 
 #include <pam/core/autocast.hpp>
+#include <pam/kernels/detail/cuda/instance_norm.hpp>
 #include <pam/kernels/detail/readable.hpp>
 #include <pam/kernels/detail/strided_pixels.hpp>
 #include <pam/kernels/pointwise.hpp>
@@ -95,12 +96,21 @@ PAM_FUNC torch::Tensor pointwise(const torch::Tensor& x, const torch::Tensor& we
 PAM_FUNC torch::Tensor pointwise(const Activation& x, const torch::Tensor& weight) {
   constexpr std::int64_t few = 4;
   const auto& p = x.parts();
-  if (!p.norm.weight.defined() || weight.size(0) > few || weight.scalar_type() != torch::kFloat ||
-      weight.sizes() != at::IntArrayRef({weight.size(0), p.x.size(1), 1, 1}) || detail::wants_graph(weight) ||
-      detail::has_tangent(weight) || !detail::is_readable(x)) {
-    return pointwise(x.tensor(), weight, 1);
+  const auto& norm = p.norm;
+  if (norm.weight.defined() && weight.size(0) <= few && weight.numel() > 0 && weight.is_floating_point() &&
+      weight.device() == p.x.device() && !detail::wants_graph(weight) && !detail::has_tangent(weight) &&
+      weight.sizes() == at::IntArrayRef({weight.size(0), p.x.size(1), 1, 1})) {
+    // As LibTorch: of one type, or the narrower one under autocast.
+    const bool cast = autocast_enabled(p.x.device().type());
+    auto* device = detail::gpu_that_reads(x);
+    if (device != nullptr && (cast ? p.x.element_size() == 2 : weight.scalar_type() == p.x.scalar_type())) {
+      return cuda::norm_relu_head(*device, p.x, norm.weight, norm.bias, norm.eps, weight);
+    }
+    if (weight.scalar_type() == torch::kFloat && detail::is_readable(x)) {
+      return cpu::norm_relu_pointwise(p.x, p.table, weight.detach().flatten(1).contiguous());
+    }
   }
-  return cpu::norm_relu_pointwise(p.x, p.table, weight.detach().flatten(1).contiguous());
+  return pointwise(x.tensor(), weight, 1);
 }
 
 PAM_FUNC torch::Tensor pointwise_to(const torch::Tensor& x, const torch::Tensor& weight, std::int64_t stride,
@@ -112,11 +122,7 @@ PAM_FUNC torch::Tensor pointwise_to(const torch::Tensor& x, const torch::Tensor&
 }
 
 PAM_FUNC bool wants_planes(const torch::Tensor& x, Backend backend) {
-#ifdef PAM_WITH_CUDA
   return detail::fused(backend, x) && is_channels_last(x) && cuda::launcher_of(x) != nullptr;
-#else
-  return static_cast<void>(x), static_cast<void>(backend), false;
-#endif
 }
 
 }  // namespace pam::kernels

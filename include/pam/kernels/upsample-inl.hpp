@@ -3,13 +3,10 @@
 #pragma once
 
 #include <pam/kernels/detail/cpu/upsample.hpp>
+#include <pam/kernels/detail/cuda/upsample.hpp>
 #include <pam/kernels/detail/dispatch.hpp>
 #include <pam/kernels/gate.hpp>
 #include <pam/kernels/upsample.hpp>
-
-#ifdef PAM_WITH_CUDA
-#include <pam/kernels/detail/cuda/upsample.hpp>
-#endif
 
 namespace pam::kernels {
 
@@ -34,9 +31,7 @@ namespace detail {
 
 PAM_FUNC torch::Tensor upsample_concat_forward(const torch::Tensor& x, const torch::Tensor& skip) {
   const auto beside = dense(skip), below = x.contiguous(layout_of(beside));
-#ifdef PAM_WITH_CUDA
   if (auto* device = cuda::launcher_of(beside)) return cuda::upsample_concat(*device, below, beside);
-#endif
   return cpu::upsample_concat(below, beside);
 }
 
@@ -61,11 +56,9 @@ struct UpsampleConcat {
     const auto pixels = ctx->saved_data["pixels"].toBool();
     const auto layout = pixels ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous;
     const auto up = dy.contiguous(layout);
-#ifdef PAM_WITH_CUDA
     if (auto* device = cuda::launcher_of(up)) {
       return {cuda::upsample_concat_backward(*device, up, shape, pixels), skip};
     }
-#endif
     return {cpu::upsample_concat_backward(up, shape, pixels), skip};
   }
 };
@@ -84,9 +77,7 @@ struct UpsampleGate {
     const auto f = dense(features);
     const auto layout = layout_of(f);
     const auto low = logits.contiguous(layout), added = shortcut.contiguous(layout);
-#ifdef PAM_WITH_CUDA
     if (auto* device = cuda::launcher_of(f)) return cuda::upsample_gate(*device, f, low, added, identity);
-#endif
     return cpu::upsample_gate(f, low, added, identity);
   }
 
@@ -101,12 +92,10 @@ struct UpsampleGate {
     const auto f = dense(saved[0]);
     const auto layout = layout_of(f);
     const auto low = saved[1].contiguous(layout), added = saved[2].contiguous(layout), up = grads[0].contiguous(layout);
-#ifdef PAM_WITH_CUDA
     if (auto* device = cuda::launcher_of(f)) {
       const auto found = cuda::upsample_gate_backward(*device, f, low, added, identity, same, up);
       return {found.features, found.logits, found.shortcut};
     }
-#endif
     const auto out = cpu::upsample_gate_backward(f, low, added, identity, same, up);
     return {out.features, out.logits, out.shortcut};
   }

@@ -8,9 +8,10 @@ namespace pam {
 PAM_FUNC torch::Tensor dice_loss(const torch::Tensor& logits, const torch::Tensor& labels, const DiceOptions& options) {
   return detail::overlap_loss(logits, labels, options, options.squared_pred, "dice_loss",
                               [&](const torch::Tensor& sums) {
-                                const auto both = sums[1] + sums[2];
-                                const auto below = options.jaccard ? 2 * (both - sums[0]) : both;
-                                return 1 - (2 * sums[0] + options.smooth) / (below + options.smooth);
+                                const auto s = sums.unbind();
+                                const auto both = s[1] + s[2];
+                                const auto below = options.jaccard ? 2 * (both - s[0]) : both;
+                                return 1 - (2 * s[0] + options.smooth) / (below + options.smooth);
                               });
 }
 

@@ -14,9 +14,8 @@
 /// to polygons. Two things remain to be chosen, and DeepMind's areas follow from these choices:
 ///   - On a face with two opposite corners inside, the cell's rarer side (the voxels inside where they are four or
 ///     fewer) is the one whose corners are cut off singly.
-///   - A polygon that does not lie in a plane is a fan of triangles around that of its vertices which makes the area of
-///   a
-///     cube's piece largest.
+///   - A polygon that is not flat is split into a fan of triangles, around the vertex that gives the piece the
+///     largest area in a cubic cell.
 /// The element's distance is that from the cell's centre to the nearest centre of a cell with surface of the other
 /// mask.
 #pragma once

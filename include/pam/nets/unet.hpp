@@ -126,7 +126,7 @@ class UNetImpl final : public torch::nn::Cloneable<UNetImpl<Stage, Bridge, Decod
 
   static constexpr std::int64_t kNoLevel = -1;
 
-  /// Else a block that ignores its options would fail inside a later convolution, which knows no names.
+  /// Without this check, a block that ignores its options fails inside a later convolution, whose error names no block.
   void check_part(const char* name, std::int64_t level, at::IntArrayRef in, const kernels::Activation& out,
                   std::int64_t channels, std::int64_t stride) const;
 };

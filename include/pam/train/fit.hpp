@@ -9,8 +9,11 @@
 #include <pam/train/detail/model_view.hpp>
 #include <pam/train/distributed/single_process.hpp>
 #include <pam/train/fit_options.hpp>
+#include <pam/train/graphed_step.hpp>
 
+#include <memory>
 #include <type_traits>
+#include <utility>
 
 namespace pam {
 
@@ -49,15 +52,28 @@ FitResult fit(Model& model, Batches& batches, Loss&& loss, torch::optim::Optimiz
       "pam::fit: the model must be a module holder such as pam::UNet, a pam::Network, or a torch::nn::Module");
   static_assert(std::is_invocable_r_v<torch::Tensor, LossType&, const torch::Tensor&, const torch::Tensor&>,
                 "pam::fit: the loss must be callable as loss(logits, labels) with two tensors, and return a tensor");
+  auto& module = detail::module_of(model);
+  const auto record = [&](detail::Forward forward, const torch::Tensor& images,
+                          const torch::Tensor& labels) -> detail::BatchGradients {
+    if constexpr (std::is_constructible_v<std::decay_t<LossType>, LossType&>) {
+      using Step = GraphedTrainingStep<detail::ModelView, std::decay_t<LossType>>;
+      auto step =
+          std::make_shared<Step>(detail::ModelView{&module, std::move(forward)}, loss, optimizer, images, labels);
+      return [step](const torch::Tensor& x, const torch::Tensor& y) { return step->backward(x, y); };
+    } else {
+      return {};  // a loss that cannot be copied
+    }
+  };
   return detail::with_batch_source(batches, options.seed, [&](BatchSource& source) {
     const detail::Training training{
-        detail::module_of(model),
+        module,
         detail::forward_of(model),
         reversed_of(model),
         source,
         [&loss](const torch::Tensor& logits, const torch::Tensor& labels) { return loss(logits, labels); },
         detail::reverses_labels<LossType>::ask(loss),
-        optimizer};
+        optimizer,
+        record};
     return detail::run_fit(training, options, on_event, communicator);
   });
 }

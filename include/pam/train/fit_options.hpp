@@ -35,6 +35,11 @@ struct FitOptions {
   /// Bfloat16 on CPU and GPU, Float16 only on a GPU. The validation callback chooses its own.
   Precision precision = Precision::Float32;
   bool channels_last = false;  ///< weights (once) and images (each batch) are laid out channels-last
+  /// On a GPU, forward pass, loss and gradients are recorded as a CUDA graph once two batches in a row have one shape,
+  /// and replayed for batches of that shape. `GraphedTrainingStep` says what a model and a loss must not do then: a
+  /// recorded pass repeats every decision that the host took. An unknown label makes the loss NaN. Without effect with
+  /// `accumulate` > 1, a loss scale, or several processes.
+  bool graph = false;
   /// The loss's first factor, a power of two (train/loss_scaler.hpp). 0: 65536 with Float16, none otherwise.
   double loss_scale = 0;
   std::int64_t loss_scale_interval = 2000;  ///< good steps in a row after which the factor doubles
@@ -79,6 +84,7 @@ struct FitOptions {
     field("read_loss_every", self.read_loss_every);
     field("precision", self.precision);
     field("channels_last", self.channels_last);
+    field("graph", self.graph);
     field("loss_scale", self.loss_scale);
     field("loss_scale_interval", self.loss_scale_interval);
     field("seed", self.seed);

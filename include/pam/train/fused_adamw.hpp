@@ -10,8 +10,8 @@ namespace pam {
 
 /// `torch::optim::AdamW` in options, state and result (to rounding), so checkpoints of the two are interchangeable.
 /// Takes LibTorch's fused kernel (2.4 and newer) where every parameter that has a gradient is float32 on the CPU or a
-/// GPU, its gradient and moments lie in memory as it does, and AMSGrad is off; else it steps as the plain AdamW
-/// (`fused_steps()` tells).
+/// GPU, its gradient and moments have the same strides, and AMSGrad is off;
+/// otherwise it steps like plain AdamW. `fused_steps()` counts the fused steps.
 class FusedAdamW : public torch::optim::AdamW {
  public:
   using torch::optim::AdamW::AdamW;

@@ -5,10 +5,15 @@
 
 #include <pam/core/cuda_graph.hpp>
 #include <pam/core/precision.hpp>
+#include <pam/core/reversible.hpp>
 #include <pam/core/unique_parameters.hpp>
+#include <pam/train/detail/cast_weights.hpp>
+#include <pam/train/detail/model_view.hpp>
+#include <pam/train/reversed_labels.hpp>
 
 #include <algorithm>
 #include <limits>
+#include <optional>
 #include <type_traits>
 #include <utility>
 
@@ -26,11 +31,17 @@ struct checks_labels<Loss, std::void_t<decltype(std::declval<Loss&>().options().
 /// `loss`, or NaN (with gradients of 0) where a label is unknown: the loss's own check, without its wait.
 inline torch::Tensor nan_for_unknown_labels(const torch::Tensor& loss, const torch::Tensor& labels,
                                             std::int64_t channels, std::int64_t ignored) {
-  const auto known =
-      labels.is_floating_point()
-          ? labels.ge(0).logical_and(labels.le(1))
-          : labels.ge(0).logical_and(labels.lt(std::max<std::int64_t>(channels, 2))).logical_or(labels.eq(ignored));
-  return torch::where(known.all(), loss, torch::full_like(loss, std::numeric_limits<double>::quiet_NaN()));
+  const auto classes = std::max<std::int64_t>(channels, 2);
+  torch::Tensor known;
+  if (labels.is_floating_point()) {
+    known = labels.ge(0).logical_and(labels.le(1)).all();
+  } else if (ignored == -1) {  // next to the classes, so that the range tells; other kernels are of single numbers
+    const auto [least, most] = labels.aminmax();
+    known = least.ge(0).logical_or(least.eq(ignored)).logical_and(most.lt(classes));
+  } else {
+    known = labels.ge(0).logical_and(labels.lt(classes)).logical_or(labels.eq(ignored)).all();
+  }
+  return torch::where(known, loss, torch::full_like(loss, std::numeric_limits<double>::quiet_NaN()));
 }
 
 }  // namespace detail
@@ -47,9 +58,11 @@ inline torch::Tensor nan_for_unknown_labels(const torch::Tensor& loss, const tor
 /// stay ordinary code. `Model` and `Loss` as for `fit`; the model is shared, not copied. Set its mode (`train()`) and
 /// device first. Buffers (running statistics) are put back after the warm-up; random numbers that it drew are not. Drop
 /// losses and outputs of earlier forward passes of the model before: their autograd nodes belong to another stream, and
-/// recording fails while they live.
+/// recording fails while they live. With another precision than Float32 the weights of all convolutions are cast before
+/// the pass, as one tensor; a part of the model that switches autocast off must cast its own back.
 ///
-/// A loss with pam's options checks labels when it runs eagerly. Within the graph it cannot wait for the result, so an
+/// A net that learns reversed labels (RFNA) is trained on 1 - label, as by `fit`, unless the loss reverses them by its own
+/// option. A loss with pam's options checks labels when it runs eagerly. Within the graph it cannot wait for the result, so an
 /// unknown label makes the loss NaN and the gradients 0. With other losses that wait for the device there is no graph:
 /// `graphed()` is false. There is no scaled loss for Float16 here: use Bfloat16.
 template <typename Model, typename Loss>
@@ -64,6 +77,8 @@ class GraphedTrainingStep {
           "GraphedTrainingStep: the example images and labels must be defined and on one device, got {} and {}",
           describe_tensor(images), describe_tensor(labels));
     check_precision(precision, images.device());
+    reversed_ = reversed_of(model_).value_or(false) && !detail::reverses_labels<Loss>::ask(loss_);
+    if (reversed_) detail::check_binary_labels(labels);
     images_ = images.detach().clone(), labels_ = labels.detach().clone();
     parameters_ = unique_parameters(model_->parameters());
     record();
@@ -136,8 +151,15 @@ class GraphedTrainingStep {
     torch::Tensor value;
     {
       const auto scope = autocast(images.device(), precision_);
+      std::optional<detail::CastWeights> cast;
+      if (precision_ != Precision::Float32 && images.is_cuda())
+        cast.emplace(*model_.operator->(), scalar_type(precision_));
       const torch::Tensor logits = model_(images);
-      value = loss(logits, labels);
+      if (reversed_) {
+        check_reversible(logits);
+        if (!in_graph) detail::check_binary_labels(labels);
+      }
+      value = loss(logits, reversed_ ? detail::swapped_labels(labels) : labels);
       check(value.defined() && value.numel() == 1, "GraphedTrainingStep: the loss must be one number, got shape {}",
             shape_string(value));
       if constexpr (detail::checks_labels<Loss>::value) {
@@ -145,6 +167,8 @@ class GraphedTrainingStep {
         if (in_graph && options.check_labels) {
           value = detail::nan_for_unknown_labels(value, labels, logits.size(1), options.ignore_label);
         }
+      } else if (in_graph && reversed_) {  // swapped, an unknown label could be the one that is ignored
+        value = detail::nan_for_unknown_labels(value, labels, logits.size(1), /*ignored=*/-1);
       }
     }
     value.backward();
@@ -162,6 +186,7 @@ class GraphedTrainingStep {
   Loss loss_;
   torch::optim::Optimizer* optimizer_;
   Precision precision_;
+  bool reversed_ = false;  ///< this class reverses the labels
   torch::Tensor images_, labels_, value_;
   std::vector<torch::Tensor> parameters_, gradients_;
   FixedTensors weights_;

@@ -72,7 +72,7 @@ class LossScaler {
 
   /// The current factor of the loss.
   [[nodiscard]] double factor() const { return scale_; }
-  /// The factor is so small that nothing but gradients that are not finite in themselves can overflow.
+  /// True if the factor is so small that only gradients that are already not finite can still overflow.
   [[nodiscard]] bool exhausted() const { return scale_ <= std::ldexp(1.0, -14); }
   /// Steps since the scale last changed.
   [[nodiscard]] std::int64_t good_steps() const { return good_steps_; }

@@ -7,15 +7,26 @@
 
 namespace pam {
 
-PAM_FUNC torch::Tensor reversed_labels(const torch::Tensor& labels, std::int64_t ignore) {
-  if (labels.numel() == 0) return labels.clone();
-  const auto ignored = labels == ignore;
-  const auto wrong = ((labels != 0) & (labels != 1) & ignored.logical_not()).any().item<bool>();
-  check(!wrong,
+namespace detail {
+
+PAM_FUNC void check_binary_labels(const torch::Tensor& labels, std::int64_t ignore) {
+  const auto known = (labels == 0) | (labels == 1) | (labels == ignore);
+  check(known.all().item<bool>(),
         "reversed labels: labels must be 0, 1 or {} (ignored), got values from {} to {}; reversed training is binary, "
         "so map the classes to 0 and 1 or switch `reversed` off",
         ignore, labels.min().item<std::int64_t>(), labels.max().item<std::int64_t>());
-  return torch::where(ignored, labels, 1 - labels);
+}
+
+PAM_FUNC torch::Tensor swapped_labels(const torch::Tensor& labels, std::int64_t ignore) {
+  return torch::where(labels == ignore, labels, 1 - labels);
+}
+
+}  // namespace detail
+
+PAM_FUNC torch::Tensor reversed_labels(const torch::Tensor& labels, std::int64_t ignore) {
+  if (labels.numel() == 0) return labels.clone();
+  detail::check_binary_labels(labels, ignore);
+  return detail::swapped_labels(labels, ignore);
 }
 
 PAM_FUNC void check_reversible(const torch::Tensor& logits) {

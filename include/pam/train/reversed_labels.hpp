@@ -13,6 +13,15 @@ namespace pam {
 /// than one class "the reverse" has no meaning.
 torch::Tensor reversed_labels(const torch::Tensor& labels, std::int64_t ignore = -1);
 
+namespace detail {
+
+/// The two halves of `reversed_labels`: reading the labels, which waits for the device that holds them, and swapping 0
+/// and 1.
+void check_binary_labels(const torch::Tensor& labels, std::int64_t ignore = -1);
+torch::Tensor swapped_labels(const torch::Tensor& labels, std::int64_t ignore = -1);
+
+}  // namespace detail
+
 /// Throws `Error` unless `logits` has one channel, as reversed training needs.
 void check_reversible(const torch::Tensor& logits);
 

@@ -6,10 +6,7 @@
 #include <pam/kernels/backend.hpp>
 #include <pam/kernels/detail/autograd.hpp>
 #include <pam/kernels/detail/cpu/tensors.hpp>
-
-#ifdef PAM_WITH_CUDA
-#include <pam/kernels/detail/cuda/gpu.hpp>
-#endif
+#include <pam/kernels/detail/cuda/device.hpp>
 
 namespace pam::kernels::detail {
 
@@ -23,11 +20,11 @@ bool has_tangent(const Tensors&... tensors) {
 template <typename... Others>
 bool fused(Backend backend, const torch::Tensor& x, const Others&... others) {
   if (backend != Backend::Fused || has_tangent(x, others...)) return false;
-#ifdef PAM_WITH_CUDA
-  if (x.defined() && (x.is_cuda() || cuda::stand_in() != nullptr)) return cuda::takes(x);
-#endif
-  return cpu::takes(x);
+  return x.defined() && (x.is_cuda() || cuda::stand_in() != nullptr) ? cuda::takes(x) : cpu::takes(x);
 }
+
+/// True if `x` is on the CPU, and no test has put the CPU in a GPU's place.
+inline bool on_cpu(const torch::Tensor& x) { return x.device().is_cpu() && cuda::stand_in() == nullptr; }
 
 /// `x` itself where it is dense in some layout, else a contiguous copy.
 inline torch::Tensor dense(const torch::Tensor& x) { return x.contiguous(layout_of(x)); }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// Activations that a CPU kernel can compute while it reads them: float32 and channels-last, without gradients.
+/// Activations that a kernel can compute while it reads them: channels-last, without gradients, on a CPU float32.
 #pragma once
 
 #include <pam/core/autocast.hpp>
@@ -12,10 +12,7 @@ namespace pam::kernels::detail {
 
 /// Whether a kernel may read x's memory as rows of channels, and nothing but the kernel needs to know.
 inline bool is_pixels(const torch::Tensor& x) {
-#ifdef PAM_WITH_CUDA
-  if (cuda::stand_in() != nullptr) return false;
-#endif
-  return cpu::takes(x) && x.scalar_type() == torch::kFloat && is_channels_last(x) && !wants_graph(x) &&
+  return on_cpu(x) && cpu::takes(x) && x.scalar_type() == torch::kFloat && is_channels_last(x) && !wants_graph(x) &&
          !has_tangent(x) && !autocast_enabled(torch::kCPU);
 }
 
@@ -51,6 +48,18 @@ inline cpu::WinogradInput winograd_input(const Activation& x) {
     return {};
   }
   return {skip.x, skip.table, deep.x, deep.table};
+}
+
+/// The GPU whose kernels can compute x's norm and ReLU while they read x; null where x has none or is none of theirs.
+inline cuda::Launcher* gpu_that_reads(const Activation& x) {
+  constexpr std::int64_t most_channels = 2048;  // six numbers of each in a block's shared memory
+  const auto& p = x.parts();
+  const auto &weight = p.norm.weight, &bias = p.norm.bias;
+  if (!weight.defined() || !fused(p.backend, p.x, weight, bias) || !cpu::rows_of(p.x, weight, bias) ||
+      wants_graph(p.x, weight, bias) || !is_channels_last(p.x) || p.x.size(1) > most_channels) {
+    return nullptr;
+  }
+  return cuda::launcher_of(p.x);
 }
 
 }  // namespace pam::kernels::detail

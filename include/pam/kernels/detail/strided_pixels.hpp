@@ -18,7 +18,7 @@ inline torch::Tensor every(const torch::Tensor& x, std::int64_t stride) {
 inline torch::Tensor read_pixels(const torch::Tensor& x, std::int64_t stride) {
   const auto input = dense(x);
   const auto layout = layout_of(input);
-  if (stride == 1 || !input.device().is_cpu() || layout != at::MemoryFormat::ChannelsLast) {
+  if (stride == 1 || !on_cpu(input) || layout != at::MemoryFormat::ChannelsLast) {
     return every(input, stride).contiguous(layout);
   }
   // A pixel is contiguous memory: LibTorch's copy of the strided view takes several times as long.

@@ -8,12 +8,12 @@
 namespace pam {
 
 PAM_FUNC torch::Tensor LossTarget::pixels() const {
-  if (valid.defined()) return valid.sum().to(target.scalar_type());
-  return torch::full({}, static_cast<double>(target.numel() / target.size(1)), target.options());
+  const auto all = torch::full({}, static_cast<double>(target.numel() / target.size(1)), target.options());
+  return ignored.defined() ? all - ignored.sum() : all;
 }
 
 PAM_FUNC torch::Tensor LossTarget::masked(const torch::Tensor& values) const {
-  return valid.defined() ? values.masked_fill(valid.logical_not(), 0) : values;
+  return ignored.defined() ? values.masked_fill(ignored, 0) : values;
 }
 
 namespace detail {
@@ -52,12 +52,12 @@ PAM_FUNC LossTarget hard_target(const torch::Tensor& logits, const torch::Tensor
         logits.size(2), logits.size(3), shape_string(logits), shape_string(labels));
   const auto wide = labels.to(torch::kLong).unsqueeze(1);
   LossTarget result;
-  result.valid = wide != options.ignore_label;
-  auto known = wide.masked_fill(result.valid.logical_not(), 0);
+  result.ignored = wide == options.ignore_label;
+  const auto known = wide.masked_fill(result.ignored, 0);
   if (options.check_labels) {
-    const auto seen = torch::stack({known.min(), known.max(), result.valid.all().to(torch::kLong)}).cpu();
+    const auto seen = torch::stack({known.min(), known.max(), result.ignored.any().to(torch::kLong)}).cpu();
     check_label_range(seen, std::max<std::int64_t>(channels, 2), options, who);
-    if (seen[2].item<std::int64_t>() == 1) result.valid = torch::Tensor();
+    if (seen[2].item<std::int64_t>() == 0) result.ignored = torch::Tensor();
   }
   if (channels == 1) {
     result.target = (options.reversed ? 1 - known : known).to(type);
@@ -66,7 +66,7 @@ PAM_FUNC LossTarget hard_target(const torch::Tensor& logits, const torch::Tensor
     const auto index = options.check_labels ? known : known.clamp(0, channels - 1);
     result.target = torch::zeros(logits.sizes(), logits.options().dtype(type)).scatter_(1, index, 1);
   }
-  result.target = result.masked(result.target);
+  if (channels > 1 || options.reversed) result.target = result.masked(result.target);  // else `known` is 0 there
   return result;
 }
 

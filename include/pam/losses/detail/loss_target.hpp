@@ -34,7 +34,7 @@ struct LossOptions {
 struct LossTarget {
   torch::Tensor
       target;  ///< of the logits' shape, in [0, 1]; 0 in ignored pixels; float64 for float64 logits, else float32
-  torch::Tensor valid;  ///< (N, 1, H, W) bool, false in ignored pixels; undefined where every pixel counts
+  torch::Tensor ignored;  ///< (N, 1, H, W) bool, true in ignored pixels; undefined where every pixel counts
 
   /// The number of pixels that are not ignored, as a scalar of `target`'s type.
   [[nodiscard]] torch::Tensor pixels() const;

@@ -14,7 +14,7 @@ PAM_FUNC torch::Tensor overlap_sums(const torch::Tensor& logits, const LossTarge
   if (binary && !options.per_image && !squared) {
     // sigmoid(-3e4) is 0 with a gradient of 0 in every floating type, so one mask-free kernel serves ignored pixels
     // too.
-    const auto kept = target.valid.defined() ? logits.masked_fill(target.valid.logical_not(), -3e4) : logits;
+    const auto kept = target.ignored.defined() ? logits.masked_fill(target.ignored, -3e4) : logits;
     return kernels::dice_sums(kept, target.target, kernels::default_backend()).unsqueeze(1);
   }
   const auto z = widened(target.masked(logits));
@@ -32,7 +32,10 @@ PAM_FUNC torch::Tensor overlap_loss(const torch::Tensor& logits, const torch::Te
   check(options.smooth > 0, "{}: smooth must be positive (an empty batch would be 0/0), got {}", who, options.smooth);
   const auto target = make_target(logits, labels, options, who);
   const auto sums = overlap_sums(logits, target, options, squared);
-  if (!options.per_image) return loss_of(reduced(sums, options)).mean();
+  if (!options.per_image) {
+    const auto losses = loss_of(reduced(sums, options));
+    return losses.numel() == 1 ? losses.reshape({}) : losses.mean();
+  }
   // Sums of one image never cross processes: what is summed over them is the images' losses, and the images.
   const auto losses = loss_of(sums).mean(1);
   const auto images = torch::full({}, static_cast<double>(losses.size(0)), losses.options().requires_grad(false));

@@ -2,9 +2,12 @@
 /// The loop behind `fit` (documented in train/fit.hpp), as one object per call.
 #pragma once
 
+#include <pam/core/cuda_graph.hpp>
 #include <pam/core/memory_format.hpp>
 #include <pam/core/seed.hpp>
+#include <pam/train/detail/cast_weights.hpp>
 #include <pam/train/detail/checkpointer.hpp>
+#include <pam/train/detail/device_copy.hpp>
 #include <pam/train/detail/fit_run.hpp>
 #include <pam/train/detail/loss_reader.hpp>
 #include <pam/train/interrupt.hpp>
@@ -34,7 +37,8 @@ class FitRun {
         trainee_(training.module, training.optimizer),
         reversed_(options.reversed.value_or(training.reversed.value_or(false))),
         checkpointer_(options, reversed_, trainee_, communicator),
-        rates_(training.optimizer) {}
+        rates_(training.optimizer),
+        copy_(trainee_.device()) {}
 
   FitResult run() {
     const bool resumed = prepare();
@@ -163,26 +167,53 @@ class FitRun {
     last_cases_ = describe_cases(batch.case_names, batch.slices);
     check(batch.labels.defined(), "fit: the batch with the cases {} has no labels; train on labelled data only",
           last_cases_);
-    // Not blocking: from page-locked batches the copies run beside the computation.
-    auto images = batch.images.to(trainee_.device(), trainee_.type(), /*non_blocking=*/true);
+    auto images = copy_(batch.images).to(trainee_.type());
     if (options_.channels_last && images.dim() == 4) images = images.contiguous(at::MemoryFormat::ChannelsLast);
+    if (reversed_) check_binary_labels(batch.labels);  // where they are read without waiting for the device
+    const auto given = copy_(batch.labels), labels = reversed_ ? swapped_labels(given) : given;
     const auto whole = autocast(trainee_.device(), Precision::Float32);  // whatever the caller has set
-    const auto logits = forward(images);
-    if (reversed_) check_reversible(logits);
-    const auto labels = reversed_ ? reversed_labels(batch.labels) : batch.labels;
-    const torch::Tensor loss = training_.loss(logits, labels.to(trainee_.device(), /*non_blocking=*/true));
-    check(loss.defined() && loss.numel() == 1, "fit: the loss must be one number, got shape {}", shape_string(loss));
     ++micro_;
+    const auto loss = records(images, labels) ? recorded_(images, labels) : gradients(images, labels);
+    losses_.add({loss, images.size(0), progress_.batch, progress_.step + 1, batch.case_names, batch.slices});
+  }
+
+  /// Adds a batch's gradients to the parameters' -> its loss.
+  torch::Tensor gradients(const torch::Tensor& images, const torch::Tensor& labels) {
+    const torch::Tensor loss = training_.loss(forward(images), labels);
+    check(loss.defined() && loss.numel() == 1, "fit: the loss must be one number, got shape {}", shape_string(loss));
     if (micro_ == options_.accumulate || progress_.batch == batches_) communicator_.begin_gradients(model_);
     (scaler_ ? scaler_->scale(loss) : loss).backward();
-    losses_.add({loss.detach(), images.size(0), progress_.batch, progress_.step + 1, batch.case_names, batch.slices});
+    return loss.detach();
+  }
+
+  /// Whether a step is one micro-batch of this process, as `FitOptions::graph` needs it.
+  [[nodiscard]] bool may_record() const {
+    return options_.graph && options_.accumulate == 1 && !scaler_ && communicator_.world_size() == 1;
+  }
+
+  /// Whether `recorded_` takes this batch; makes it at the second batch in a row of one shape.
+  bool records(const torch::Tensor& images, const torch::Tensor& labels) {
+    if (!may_record()) return false;
+    auto shape = describe_tensor(images) + describe_tensor(labels);
+    if (!recorded_ && shape == last_shape_) {
+      recorded_ = training_.record([this](const torch::Tensor& x) { return forward(x); }, images, labels);
+      recorded_shape_ = shape;
+    }
+    last_shape_ = std::move(shape);
+    return recorded_ && last_shape_ == recorded_shape_;
   }
 
   /// The model's logits, in the weights' type whatever it computed in: a loss needs float32's range and precision.
   torch::Tensor forward(const torch::Tensor& images) {
-    if (options_.precision == Precision::Float32) return training_.forward(images);
-    const auto scope = autocast(trainee_.device(), options_.precision);
-    return training_.forward(images).to(trainee_.type());
+    const auto logits = [&] {
+      if (options_.precision == Precision::Float32) return training_.forward(images);
+      const auto scope = autocast(trainee_.device(), options_.precision);
+      std::optional<CastWeights> cast;
+      if (trainee_.device().is_cuda() && may_record()) cast.emplace(model_, scalar_type(options_.precision));
+      return training_.forward(images).to(trainee_.type());
+    }();
+    if (reversed_) check_reversible(logits);
+    return logits;
   }
 
   void optimizer_step() {
@@ -369,6 +400,9 @@ class FitRun {
   LearningRates rates_;
   TrainingProgress progress_;
   LossReader losses_;
+  DeviceCopy copy_;
+  BatchGradients recorded_;                  ///< with FitOptions::graph
+  std::string last_shape_, recorded_shape_;  ///< of the last batch, and of those that recorded_ takes
   std::optional<LossScaler> scaler_;
   Stopwatch watch_;
   std::string last_cases_ = "(none yet)";  ///< of the last batch, for messages

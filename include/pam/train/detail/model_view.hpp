@@ -20,6 +20,14 @@ std::function<torch::Tensor(const torch::Tensor&)> forward_of(Model& model) {
   }
 }
 
+/// A module by reference and what it computes, as GraphedTrainingStep takes models.
+struct ModelView {
+  torch::nn::Module* module;
+  std::function<torch::Tensor(const torch::Tensor&)> forward;
+  torch::Tensor operator()(const torch::Tensor& images) const { return forward(images); }
+  torch::nn::Module* operator->() const { return module; }
+};
+
 /// True for a loss whose own options reverse the labels, as pam's do on request.
 template <typename Loss, typename = void>
 struct reverses_labels {

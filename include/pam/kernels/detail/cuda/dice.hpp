@@ -13,7 +13,7 @@ inline torch::Tensor dice_sums(Launcher& device, const torch::Tensor& logits, co
   const auto parts = torch::empty({blocks, 3}, target.options());
   device.run({logits.scalar_type(), 1}, "dice_sums", {{blocks, 1, 1}, device.block(), 0}, pointer(logits),
              pointer(target), pointer(parts), static_cast<long long>(n), static_cast<int>(chunk));
-  return parts.to(torch::kDouble).sum(0).to(torch::kFloat);
+  return parts.sum(0, /*keepdim=*/false, torch::kDouble).to(torch::kFloat);
 }
 
 /// d(logits) from the gradient (3) of the sums, float32 and contiguous on the device.

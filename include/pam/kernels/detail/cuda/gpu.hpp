@@ -75,7 +75,7 @@ class Gpu final : public Launcher {
   }
 
   /// True where kernels for this element type can be compiled and loaded; tries it at the first call.
-  bool ready(torch::ScalarType element) {
+  bool ready(torch::ScalarType element) override {
     if (refused_) return false;
     const Loading loading(index_);
     if (store_.ready(element)) return true;
@@ -174,38 +174,6 @@ class Gpu final : public Launcher {
   std::atomic<bool> refused_{false};
   KernelStore store_;
 };
-
-/// For tests: used in place of a GPU, for tensors on any device. Null: none.
-inline std::atomic<Launcher*>& stand_in() {
-  static std::atomic<Launcher*> launcher{nullptr};
-  return launcher;
-}
-
-/// The GPU that holds x, or null where x is not on one.
-inline Launcher* launcher_of(const torch::Tensor& x) {
-  if (auto* launcher = stand_in().load()) return launcher;
-  if (!x.is_cuda()) return nullptr;
-  static std::mutex mutex;
-  static std::map<int, std::unique_ptr<Gpu>> gpus;
-  const std::lock_guard<std::mutex> lock(mutex);
-  const auto index = static_cast<int>(x.get_device());
-  auto& gpu = gpus[index];
-  if (!gpu) gpu = std::make_unique<Gpu>(index);
-  return gpu.get();
-}
-
-/// Dense float32, bfloat16 or float16 (N, C, H, W) on a GPU that can run the kernels; not empty, not traced, and small
-/// enough for the kernels' 32-bit indices within a sample.
-inline bool takes(const torch::Tensor& x) {
-  if (!x.defined() || x.layout() != torch::kStrided || x.dim() != 4 || x.numel() == 0) return false;
-  const auto type = x.scalar_type();
-  if (type != torch::kFloat && type != torch::kBFloat16 && type != torch::kHalf) return false;
-  if (x.numel() / x.size(0) >= (std::int64_t{1} << 31) || x.size(0) > 65535) return false;
-  if (c10::impl::tls_is_dispatch_key_included(c10::DispatchKey::Tracer)) return false;
-  auto* launcher = launcher_of(x);
-  auto* gpu = dynamic_cast<Gpu*>(launcher);
-  return gpu != nullptr ? gpu->ready(type) : launcher != nullptr;
-}
 
 }  // namespace pam::kernels::cuda
 

@@ -40,6 +40,22 @@ struct PixelChunks {
   Launch sums, apply;
 };
 
+/// What `norm_pixel_sums` finds of x, channels-last: sums of chunks of pixels.
+struct PixelSums {
+  PixelSums(Launcher& device, const torch::Tensor& x, const Build& build)
+      : cut(x, build, device, 4),
+        parts(torch::empty({x.size(0), 2 * cut.chunks + 1, x.size(1)},
+                           x.options().dtype(torch::kFloat).memory_format(at::MemoryFormat::Contiguous))) {
+    device.run(build, "norm_pixel_sums", cut.sums, pointer(x), pointer(parts), static_cast<int>(x.size(2) * x.size(3)),
+               static_cast<int>(x.size(1)), chunk());
+  }
+  [[nodiscard]] int chunk() const { return static_cast<int>(cut.chunk); }
+  [[nodiscard]] int chunks() const { return static_cast<int>(cut.chunks); }
+
+  PixelChunks cut;
+  torch::Tensor parts;
+};
+
 /// A launch whose blocks keep `maps` maps of some packs of channels in shared memory, or nothing where the map is too
 /// large for it. `numbers`: sums a pack.
 struct Slabs {
@@ -70,6 +86,12 @@ inline Launch planes_of(const Launcher& device, const torch::Tensor& x, std::int
 
 }  // namespace detail
 
+/// True if `instance_norm_relu` of x, channels-last, is one kernel that reads x once.
+inline bool norm_reads_once(const Launcher& device, const torch::Tensor& x) {
+  const auto build = build_for(x.size(1), x);
+  return detail::slabs_of(device, x, build, 1, build.pack).wide > 0;
+}
+
 /// relu(norm(x)), or with defined `logits` times (sigmoid(logits) + identity). `output` may be x itself. All dense in
 /// one layout. Returns the table that the backward pass needs, (4, N * C).
 inline torch::Tensor instance_norm_relu(Launcher& device, const torch::Tensor& x, const torch::Tensor& logits,
@@ -92,13 +114,27 @@ inline torch::Tensor instance_norm_relu(Launcher& device, const torch::Tensor& x
                rows.narrow, pointer(table), n, channels, static_cast<int>(slabs.wide), small, one);
     return table;
   }
-  const detail::PixelChunks cut(x, build, device, 4);
-  const auto chunk = static_cast<int>(cut.chunk), chunks = static_cast<int>(cut.chunks);
-  const auto parts = torch::empty({x.size(0), 2 * cut.chunks + 1, channels}, wide);
-  device.run(build, "norm_pixel_sums", cut.sums, pointer(x), pointer(parts), n, channels, chunk);
-  device.run(build, "norm_pixel_apply", cut.apply, pointer(x), pointer(logits), pointer(parts), rows[0], rows[1],
-             rows.narrow, pointer(table), pointer(output), n, channels, chunk, chunks, small, one);
+  const detail::PixelSums sums(device, x, build);
+  device.run(build, "norm_pixel_apply", sums.cut.apply, pointer(x), pointer(logits), pointer(sums.parts), rows[0],
+             rows[1], rows.narrow, pointer(table), pointer(output), n, channels, sums.chunk(), sums.chunks(), small,
+             one);
   return table;
+}
+
+/// head (K, C, 1, 1) times relu(norm(x)), K at most 4; x channels-last and dense, as the result, (N, K, H, W).
+inline torch::Tensor norm_relu_head(Launcher& device, const torch::Tensor& x, const torch::Tensor& weight,
+                                    const torch::Tensor& bias, double eps, const torch::Tensor& head) {
+  const auto channels = x.size(1), outputs = head.size(0);
+  auto y = torch::empty({x.size(0), outputs, x.size(2), x.size(3)},
+                        x.options().memory_format(at::MemoryFormat::ChannelsLast));
+  const auto build = build_for(channels, x);
+  const Parameters rows(x, weight, bias, head);
+  const detail::PixelSums sums(device, x, build);
+  Launch launch{{sums.cut.chunks, x.size(0), 1}, device.block(), (2 + outputs) * channels * 4};
+  device.run(build, "norm_pixel_head", launch, pointer(x), pointer(sums.parts), rows[0], rows[1], rows[2], rows.narrow,
+             pointer(y), static_cast<int>(x.size(2) * x.size(3)), static_cast<int>(channels), sums.chunk(),
+             sums.chunks(), static_cast<float>(eps), static_cast<int>(outputs));
+  return y;
 }
 
 struct NormGradients {

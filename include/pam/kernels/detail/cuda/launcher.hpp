@@ -74,6 +74,8 @@ struct Launch {
 class Launcher {
  public:
   virtual ~Launcher() = default;
+  /// Whether kernels for this element type can be had.
+  virtual bool ready(torch::ScalarType /*element*/) { return true; }
   /// Starts `kernel` on the device; `arguments` point at the values.
   virtual void start(const Build& build, const char* kernel, const Launch& launch, void** arguments) = 0;
   /// Bytes of shared memory a block may have.

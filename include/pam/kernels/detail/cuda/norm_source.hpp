@@ -159,6 +159,60 @@ __device__ inline void slab_forward(const Lanes& l, const Element* logits, Eleme
       },
       [&](const Values<Gated>& e, unsigned p) { out[p * packs] = activated(e, scale, shift, identity); });
 }
+
+// Totals of `rows` pairs of rows, 2 * stride floats apart: emit(column, first, second) by one thread for each of
+// `columns`. `factor(row, column)` weighs the first of a pair.
+template <typename Factor, typename Emit>
+__device__ inline void row_totals(const float* parts, int rows, long long pair, int stride, int columns,
+                                  const Factor& factor, const Emit& emit) {
+  __shared__ double all[2][256];
+  const int most = blockDim.x < 256 ? blockDim.x : 256, lanes = columns < most ? most / columns : 1;
+  __syncthreads();
+  for (int i = threadIdx.x; i < columns * lanes; i += blockDim.x) {
+    const int c = i % columns;
+    double a = 0, b = 0;
+#pragma unroll 4
+    for (int row = i / columns; row < rows; row += lanes) {
+      const float* at = parts + row * pair + c;
+      a += (double)at[0] * factor(row, c);
+      b += at[stride];
+    }
+    if (lanes == 1) {
+      emit(c, a, b);
+    } else {
+      all[0][i] = a;
+      all[1][i] = b;
+    }
+  }
+  if (lanes == 1) return;
+  __syncthreads();
+  for (int c = threadIdx.x; c < columns; c += blockDim.x) {
+    double a = 0, b = 0;
+    for (int lane = 0; lane < lanes; ++lane) {
+      a += all[0][lane * columns + c];
+      b += all[1][lane * columns + c];
+    }
+    emit(c, a, b);
+  }
+}
+struct One {
+  __device__ double operator()(int, int) const { return 1; }
+};
+
+// The norms' constants of the channels [first, first + columns) from what `norm_pixel_sums` left of a sample's chunks:
+// emit(i, constants) by one thread for each.
+template <typename Emit>
+__device__ inline void pixel_constants(const float* parts, const void* weight, const void* bias, int narrow_type,
+                                       long long sample, int pixels, int channels, int chunks, float eps, int first,
+                                       int columns, const Emit& emit) {
+  const float* rows = parts + sample * (2 * chunks + 1) * channels + first;
+  row_totals(rows, chunks, 2ll * channels, channels, columns, One(), [&](int i, double sum, double squares) {
+    const double d = sum / pixels, variance = squares / pixels - d * d;
+    // Not fmax, which would take a NaN for 0.
+    emit(i, constants_of((float)(rows[2ll * chunks * channels + i] + d), variance < 0 ? 0.f : (float)variance,
+                         parameter(weight, first + i, narrow_type), parameter(bias, first + i, narrow_type), eps));
+  });
+}
 )PAM";
 
 /// `logits` null: no gate.
@@ -467,45 +521,6 @@ extern "C" __global__ void norm_pixel_sums(const Element* x, float* parts, int p
   }
 }
 
-// Totals of `rows` pairs of rows, 2 * stride floats apart: emit(column, first, second) by one thread for each of
-// `columns`. `factor(row, column)` weighs the first of a pair.
-template <typename Factor, typename Emit>
-__device__ inline void row_totals(const float* parts, int rows, long long pair, int stride, int columns,
-                                  const Factor& factor, const Emit& emit) {
-  __shared__ double all[2][256];
-  const int most = blockDim.x < 256 ? blockDim.x : 256, lanes = columns < most ? most / columns : 1;
-  __syncthreads();
-  for (int i = threadIdx.x; i < columns * lanes; i += blockDim.x) {
-    const int c = i % columns;
-    double a = 0, b = 0;
-#pragma unroll 4
-    for (int row = i / columns; row < rows; row += lanes) {
-      const float* at = parts + row * pair + c;
-      a += (double)at[0] * factor(row, c);
-      b += at[stride];
-    }
-    if (lanes == 1) {
-      emit(c, a, b);
-    } else {
-      all[0][i] = a;
-      all[1][i] = b;
-    }
-  }
-  if (lanes == 1) return;
-  __syncthreads();
-  for (int c = threadIdx.x; c < columns; c += blockDim.x) {
-    double a = 0, b = 0;
-    for (int lane = 0; lane < lanes; ++lane) {
-      a += all[0][lane * columns + c];
-      b += all[1][lane * columns + c];
-    }
-    emit(c, a, b);
-  }
-}
-struct One {
-  __device__ double operator()(int, int) const { return 1; }
-};
-
 template <bool Gated>
 __device__ inline void apply_pixels(const Pack* in, const Pack* gate, Pack* out, const float (&scale)[PAM_PACK],
                                     const float (&shift)[PAM_PACK], const Reach& r, float identity) {
@@ -529,18 +544,13 @@ extern "C" __global__ void __launch_bounds__(256, 3)
   const Lanes l = lanes_of(packs, 32);
   const Reach r = reach_of(l, pixels, packs, chunk);
   const int first = blockIdx.z * 32 * PAM_PACK;
-  const float* rows = parts + (long long)blockIdx.y * (2 * chunks + 1) * channels + first;
-  row_totals(rows, chunks, 2ll * channels, channels, l.tile * PAM_PACK, One(), [&](int i, double sum, double squares) {
-    const int c = first + i;
-    const double d = sum / pixels, variance = squares / pixels - d * d;
-    // Not fmax, which would take a NaN for 0.
-    const Constants t = constants_of((float)(rows[2ll * chunks * channels + i] + d),
-                                     variance < 0 ? 0.f : (float)variance, parameter(weight, c, narrow_type),
-                                     parameter(bias, c, narrow_type), eps);
+  const auto keep = [&](int i, const Constants& t) {
     scales[i] = t.scale;
     shifts[i] = t.shift;
-    if (blockIdx.x == 0) store(table, (long long)gridDim.y * channels, (long long)blockIdx.y * channels + c, t);
-  });
+    if (blockIdx.x == 0) store(table, (long long)gridDim.y * channels, (long long)blockIdx.y * channels + first + i, t);
+  };
+  pixel_constants(parts, weight, bias, narrow_type, blockIdx.y, pixels, channels, chunks, eps, first, l.tile * PAM_PACK,
+                  keep);
   __syncthreads();
   float scale[PAM_PACK], shift[PAM_PACK];
   read_row(scales + l.pack * PAM_PACK, scale);
@@ -550,6 +560,63 @@ extern "C" __global__ void __launch_bounds__(256, 3)
     apply_pixels<true>((const Pack*)x + at, (const Pack*)logits + at, (Pack*)y + at, scale, shift, r, identity);
   else
     apply_pixels<false>((const Pack*)x + at, 0, (Pack*)y + at, scale, shift, r, identity);
+}
+
+// The last norm and ReLU of a network with its head, a 1x1 convolution to N channels: y (sample, pixel, N). A thread
+// computes a pixel; from the last to the first, as above. rows: scale, shift and N weights of every channel.
+template <int N>
+__device__ inline void head_pixels(const Pack* in, Element* out, const float* rows, unsigned first, unsigned last,
+                                   int channels) {
+  const int packs = channels / PAM_PACK;
+  for (unsigned i = threadIdx.x; i < last - first; i += blockDim.x) {
+    const unsigned p = last - 1 - i;
+    float sum[N] = {0};
+#pragma unroll 4
+    for (int pack = 0; pack < packs; ++pack) {
+      const Pack e = in[p * packs + pack];
+      float v[PAM_PACK], scale[PAM_PACK], shift[PAM_PACK];
+      const float* own = rows + pack * PAM_PACK;
+      unpack(e, v);
+      read_row(own, scale);
+      read_row(own + channels, shift);
+#pragma unroll
+      for (int k = 0; k < PAM_PACK; ++k) v[k] = relu(v[k] * scale[k] + shift[k]);
+#pragma unroll
+      for (int n = 0; n < N; ++n) {
+        float taps[PAM_PACK];
+        read_row(own + (2 + n) * channels, taps);
+#pragma unroll
+        for (int k = 0; k < PAM_PACK; ++k) sum[n] += v[k] * taps[k];
+      }
+    }
+#pragma unroll
+    for (int n = 0; n < N; ++n) out[(long long)p * N + n] = narrow(sum[n]);
+  }
+}
+
+// `outputs`: 1 to 4. Shared memory: (2 + outputs) * channels floats.
+extern "C" __global__ void norm_pixel_head(const Element* x, const float* parts, const void* weight, const void* bias,
+                                           const void* head, int narrow_type, Element* y, int pixels, int channels,
+                                           int chunk, int chunks, float eps, int outputs) {
+  PAM_DYNAMIC_SHARED(float, rows);
+  pixel_constants(parts, weight, bias, narrow_type, blockIdx.y, pixels, channels, chunks, eps, 0, channels,
+                  [&](int i, const Constants& t) {
+                    rows[i] = t.scale;
+                    rows[channels + i] = t.shift;
+                  });
+  for (int i = threadIdx.x; i < outputs * channels; i += blockDim.x)
+    rows[2 * channels + i] = parameter(head, i, narrow_type);
+  __syncthreads();
+  const unsigned first = blockIdx.x * (unsigned)chunk, left = pixels - first;
+  const unsigned last = first + ((unsigned)chunk < left ? chunk : left);
+  const Pack* in = (const Pack*)(x + (long long)blockIdx.y * pixels * channels);
+  Element* out = y + (long long)blockIdx.y * pixels * outputs;
+  switch (outputs) {
+    case 1: return head_pixels<1>(in, out, rows, first, last, channels);
+    case 2: return head_pixels<2>(in, out, rows, first, last, channels);
+    case 3: return head_pixels<3>(in, out, rows, first, last, channels);
+    default: return head_pixels<4>(in, out, rows, first, last, channels);
+  }
 }
 
 template <bool Gated>

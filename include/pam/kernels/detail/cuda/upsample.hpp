@@ -2,7 +2,7 @@
 /// Host code of the CUDA upsampling kernels, for any Launcher; the counterpart of cpu/upsample.hpp.
 #pragma once
 
-#include <pam/kernels/detail/cuda/launcher.hpp>
+#include <pam/kernels/detail/cuda/instance_norm.hpp>
 
 namespace pam::kernels::cuda {
 
@@ -48,19 +48,49 @@ Build resize_build(bool last, const torch::Tensor& large, const Tensors&... othe
 
 }  // namespace detail
 
+namespace detail {
+
+/// How `upsample_concat` is launched, and its result.
+struct Concat {
+  Concat(const Launcher& device, const torch::Tensor& x, const torch::Tensor& skip)
+      : last(is_channels_last(skip)),
+        y(torch::empty({x.size(0), x.size(1) + skip.size(1), skip.size(2), skip.size(3)},
+                       x.options().memory_format(format(last)))),
+        // One width for both parts.
+        build(last && build_for(x.size(1), x).pack == 1 ? Build{x.scalar_type(), 1} : resize_build(last, skip, y)),
+        s(x.sizes(), skip.size(2), skip.size(3), last, build),
+        beside(static_cast<int>(skip.size(1)) / (last ? build.pack : 1)),
+        cut(device, std::int64_t{last ? s.width : s.width / build.pack} * (s.channels + beside), s.height, x.size(0),
+            1) {}
+  bool last;
+  torch::Tensor y;
+  Build build;
+  Resize s;
+  int beside;
+  Columns cut;
+};
+
+}  // namespace detail
+
 /// [upsample(x), skip]; both dense in skip's layout and of one type.
 inline torch::Tensor upsample_concat(Launcher& device, const torch::Tensor& x, const torch::Tensor& skip) {
-  const bool last = is_channels_last(skip);
-  auto y = torch::empty({x.size(0), x.size(1) + skip.size(1), skip.size(2), skip.size(3)},
-                        x.options().memory_format(detail::format(last)));
-  auto build = detail::resize_build(last, skip, y);
-  if (last && build_for(x.size(1), x).pack == 1) build.pack = 1;  // one width for both parts
-  const detail::Resize s(x.sizes(), skip.size(2), skip.size(3), last, build);
-  const auto across = last ? s.width : s.width / build.pack,
-             beside = static_cast<int>(skip.size(1)) / (last ? build.pack : 1);
-  const detail::Columns cut(device, std::int64_t{across} * (s.channels + beside), s.height, x.size(0), 1);
-  device.run(build, "upsample_concat", cut.launch, pointer(x), pointer(skip), pointer(y), s, beside, cut.rows);
-  return y;
+  const detail::Concat c(device, x, skip);
+  device.run(c.build, "upsample_concat", c.cut.launch, pointer(x), pointer(skip), pointer(c.y), c.s, c.beside,
+             c.cut.rows);
+  return c.y;
+}
+
+/// [upsample(relu(norm(x))), skip]; both dense, channels-last and of one type.
+inline torch::Tensor upsample_concat(Launcher& device, const torch::Tensor& x, const torch::Tensor& weight,
+                                     const torch::Tensor& bias, double eps, const torch::Tensor& skip) {
+  const detail::Concat c(device, x, skip);
+  const Parameters rows(x, weight, bias);
+  const detail::PixelSums sums(device, x, c.build);
+  auto launch = c.cut.launch;
+  launch.shared = 2 * x.size(1) * 4;
+  device.run(c.build, "upsample_concat_normed", launch, pointer(x), pointer(sums.parts), rows[0], rows[1], rows.narrow,
+             pointer(skip), pointer(c.y), c.s, c.beside, c.cut.rows, sums.chunks(), static_cast<float>(eps));
+  return c.y;
 }
 
 /// dx of `upsample_concat` from dy, dense in the layout of the output.

@@ -100,6 +100,25 @@ struct Small<true> {
   }
 };
 
+// The same of relu(norm(x)): a norm's scale and shift of the column's channels.
+struct SmallNormed : Small<false> {
+  float scale[PAM_PACK], shift[PAM_PACK];
+  __device__ SmallNormed(const Element* x, const Resize& s, long long sample, const Column& column, const float* rows)
+      : Small<false>(x, s, sample, column) {
+    read_row(rows + column.c * PAM_PACK, scale);
+    read_row(rows + (s.channels + column.c) * PAM_PACK, shift);
+  }
+  __device__ void blend(int row, float (&f)[PAM_PACK]) const {
+    const Pack *p = left + row * step, one = p[0], other = p[right];
+    float a[PAM_PACK];
+    unpack(one, a);
+    unpack(other, f);
+#pragma unroll
+    for (int k = 0; k < PAM_PACK; ++k)
+      f[k] = (1.f - u) * relu(a[k] * scale[k] + shift[k]) + u * relu(f[k] * scale[k] + shift[k]);
+  }
+};
+
 // The rows [at, end) of the small map, each with the outputs from y on, below `last`, that read it first: row(at)
 // before, emit(y, f, v) for each with the upsampled pack and the weight of the lower row, done(at) after.
 template <typename Map, typename Row, typename Emit, typename Done>
@@ -135,9 +154,10 @@ __device__ inline void upsampled_rows(const Map& map, const Resize& s, int first
   walk(map, s, source_of(first, scale, s.h), source_of(last - 1, scale, s.h) + 1, first, last, nothing, emit, nothing);
 }
 
-template <bool Wide>
-__device__ inline void concat_columns(const Element* x, const Element* skip, Element* y, const Resize& s,
-                                      int skip_channels, int rows) {
+// small(column): the small map around a column.
+template <typename Make>
+__device__ inline void concat_columns(const Element* skip, Element* y, const Resize& s, int skip_channels, int rows,
+                                      const Make& small) {
   const unsigned i = blockIdx.x * blockDim.x + threadIdx.x, across = packs_across(s), up = across * s.channels;
   const int first = blockIdx.y * rows, last = first + rows < s.height ? first + rows : s.height;
   const int channels = s.channels + skip_channels;
@@ -145,7 +165,7 @@ __device__ inline void concat_columns(const Element* x, const Element* skip, Ele
   if (i < up) {
     const Column column = column_of(i, s.channels, s, blockIdx.z, channels, 0, s.height);
     Pack* out = (Pack*)y + column.at;
-    upsampled_rows(Small<Wide>(x, s, blockIdx.z, column), s, first, last,
+    upsampled_rows(small(column), s, first, last,
                    [&](unsigned at, const float(&f)[PAM_PACK], float) { out[at * column.step] = packed(f); });
   } else {
     const Column to = column_of(i - up, skip_channels, s, blockIdx.z, channels, s.channels, s.height),
@@ -162,9 +182,28 @@ __device__ inline void concat_columns(const Element* x, const Element* skip, Ele
 extern "C" __global__ void upsample_concat(const Element* x, const Element* skip, Element* y, Resize s,
                                            int skip_channels, int rows) {
   if (PAM_PACK > 1 && !s.last)
-    concat_columns<true>(x, skip, y, s, skip_channels, rows);
+    concat_columns(skip, y, s, skip_channels, rows,
+                   [&](const Column& column) { return Small<true>(x, s, blockIdx.z, column); });
   else
-    concat_columns<false>(x, skip, y, s, skip_channels, rows);
+    concat_columns(skip, y, s, skip_channels, rows,
+                   [&](const Column& column) { return Small<false>(x, s, blockIdx.z, column); });
+}
+
+// The same of relu(norm(x)), channels-last: `parts` are `norm_pixel_sums` of x. Shared memory: two floats a channel of
+// x.
+extern "C" __global__ void upsample_concat_normed(const Element* x, const float* parts, const void* weight,
+                                                  const void* bias, int narrow_type, const Element* skip, Element* y,
+                                                  Resize s, int skip_channels, int rows, int chunks, float eps) {
+  PAM_DYNAMIC_SHARED(float, constants);
+  const int channels = s.channels * PAM_PACK;
+  pixel_constants(parts, weight, bias, narrow_type, blockIdx.z, s.h * s.w, channels, chunks, eps, 0, channels,
+                  [&](int i, const Constants& t) {
+                    constants[i] = t.scale;
+                    constants[channels + i] = t.shift;
+                  });
+  __syncthreads();
+  concat_columns(skip, y, s, skip_channels, rows,
+                 [&](const Column& column) { return SmallNormed(x, s, blockIdx.z, column, constants); });
 }
 
 // The outputs that read input i along a row: [first, last], with tent(output) > 0 at both ends.
