@@ -3,6 +3,7 @@
 #include <pam/core/memory_format.hpp>
 #include <pam/core/seed.hpp>
 #include <pam/kernels/conv3x3.hpp>
+#include <pam/kernels/detail/cpu/winograd_weights.hpp>
 #include <pam/layers/conv_norm_act.hpp>
 #include <pam/weights/weights.hpp>
 
@@ -328,12 +329,16 @@ TEST_CASE("transformed weights are kept between calls and freed with the module 
   if (instruction_sets().empty()) PAM_SKIP("this processor has no AVX2");
   const auto weight = torch::randn({16, 16, 3, 3});
   auto cache = std::make_unique<Conv3x3Cache>();
-  const std::weak_ptr<const kernels::cpu::CachedWeights> kept = cache->of(weight);
+  using kernels::cpu::WinogradKind;
+  const std::weak_ptr<const kernels::cpu::CachedWeights> kept = cache->of(weight, WinogradKind::Tiles4);
   REQUIRE_FALSE(kept.expired());
-  REQUIRE(cache->of(weight) == kept.lock());
+  REQUIRE(cache->of(weight, WinogradKind::Tiles4) == kept.lock());
   Conv3x3Cache copy(*cache);
-  REQUIRE(copy.of(weight) != kept.lock());
-  cache->of(weight + 1);
+  REQUIRE(copy.of(weight, WinogradKind::Tiles4) != kept.lock());
+  for (const auto kind : {WinogradKind::Stride2, WinogradKind::Tiles5, WinogradKind::Tiles4}) {
+    REQUIRE(copy.of(weight, kind)->weights.kind == kind);
+  }
+  cache->of(weight + 1, WinogradKind::Tiles4);
   REQUIRE(kept.expired());
 }
 

@@ -10,8 +10,10 @@
 #include <pam/kernels/detail/dispatch.hpp>
 #include <pam/kernels/detail/readable.hpp>
 
+#include <algorithm>
 #include <array>
 #include <cstdlib>
+#include <utility>
 
 namespace pam::kernels {
 
@@ -34,27 +36,35 @@ PAM_FUNC std::atomic<Convolution>& global_convolution() {
 
 /// Where Winograd's convolution of x (N, C, H, W) to K channels is faster than LibTorch's; `pixels`: x is
 /// channels-last; `training`: the weights must be transformed for every call. Each clause has the times that it comes
-/// from: LibTorch's over Winograd's, both in processor time of 2 threads, AVX-512, LibTorch 1.13.
-PAM_FUNC bool winograd_pays(at::IntArrayRef x, bool pixels, std::int64_t k, bool training) {
-  const auto height = x[2], width = x[3];
-  // Channels-last, 4 x C x 160 x 160 to 16 or 32 channels: C = 4 0.44, 8 0.44, 12 0.85, 16 1.16, 32 1.6, 96 1.7. To K
-  // channels from 32 at 80 x 80: K = 4 1.3, 8 1.2; a smaller K is in no network.
-  // Contiguous tensors are turned into channels-last ones and back. From C to K at 4 x 160 x 160: 16 to 16 1.0 to 1.3,
-  // 32 to 32 1.3, 64 to 64 1.2, 192 to 64 1.7; 32 to 64 at 80 x 80 1.1 to 1.3.
-  if (x[1] < (pixels ? 16 : 32) || k < (pixels ? 8 : 32)) return false;
-  // Tiles are computed in groups of 12; a tile at the border of a small picture has outputs that nobody wants. Products
-  // of LibTorch over Winograd's: 4 x 256 x 5 x 5 1.0, 0.94; 512 x 7 x 7 1.0, 0.75 to 0.99; 64 x 13 x 13 1.8, 8;
-  // 256 x 10 x 10 2.1, 1.2; 4 x 256 x 10 x 10 2.8, 1.35; 4 x 256 x 20 x 20 3.7, 2.35.
+/// from: LibTorch's over Winograd's, AVX-512, LibTorch 1.13; those without another remark on one thread.
+PAM_FUNC bool winograd_pays(at::IntArrayRef x, bool pixels, std::int64_t k, std::int64_t stride, bool training) {
+  const auto height = (x[2] + stride - 1) / stride, width = (x[3] + stride - 1) / stride;
+  // Channels-last, 4 x C x 96 x 96 to 32 channels: C = 4 0.93, 8 1.5, 12 1.8, 16 2.2, 32 2.5; with stride 2: 4 0.5,
+  // 8 0.8, 12 0.9, 16 1.2, 24 1.1. To K = 8 from 32: 2.2 and 1.3; a smaller K is in no network.
+  // Contiguous tensors are turned into channels-last ones and back. From C to K at 4 x 160 x 160, processor time of two
+  // threads: 16 to 16 1.0 to 1.3, 32 to 32 1.3, 64 to 64 1.2, 192 to 64 1.7; 32 to 64 at 80 x 80 1.1 to 1.3.
+  if (x[1] < (!pixels ? 32 : stride == 1 ? 8 : 16) || k < (pixels ? 8 : 32)) return false;
+  // A tile at the border of a small picture has outputs that nobody wants, and tiles are computed in groups of at least
+  // 4, with less than 64 outputs of 12. Both together, products of LibTorch over Winograd's and times, of 64 to 128 and
+  // 256 to 256 channels: 5 x 5 1.1, 1.4, 1.05; 7 x 7 3.1, 2.3, 2.3; 10 x 10 4.6, 3.1, 1.8. With stride 2, outputs of
+  // 5 x 5 0.7, 0.9, 0.6; 7 x 7 1.4, 1.4, 0.97; 10 x 10 1.2, 1.2, 1.3; 8 x 8 1.8, 1.7, 1.3, but on two threads 1.0, 0.8;
+  // 16 x 16 1.8, 1.6, 1.6.
   // One image decides: without gradients, results must not depend on the batch that an image is in.
-  const auto tiles = ((height + 3) / 4) * ((width + 3) / 4), rows = (tiles + 11) / 12 * 12;
-  if (3 * 36 * rows * cpu::whole_panels(k) > 2 * 9 * height * width * k) return false;
-  // A training step: 256 x 10 x 10 (9 tiles) 0.7, 128 x 14 x 14 (16) 0.9, 4 x 256 x 10 x 10 (36) 1.0, 4 x 256 x 20 x 20
-  // (100) 1.4.
-  return !training || x[0] * tiles >= 64;
+  const auto [tiles, points] = cpu::with_points(cpu::winograd_kind(x, stride), [&](auto kind) {
+    constexpr std::int64_t side = decltype(kind)::kOut, positions = decltype(kind)::kPositions;
+    return std::pair((height + side - 1) / side * ((width + side - 1) / side), positions * positions);
+  });
+  if (stride == 2 && tiles <= 4) return false;
+  const auto rows = k % 64 == 0 ? std::max<std::int64_t>(tiles, 4) : (tiles + 11) / 12 * 12;
+  if (3 * points * rows * cpu::whole_panels(k) > 2 * 9 * height * width * k) return false;
+  // A training step, processor time of two threads: 256 x 10 x 10 0.7, 128 x 14 x 14 0.9, 4 x 256 x 10 x 10 1.0,
+  // 4 x 256 x 20 x 20 1.4.
+  return !training || x[0] * height * width >= 1024;
 }
 
 /// Whether Winograd's convolution is to be used of an input of these sizes that it can read; the rest as above.
-PAM_FUNC bool takes_winograd(at::IntArrayRef x, bool pixels, const torch::Tensor& weight, bool training) {
+PAM_FUNC bool takes_winograd(at::IntArrayRef x, bool pixels, const torch::Tensor& weight, std::int64_t stride,
+                             bool training) {
   if (x.size() != 4 || weight.scalar_type() != torch::kFloat || !on_cpu(weight) || weight.layout() != torch::kStrided ||
       weight.dim() != 4 || weight.size(1) != x[1] || weight.size(2) != 3 || weight.size(3) != 3 ||
       weight.numel() == 0 || has_tangent(weight) || autocast_enabled(torch::kCPU)) {
@@ -62,7 +72,7 @@ PAM_FUNC bool takes_winograd(at::IntArrayRef x, bool pixels, const torch::Tensor
   }
   const auto choice = default_convolution();
   return choice == Convolution::Winograd ||
-         (choice == Convolution::Auto && winograd_pays(x, pixels, weight.size(0), training));
+         (choice == Convolution::Auto && winograd_pays(x, pixels, weight.size(0), stride, training));
 }
 
 /// The same of x itself.
@@ -72,7 +82,7 @@ PAM_FUNC bool takes_winograd(const torch::Tensor& x, const torch::Tensor& weight
     return false;
   }
   if (bias.defined() && (!cpu::alike(x, bias) || bias.dim() != 1 || bias.size(0) != weight.size(0))) return false;
-  return takes_winograd(x.sizes(), is_channels_last(x), weight, training);
+  return takes_winograd(x.sizes(), is_channels_last(x), weight, /*stride=*/1, training);
 }
 
 /// The convolution in x's layout.
@@ -87,7 +97,7 @@ struct Conv3x3 {
   static torch::Tensor forward(torch::autograd::AutogradContext* ctx, const torch::Tensor& x,
                                const torch::Tensor& weight, const torch::Tensor& bias, Conv3x3Cache& cache) {
     ctx->save_for_backward({x, weight, bias});
-    return winograd(x, cache.of(weight)->weights, bias);
+    return winograd(x, cache.of(weight, cpu::winograd_kind(x.sizes(), 1))->weights, bias);
   }
 
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext* ctx,
@@ -105,7 +115,9 @@ struct Conv3x3 {
     // The gradient of a convolution is the convolution with the weights turned by half a circle, inputs for outputs.
     const bool turned = x.requires_grad() && takes_winograd(dy, weight.transpose(0, 1), {}, Backend::Fused, true);
     if (turned) {
-      dx = cpu::winograd_conv({dy_pixels, {}, {}, {}}, cpu::WinogradWeights(weight.detach(), /*turned=*/true), {});
+      dx = cpu::winograd_conv({dy_pixels, {}, {}, {}},
+                              cpu::WinogradWeights(weight.detach(), cpu::winograd_kind(dy.sizes(), 1), /*turned=*/true),
+                              {});
       if (!is_channels_last(input)) dx = cpu::to_planes(dx);
     }
     if (weight.requires_grad()) dweight = cpu::winograd_gradient(in_pixels(input), dy_pixels, weight.detach());
@@ -137,20 +149,21 @@ PAM_FUNC std::string convolution_in_use() {
 PAM_FUNC Convolution default_convolution() { return detail::global_convolution(); }
 PAM_FUNC void set_default_convolution(Convolution convolution) { detail::global_convolution() = convolution; }
 
-PAM_FUNC std::shared_ptr<const cpu::CachedWeights> Conv3x3Cache::of(const torch::Tensor& weight) {
+PAM_FUNC std::shared_ptr<const cpu::CachedWeights> Conv3x3Cache::of(const torch::Tensor& weight,
+                                                                    cpu::WinogradKind kind) {
   const auto now = weight.detach();
   cpu::WeightsKey key(now);
   const std::lock_guard<std::mutex> lock(mutex_);
-  if (weights_ == nullptr || !(weights_->key == key)) {
+  if (weights_ == nullptr || weights_->weights.kind != kind || !(weights_->key == key)) {
     weights_ = std::make_shared<const cpu::CachedWeights>(
-        cpu::CachedWeights{std::move(key), cpu::WinogradWeights(now, /*turned=*/false)});
+        cpu::CachedWeights{std::move(key), cpu::WinogradWeights(now, kind, /*turned=*/false)});
   }
   return weights_;
 }
 
 PAM_FUNC torch::Tensor reference::conv3x3(const torch::Tensor& x, const torch::Tensor& weight,
-                                          const torch::Tensor& bias) {
-  return torch::conv2d(x, weight, bias, /*stride=*/1, /*padding=*/1);
+                                          const torch::Tensor& bias, std::int64_t stride) {
+  return torch::conv2d(x, weight, bias, stride, /*padding=*/1);
 }
 
 PAM_FUNC torch::Tensor conv3x3(const torch::Tensor& x, const torch::Tensor& weight, const torch::Tensor& bias,
@@ -164,24 +177,29 @@ PAM_FUNC torch::Tensor conv3x3(const torch::Tensor& x, const torch::Tensor& weig
         inputs, [&](auto* ctx) { return detail::Conv3x3::forward(ctx, x, weight, bias, cache); },
         detail::Conv3x3::backward);
   }
-  return detail::winograd(x, cache.of(weight)->weights, bias);
+  return detail::winograd(x, cache.of(weight, cpu::winograd_kind(x.sizes(), 1))->weights, bias);
 }
 
 PAM_FUNC Activation conv3x3_norm_relu(const Activation& x, const torch::Tensor& weight, const InstanceNorm& norm,
-                                      Conv3x3Cache& cache, Backend backend) {
-  if (backend == Backend::Fused && !detail::wants_graph(weight) &&
+                                      Conv3x3Cache& cache, Backend backend, std::int64_t stride) {
+  if (backend == Backend::Fused && stride <= 2 && !detail::wants_graph(weight) &&
       detail::are_rows(weight.size(0), norm.weight, norm.bias) &&
-      detail::takes_winograd(x.sizes(), /*pixels=*/true, weight, /*training=*/false)) {
-    if (const auto input = detail::winograd_input(x); input.x.defined()) {
+      detail::takes_winograd(x.sizes(), /*pixels=*/true, weight, stride, /*training=*/false)) {
+    const auto input = detail::winograd_input(x);
+    if (input.x.defined() && (stride == 1 || !input.deep.defined())) {
       const cpu::FollowingNorm following{cpu::float_row(norm.weight), cpu::float_row(norm.bias),
                                          static_cast<float>(norm.eps)};
       torch::Tensor table;
-      Activation y(cpu::winograd_conv(input, cache.of(weight)->weights, {}, &following, &table), norm, backend);
+      Activation y(cpu::winograd_conv(input, cache.of(weight, cpu::winograd_kind(x.sizes(), stride))->weights, {},
+                                      &following, &table),
+                   norm, backend);
       y.parts().table = table;
       return y;
     }
   }
-  return {conv3x3(x.tensor(), weight, {}, cache, backend), norm, backend};
+  const auto y = stride == 1 ? conv3x3(x.tensor(), weight, {}, cache, backend)
+                             : reference::conv3x3(x.tensor(), weight, {}, stride);
+  return {y, norm, backend};
 }
 
 }  // namespace pam::kernels

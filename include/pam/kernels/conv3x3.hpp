@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// 3x3 convolutions of stride 1: LibTorch's, or pam's Winograd convolution, which needs a quarter of the products.
+/// 3x3 convolutions: LibTorch's, or pam's Winograd convolution, which needs a quarter of the products (with stride 2
+/// nine sixteenths).
 #pragma once
 
 #include <pam/kernels/activation.hpp>
@@ -11,10 +12,11 @@
 namespace pam::kernels {
 
 namespace cpu {
+enum class WinogradKind;
 struct CachedWeights;
-}
+}  // namespace cpu
 
-/// How the fused backend computes 3x3 convolutions of stride 1 (`Backend::Reference` always takes LibTorch's).
+/// How the fused backend computes 3x3 convolutions (`Backend::Reference` always takes LibTorch's).
 enum class Convolution {
   Direct,    ///< by LibTorch (oneDNN): a result has the rounding errors of a plain sum of products
   Auto,      ///< by Winograd's method where that is faster, else by LibTorch
@@ -45,7 +47,7 @@ class Conv3x3Cache {
   ~Conv3x3Cache() = default;
 
   /// Those of `weight`, float32 (K, C, 3, 3) on the CPU.
-  std::shared_ptr<const cpu::CachedWeights> of(const torch::Tensor& weight);
+  std::shared_ptr<const cpu::CachedWeights> of(const torch::Tensor& weight, cpu::WinogradKind kind);
 
  private:
   std::mutex mutex_;
@@ -54,13 +56,14 @@ class Conv3x3Cache {
 
 namespace reference {
 
-/// x (N, C, H, W), weight (K, C, 3, 3), bias (K) or undefined -> (N, K, H, W); stride 1, padding 1.
-torch::Tensor conv3x3(const torch::Tensor& x, const torch::Tensor& weight, const torch::Tensor& bias);
+/// x (N, C, H, W), weight (K, C, 3, 3), bias (K) or undefined -> (N, K, ceil(H / stride), ceil(W / stride)); padding 1.
+torch::Tensor conv3x3(const torch::Tensor& x, const torch::Tensor& weight, const torch::Tensor& bias,
+                      std::int64_t stride = 1);
 
 }  // namespace reference
 
-/// The same in x's layout. Winograd's method is used for float32 on a CPU with AVX2, outside of autocast and of
-/// forward-mode differentiation, where `default_convolution()` and, with `Auto`, the sizes of the layer allow
+/// The same with stride 1, in x's layout. Winograd's method is used for float32 on a CPU with AVX2, outside of autocast
+/// and of forward-mode differentiation, where `default_convolution()` and, with `Auto`, the sizes of the layer allow
 /// (conv3x3-inl.hpp states the rule and the measurements behind it). The gradients of the input and of the weights are
 /// computed in the same way. Winograd's result for an image depends neither on the others of its batch nor on the
 /// number of threads; whether it is used does not either, except that where the weights want a gradient, small images
@@ -70,11 +73,12 @@ torch::Tensor conv3x3(const torch::Tensor& x, const torch::Tensor& weight, const
                       Conv3x3Cache& cache, Backend backend);
 
 /// relu(instance_norm(conv3x3(x))) without a bias; weight (K, C, 3, 3), norm of K channels. In inference on
-/// channels-last float32, where Winograd's method is used, x's norm, ReLU, upsampling and concatenation are computed
-/// while it is read, the statistics of the new norm come from the outputs while they are at hand, and that norm and its
-/// ReLU are left to the reader of the result. (The channels of an upsampled `deep` must be a multiple of 16 for this.)
+/// channels-last float32, where Winograd's method is used, x's norm and ReLU are computed while it is read, with stride
+/// 1 also its upsampling and concatenation, the statistics of the new norm come from the outputs while they are at
+/// hand, and that norm and its ReLU are left to the reader of the result. (The channels of an upsampled `deep` must be
+/// a multiple of 16 for this.) Only here Winograd's method is used with a stride, of 2.
 Activation conv3x3_norm_relu(const Activation& x, const torch::Tensor& weight, const InstanceNorm& norm,
-                             Conv3x3Cache& cache, Backend backend);
+                             Conv3x3Cache& cache, Backend backend, std::int64_t stride = 1);
 
 }  // namespace pam::kernels
 

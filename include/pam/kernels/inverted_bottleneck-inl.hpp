@@ -6,6 +6,7 @@
 #include <pam/kernels/detail/cpu/inverted_bottleneck.hpp>
 #include <pam/kernels/detail/dispatch.hpp>
 #include <pam/kernels/detail/packed_step.hpp>
+#include <pam/kernels/detail/strided_pixels.hpp>
 #include <pam/kernels/inverted_bottleneck.hpp>
 #include <pam/kernels/pointwise.hpp>
 
@@ -108,8 +109,12 @@ PAM_FUNC torch::Tensor inverted_bottleneck(const torch::Tensor& x, const Inverte
   const auto &a = w.first, &b = w.second;
   if (detail::takes_bottleneck(x, w, backend)) {
     if (!detail::wants_graph(x, w.expand, a.conv, a.weight, a.bias, b.conv, b.weight, b.bias, w.project)) {
-      const detail::PackedBottleneck packed(w);
-      return cpu::inverted_bottleneck(x.detach(), packed.weights, eps, /*training=*/false).y;
+      detail::PackedBottleneck packed(w);
+      // E's pixels beside each other: every vector of expanded channels reads them again.
+      packed.weights.stride = 1;
+      return cpu::inverted_bottleneck(detail::read_pixels(x.detach(), w.stride), packed.weights, eps,
+                                      /*training=*/false)
+          .y;
     }
     const torch::autograd::variable_list inputs{
         x, w.expand, a.conv, detail::norm_row(a), b.conv, detail::norm_row(b), w.project};

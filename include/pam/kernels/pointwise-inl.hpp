@@ -5,9 +5,8 @@
 #include <pam/core/autocast.hpp>
 #include <pam/kernels/detail/cuda/instance_norm.hpp>
 #include <pam/kernels/detail/readable.hpp>
+#include <pam/kernels/detail/strided_pixels.hpp>
 #include <pam/kernels/pointwise.hpp>
-
-#include <cstring>
 
 namespace pam::kernels {
 
@@ -21,11 +20,6 @@ PAM_FUNC torch::Tensor pointwise(const torch::Tensor& x, const torch::Tensor& we
 
 namespace detail {
 
-/// Every `stride`-th row and column: the pixels that a strided 1x1 convolution reads.
-PAM_FUNC torch::Tensor every(const torch::Tensor& x, std::int64_t stride) {
-  return stride == 1 ? x : x.slice(2, 0, x.size(2), stride).slice(3, 0, x.size(3), stride);
-}
-
 /// weight (O, C) times each sample's (C, H W), x dense in any layout; the result is laid out as `format` says.
 PAM_FUNC torch::Tensor pointwise_product(const torch::Tensor& x, const torch::Tensor& weight, at::MemoryFormat format) {
   const auto n = x.size(0), c = x.size(1), h = x.size(2), w = x.size(3), o = weight.size(0);
@@ -35,32 +29,6 @@ PAM_FUNC torch::Tensor pointwise_product(const torch::Tensor& x, const torch::Te
     return torch::bmm(columns.transpose(1, 2), weight.t().expand({n, c, o})).view({n, h, w, o}).permute({0, 3, 1, 2});
   }
   return torch::bmm(weight.expand({n, o, c}), columns).view({n, o, h, w});
-}
-
-/// The pixels that a strided 1x1 convolution reads, dense in x's layout.
-PAM_FUNC torch::Tensor read_pixels(const torch::Tensor& x, std::int64_t stride) {
-  const auto input = dense(x);
-  const auto layout = layout_of(input);
-  if (stride == 1 || !on_cpu(input) || layout != at::MemoryFormat::ChannelsLast) {
-    return every(input, stride).contiguous(layout);
-  }
-  // A pixel is contiguous memory: LibTorch's copy of the strided view takes several times as long.
-  const auto n = input.size(0), c = input.size(1), in_h = input.size(2), in_w = input.size(3);
-  const auto h = (in_h + stride - 1) / stride, w = (in_w + stride - 1) / stride;
-  auto pixels = torch::empty({n, c, h, w}, input.options().memory_format(layout));
-  const auto bytes = static_cast<std::size_t>(c) * input.itemsize();
-  const auto* from = static_cast<const char*>(input.data_ptr());
-  auto* to = static_cast<char*>(pixels.data_ptr());
-  cpu::parallel(n * h, w * c, [=](std::int64_t first, std::int64_t last) {
-    for (auto row = first; row < last; ++row) {
-      const auto* line = from + static_cast<std::size_t>((row / h * in_h + row % h * stride) * in_w) * bytes;
-      for (std::int64_t column = 0; column < w; ++column) {
-        std::memcpy(to + static_cast<std::size_t>(row * w + column) * bytes,
-                    line + static_cast<std::size_t>(column * stride) * bytes, bytes);
-      }
-    }
-  });
-  return pixels;
 }
 
 /// Products of x's type, whatever autocast is set to; the gradient of x has x's layout.

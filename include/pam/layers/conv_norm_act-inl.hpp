@@ -45,8 +45,8 @@ PAM_FUNC kernels::Activation ConvNormActImpl::forward_activation(const kernels::
                                    kEps, backend());
   }
   const kernels::InstanceNorm of_output{norm->weight, norm->bias, kEps};
-  if (!is_plain3x3(stride)) return {apply_weights(input.tensor(), stride), of_output, backend()};
-  return kernels::conv3x3_norm_relu(input, conv->weight, of_output, weights_, backend());
+  if (!is_plain3x3()) return {apply_weights(input.tensor(), stride), of_output, backend()};
+  return kernels::conv3x3_norm_relu(input, conv->weight, of_output, weights_, backend(), stride);
 }
 
 PAM_FUNC torch::Tensor ConvNormActImpl::convolve(const torch::Tensor& input, std::int64_t stride) {
@@ -65,7 +65,7 @@ PAM_FUNC void ConvNormActImpl::check_input(at::IntArrayRef input, std::int64_t s
 PAM_FUNC torch::Tensor ConvNormActImpl::apply_weights(const torch::Tensor& input, std::int64_t stride) {
   const auto side = options.kernel_size(), dilation = options.dilation();
   if (!options.depthwise() && side == 1) return kernels::pointwise(input, conv->weight, stride);
-  if (is_plain3x3(stride)) return kernels::conv3x3(input, conv->weight, {}, weights_, backend());
+  if (is_plain3x3() && stride == 1) return kernels::conv3x3(input, conv->weight, {}, weights_, backend());
   return torch::conv2d(input, conv->weight, {}, stride, dilation * (side - 1) / 2, dilation, conv->options.groups());
 }
 

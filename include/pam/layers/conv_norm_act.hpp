@@ -81,9 +81,9 @@ class ConvNormActImpl final : public torch::nn::Cloneable<ConvNormActImpl>, publ
   torch::nn::InstanceNorm2d norm{nullptr};  ///< null without `norm_act`
 
  private:
-  /// Whether this is a 3x3 convolution of stride 1 over all channels and adjacent pixels.
-  [[nodiscard]] bool is_plain3x3(std::int64_t stride) const {
-    return !options.depthwise() && options.kernel_size() == 3 && stride == 1 && options.dilation() == 1;
+  /// Whether this is a 3x3 convolution over all channels and adjacent pixels.
+  [[nodiscard]] bool is_plain3x3() const {
+    return !options.depthwise() && options.kernel_size() == 3 && options.dilation() == 1;
   }
 
   /// Throws for another number of channels than the options', and where the normalised map would be 1x1.

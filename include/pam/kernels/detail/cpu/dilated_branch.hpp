@@ -90,9 +90,10 @@ struct LaneBranch {
                           Ignore{});
         return;
       }
-      const float* last = Dilated::forward(x, s, one, two, job->eps, scratch, norms);
+      float* const conv2 = scratch + Dilated::ring(s);
+      Dilated::forward(x, s, one, two, job->eps, scratch, conv2, norms);
       for (std::int64_t y = 0; y < s.height; ++y) {
-        Dilated::activate(last + y * s.width * kLanes, norms[1], s.width, scratch);
+        Dilated::activate(conv2 + y * s.width * kLanes, norms[1], s.width, scratch);
         out.write(y, scratch);
       }
       for (std::int64_t lane = 0; lane < lanes; ++lane) {
@@ -109,7 +110,8 @@ struct LaneBranch {
     using Dilated = DilatedLanes<Lanes>;
     constexpr std::int64_t lanes = Lanes::kCount;
     const auto groups = (channels + lanes - 1) / lanes;
-    const auto scratch = dy != nullptr ? Dilated::backward_scratch(shape) : Dilated::forward_scratch(shape);
+    const auto scratch =
+        dy != nullptr ? Dilated::backward_scratch(shape) : Dilated::ring(shape) + Dilated::plane(shape);
     each_item(samples * groups, (dy != nullptr ? 60 : 20) * lanes * shape.pixels(), scratch, 0,
               [&](std::int64_t i, float* memory) {
                 in_lanes<Lanes, Group<Lanes>>(this, i / groups, i % groups * lanes, memory);

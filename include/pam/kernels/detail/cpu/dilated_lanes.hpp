@@ -153,27 +153,24 @@ class DilatedLanes {
 
   static std::int64_t ring(const LaneShape& s) { return 3 * s.width * kLanes; }
   static std::int64_t plane(const LaneShape& s) { return s.pixels() * kLanes; }
-  /// Floats of scratch that `forward` and `backward` need.
-  static std::int64_t forward_scratch(const LaneShape& s) { return ring(s) + plane(s); }
+  /// Floats of scratch that `backward` needs; `forward` needs a ring.
   static std::int64_t backward_scratch(const LaneShape& s) { return ring(s) + 2 * s.width * kLanes + 2 * plane(s); }
 
   static PAM_INLINE Tensor plane_of(float* data, const LaneShape& s) { return {data, false, s.width, kLanes, kLanes}; }
 
-  /// The second convolution of D(D(x)), still without its norm and ReLU, and both steps' norms. `source.read(y, row)`
-  /// returns row y of x, which it may write to `row`. Returns the plane, in scratch.
+  /// The second convolution of D(D(x)), still without its norm and ReLU, in the plane `out`, and both steps' norms.
+  /// `source.read(y, row)` returns row y of x, which it may write to `row`.
   template <typename Source>
-  static PAM_INLINE const float* forward(const Source& source, const LaneShape& s, const Step& first,
-                                         const Step& second, float eps, float* scratch, Norm* norms) {
-    float* out = scratch + ring(s);
+  static PAM_INLINE void forward(const Source& source, const LaneShape& s, const Step& first, const Step& second,
+                                 float eps, float* ring, float* out, Norm* norms) {
     {
       Measure measure{s, out};
-      sweep(s, first.taps, source, scratch, measure);
+      sweep(s, first.taps, source, ring, measure);
       measure.finish(first, eps, norms[0]);
     }
     Measure measure{s, out};
-    sweep(s, second.taps, Activated{out, s.width, &norms[0]}, scratch, measure);
+    sweep(s, second.taps, Activated{out, s.width, &norms[0]}, ring, measure);
     measure.finish(second, eps, norms[1]);
-    return out;
   }
 
   /// relu(norm(x)) of `count` pixels; `out` may be x.

@@ -51,7 +51,7 @@ struct BottleneckForward {
   using Dilated = DilatedLanes<Lanes>;
   static constexpr std::int64_t kLanes = Lanes::kCount;
 
-  static std::int64_t scratch(const LaneShape& s) { return Dilated::forward_scratch(s); }
+  static std::int64_t scratch(const LaneShape& s) { return Dilated::ring(s); }
 
   static PAM_INLINE void run(const BottleneckJob* job, std::int64_t sample, std::int64_t group, float* scratch,
                              float* z) {
@@ -62,8 +62,8 @@ struct BottleneckForward {
     if (kept != nullptr) kept += (sample * job->groups + group) * Dilated::plane(job->shape);
     const Expanded source{job, job->expand + group * job->in_channels * kLanes, sample, kept};
     LaneNorm<Lanes> norms[2];
-    const float* last = Dilated::forward(source, job->shape, one, two, job->eps, scratch, norms);
-    Dilated::activate(last, norms[1], job->shape.pixels(), z);
+    Dilated::forward(source, job->shape, one, two, job->eps, scratch, z, norms);
+    Dilated::activate(z, norms[1], job->shape.pixels(), z);
     if (job->moments == nullptr) return;
     auto* moments = job->moments + 2 * (sample * job->channels + first);
     for (std::int64_t lane = 0; lane < lanes; ++lane) {

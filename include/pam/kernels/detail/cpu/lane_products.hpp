@@ -5,7 +5,7 @@
 
 #include <pam/kernels/detail/cpu/dilated_lanes.hpp>
 #include <pam/kernels/detail/cpu/turn_layout.hpp>
-#include <pam/kernels/detail/cpu/winograd.hpp>
+#include <pam/kernels/detail/cpu/winograd_points.hpp>
 
 namespace pam::kernels::cpu {
 

@@ -3,24 +3,41 @@
 #pragma once
 
 #include <pam/kernels/detail/cpu/norm_plane.hpp>
+#include <pam/kernels/detail/cpu/winograd.hpp>
 #include <pam/kernels/detail/cpu/winograd_weights.hpp>
 
 #include <vector>
 
 namespace pam::kernels::cpu {
 
-/// Tiles per block. A thread that has b blocks of t tiles works for about b * (t + 4) tiles: the last group of rows of
-/// a block is filled up, and every block reads all weights. Results do not depend on it.
-inline std::int64_t tiles_per_block(std::int64_t tiles, std::int64_t threads) {
-  constexpr std::int64_t rows = 12, most = 5 * rows, reading = 4;
-  std::int64_t best = rows, least = 0;
-  for (auto size = rows; size <= most; size += rows) {
-    const auto blocks = (tiles + size - 1) / size;
-    const auto cost = (blocks + threads - 1) / threads * (size + reading);
-    if (least == 0 || cost <= least) best = size, least = cost;
+/// How a convolution is shared out: blocks of `tiles` tiles times `parts` parts of the outputs. Results do not depend
+/// on it.
+struct WinogradShares {
+  std::int64_t tiles, parts;
+
+  /// The fastest of several. A block's work is counted in products of all weights with one tile: as many as it has
+  /// tiles, 4 for reading the weights, and 7 channels' for each number that is transformed.
+  WinogradShares(std::int64_t all, std::int64_t in, std::int64_t out, std::int64_t threads) : tiles(all), parts(1) {
+    using Tiles = WinogradTiles<Lanes16, WinogradPoints>;
+    const auto divided = [](std::int64_t a, std::int64_t b) { return (a + b - 1) / b; };
+    const auto step = out < Tiles::kGroup ? Tiles::kRows : 1;  // fewer outputs are computed for so many tiles at a time
+    // More tiles would leave the second cache before they are used, and with fewer the weights are read too often.
+    constexpr std::int64_t most = 24;
+    const auto groups = divided(out, Tiles::kGroup), fewest = divided(all, most);
+    std::int64_t least = 0;
+    for (auto blocks = fewest; blocks <= std::min(all, fewest + 2 * threads); ++blocks) {
+      for (std::int64_t some = 1; some <= std::min(groups, threads); ++some) {
+        const auto size = divided(divided(all, blocks), step) * step;
+        const auto outputs = std::min(out, divided(groups, some) * Tiles::kGroup);
+        if (outputs * (some - 1) >= out) continue;  // one part would be empty
+        const auto cost =
+            divided(divided(all, size) * some, threads) * (in * outputs * (size + 4) + 7 * size * (in + outputs));
+        if (least != 0 && cost >= least) continue;
+        least = cost, tiles = size, parts = some;
+      }
+    }
   }
-  return best;
-}
+};
 
 /// What a convolution reads: x, or [deep upsampled to x's size, x]. float32 (N, C, H, W), dense channels-last; where
 /// there is a table of the same samples and channels, relu(x * scale + shift) (affine_table in instance_norm.hpp).
@@ -62,18 +79,48 @@ inline torch::Tensor table_of_tiles(const WinogradJob& job, std::int64_t samples
   return table;
 }
 
-/// in (N, C, H, W) -> (N, K, H, W), float32, dense channels-last. `bias`: float32 (K), contiguous, or undefined. Where
-/// there is a `norm`, `table` becomes that of its result.
+/// All outputs of `tiles` tiles, by all threads.
+template <typename Points>
+void winograd_tiles(const WinogradJob& job, std::int64_t tiles) {
+  using Large = WinogradTiles<Lanes16, Points>;
+  using Small = WinogradTiles<Lanes8, Points>;
+  const WinogradShares shares(tiles, job.padded_in(), job.padded_out(), at::get_num_threads());
+  const auto size = shares.tiles, blocks = (tiles + size - 1) / size;
+  const auto groups = (job.out_channels + Large::kGroup - 1) / Large::kGroup;
+  const auto outputs = (groups + shares.parts - 1) / shares.parts * Large::kGroup;
+  const bool large = isa() == Isa::Avx512;
+  const auto scratch = Large::scratch(std::min(size, tiles), job);
+  parallel(blocks * shares.parts, size * 16 * job.in_channels, [&](std::int64_t first, std::int64_t last) {
+    const Scratch memory(scratch);
+    const auto* work = static_cast<const WinogradJob*>(&job);
+    for (auto i = first; i < last; ++i) {
+      const auto tile = i % blocks * size, count = std::min(size, tiles - tile);
+      const auto k = i / blocks * outputs, end = std::min(k + outputs, job.out_channels);
+      large ? run_avx512<Large>(work, tile, count, k, end, memory.data())
+            : run_avx2<Small>(work, tile, count, k, end, memory.data());
+    }
+  });
+}
+
+/// in (N, C, H, W) -> (N, K, H, W), or (N, K, ceil(H / 2), ceil(W / 2)) where the weights are of stride 2; float32,
+/// dense channels-last. `bias`: float32 (K), contiguous, or undefined. Where there is a `norm`, `table` becomes that of
+/// its result.
 inline torch::Tensor winograd_conv(const WinogradInput& in, const WinogradWeights& weights, const torch::Tensor& bias,
                                    const FollowingNorm* norm = nullptr, torch::Tensor* table = nullptr) {
   const auto& x = in.x;
   const auto samples = x.size(0), k = weights.out_channels;
-  // With these strides also where LibTorch would call the tensor contiguous (one channel, one pixel).
-  const auto y = torch::empty({samples, x.size(2), x.size(3), k}, x.options()).permute({0, 3, 1, 2});
-  std::vector<float> zeros(static_cast<std::size_t>(x.size(1))), biases(static_cast<std::size_t>(whole_panels(k)));
-  if (bias.defined()) std::copy_n(bias.data_ptr<float>(), k, biases.data());
   WinogradJob job{};
   job.x = pixels_of(x, in.table);
+  with_points(weights.kind, [&](auto points) {
+    constexpr std::int64_t stride = decltype(points)::kStride;
+    job.height = (x.size(2) + stride - 1) / stride, job.width = (x.size(3) + stride - 1) / stride;
+    job.side = decltype(points)::kOut;
+  });
+  job.in_channels = weights.in_channels, job.out_channels = k;
+  // With these strides also where LibTorch would call the tensor contiguous (one channel, one pixel).
+  const auto y = torch::empty({samples, job.height, job.width, k}, x.options()).permute({0, 3, 1, 2});
+  std::vector<float> biases(static_cast<std::size_t>(whole_panels(k)));
+  if (bias.defined()) std::copy_n(bias.data_ptr<float>(), k, biases.data());
   const bool joined = in.deep.defined();
   const Axis down(joined ? in.deep.size(2) : 1, joined ? x.size(2) : 0),
       across(joined ? in.deep.size(3) : 1, joined ? x.size(3) : 0);
@@ -81,24 +128,11 @@ inline torch::Tensor winograd_conv(const WinogradInput& in, const WinogradWeight
     job.deep = pixels_of(in.deep, in.deep_table);
     job.down = detail::view(down), job.across = detail::view(across);
   }
-  job.u = weights.data(), job.y = y.data_ptr<float>();
-  job.bias = biases.data(), job.zeros = zeros.data();
-  job.height = x.size(2), job.width = x.size(3), job.in_channels = weights.in_channels, job.out_channels = k;
+  job.u = weights.data(), job.y = y.data_ptr<float>(), job.bias = biases.data();
   const auto tiles = samples * job.tiles_high() * job.tiles_wide();
   const Scratch moments(norm != nullptr ? tiles * 2 * job.padded_out() : 0);
   job.moments = moments.data();
-  const auto size = tiles_per_block(tiles, at::get_num_threads()), blocks = (tiles + size - 1) / size;
-  const bool large = isa() == Isa::Avx512;
-  const auto scratch = WinogradTiles<Lanes16>::scratch(std::min(size, tiles), job);
-  parallel(blocks, size * 16 * job.in_channels, [&, tiles](std::int64_t first, std::int64_t last) {
-    const Scratch memory(scratch);
-    const auto* work = static_cast<const WinogradJob*>(&job);
-    for (auto block = first; block < last; ++block) {
-      const auto tile = block * size, count = std::min(size, tiles - tile);
-      large ? run_avx512<WinogradTiles<Lanes16>>(work, tile, count, memory.data())
-            : run_avx2<WinogradTiles<Lanes8>>(work, tile, count, memory.data());
-    }
-  });
+  with_points(weights.kind, [&](auto points) { winograd_tiles<decltype(points)>(job, tiles); });
   if (norm != nullptr) *table = table_of_tiles(job, samples, *norm);
   return y;
 }

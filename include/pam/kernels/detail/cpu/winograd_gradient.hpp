@@ -6,7 +6,7 @@
 #pragma once
 
 #include <pam/kernels/detail/cpu/tensors.hpp>
-#include <pam/kernels/detail/cpu/winograd.hpp>
+#include <pam/kernels/detail/cpu/winograd_points.hpp>
 
 #include <algorithm>
 #include <vector>

@@ -3,7 +3,7 @@
 #pragma once
 
 #include <pam/kernels/detail/cpu/tensors.hpp>
-#include <pam/kernels/detail/cpu/winograd.hpp>
+#include <pam/kernels/detail/cpu/winograd_points.hpp>
 
 #include <array>
 #include <cstring>
@@ -40,9 +40,17 @@ struct WeightsKey {
     const auto dense = weight.is_contiguous(layout_of(weight)) ? weight : weight.contiguous();
     const auto* data = dense.data_ptr<float>();
     const auto whole = dense.numel() / Checksum::kLanes * Checksum::kLanes;
+    constexpr std::int64_t part = 1 << 15;
+    const auto parts = (whole + part - 1) / part;
+    std::vector<std::uint32_t> sums(static_cast<std::size_t>(parts * Checksum::kLanes));
+    parallel(parts, part, [&](std::int64_t first, std::int64_t last) {
+      for (auto i = first; i < last; ++i) {
+        vectorized<Checksum>(data + i * part, std::min(part, whole - i * part), sums.data() + i * Checksum::kLanes);
+      }
+    });
+    vectorized<Checksum>(reinterpret_cast<const float*>(sums.data()), parts * Checksum::kLanes, checksum.data());
     std::array<float, Checksum::kLanes> rest{};
     std::memcpy(rest.data(), data + whole, static_cast<std::size_t>(dense.numel() - whole) * sizeof(float));
-    vectorized<Checksum>(data, whole, checksum.data());
     vectorized<Checksum>(static_cast<const float*>(rest.data()), Checksum::kLanes, checksum.data());
   }
   bool operator==(const WeightsKey& other) const {
@@ -50,15 +58,47 @@ struct WeightsKey {
   }
 };
 
+/// How a convolution is computed.
+enum class WinogradKind { Tiles4, Tiles5, Stride2 };
+
+/// `f` called with the points of `kind`.
+template <typename F>
+auto with_points(WinogradKind kind, const F& f) {
+  return kind == WinogradKind::Tiles4   ? f(WinogradPoints{})
+         : kind == WinogradKind::Tiles5 ? f(LargeWinogradPoints{})
+                                        : f(StridedWinogradPoints{});
+}
+
+/// That of x (N, C, H, W): with stride 1 tiles of the size that needs fewer products. A tile at the border may have
+/// outputs that nobody wants.
+inline WinogradKind winograd_kind(at::IntArrayRef x, std::int64_t stride) {
+  if (stride == 2) return WinogradKind::Stride2;
+  const auto products = [&](auto points) {
+    constexpr std::int64_t side = decltype(points)::kOut;
+    return (x[2] + side - 1) / side * ((x[3] + side - 1) / side) * decltype(points)::kCount;
+  };
+  return products(LargeWinogradPoints{}) < products(WinogradPoints{}) ? WinogradKind::Tiles5 : WinogradKind::Tiles4;
+}
+
 /// G g G^T for every pair of channels, as WinogradTiles reads them.
 class WinogradWeights {
  public:
-  /// Of `weight`, float32 (K, C, 3, 3), or with `turned` of the convolution that computes the input's gradient: turned
-  /// by half a circle, inputs for outputs.
-  WinogradWeights(const torch::Tensor& weight, bool turned)
+  /// Of `weight`, float32 (K, C, 3, 3), or with `turned` of the convolution that computes the gradient of an input of
+  /// stride 1: turned by half a circle, inputs for outputs.
+  WinogradWeights(const torch::Tensor& weight, WinogradKind kind_, bool turned)
       : in_channels(weight.size(turned ? 0 : 1)),
         out_channels(weight.size(turned ? 1 : 0)),
-        u_(WinogradPoints::kCount * point_stride(in_channels, whole_panels(out_channels))) {
+        kind(kind_),
+        u_(with_points(kind, [&](auto points) { return transform<decltype(points)>(weight, turned); })) {}
+
+  [[nodiscard]] const float* data() const { return u_.data(); }
+  std::int64_t in_channels, out_channels;
+  WinogradKind kind;
+
+ private:
+  template <typename Points>
+  [[nodiscard]] Scratch transform(const torch::Tensor& weight, bool turned) const {
+    Scratch u(Points::kCount * point_stride(in_channels, whole_panels(out_channels)));
     const auto w = weight.stride(2) == 3 * weight.stride(3) ? weight : weight.contiguous();
     const auto* data = w.data_ptr<float>();
     const auto tap = w.stride(3);
@@ -67,20 +107,17 @@ class WinogradWeights {
     constexpr std::int64_t part = 32;  // input channels
     const auto parts = (in_channels + part - 1) / part;
     const bool large = isa() == Isa::Avx512;
-    parallel(whole_panels(out_channels) / kPanel * parts, WinogradPoints::kCount * kPanel * part,
+    parallel(whole_panels(out_channels) / kPanel * parts, Points::kCount * kPanel * part,
              [&](std::int64_t first, std::int64_t last) {
                for (auto i = first; i < last; ++i) {
                  const auto panel = i / parts, from = i % parts * part, to = std::min(from + part, in_channels);
-                 large ? run_avx512<TransformTaps<Lanes16>>(&taps, panel, from, to, u_.data())
-                       : run_avx2<TransformTaps<Lanes8>>(&taps, panel, from, to, u_.data());
+                 large ? run_avx512<TransformTaps<Lanes16, Points>>(&taps, panel, from, to, u.data())
+                       : run_avx2<TransformTaps<Lanes8, Points>>(&taps, panel, from, to, u.data());
                }
              });
+    return u;
   }
 
-  [[nodiscard]] const float* data() const { return u_.data(); }
-  std::int64_t in_channels, out_channels;
-
- private:
   Scratch u_;
 };
 
