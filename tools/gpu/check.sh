@@ -24,24 +24,24 @@ done
 bin=${PAM_GPU_BIN:-$PWD/.gpu}
 out=${OUT:-gpu-results}
 deadline=$((SECONDS + ${PAM_GPU_SECONDS:-560}))
-mkdir -p "$out"
-rm -f "$out"/{load,tests,sanitizer,warm,profile}.log "$out"/{kernels,table}.jsonl
 export PAM_PEER=$PWD/benchmarks/peer.py
+mkdir -p "$out"
+for section in load "${sections[@]}"; do rm -f "$out/$section".{log,jsonl}; done
 
+exec 3>&1  # where a signal comes within a command whose output goes to a log
 running=() # processes to end when this ends
-failed=0
-report=
-# What is known so far, also where this is cut short.
+report=    # the sections so far
+# shellcheck disable=SC2317 # called by the traps
 finish() {
   for process in "${running[@]}"; do kill "$process" 2>/dev/null || true; done
-  printf '\n%s\n' "${report:-no section ended}"
-  python3 tools/gpu/tables.py goals "$out/table.jsonl"
+  printf '\n%s\n' "${report:-no section ended}" >&3
+  python3 tools/gpu/tables.py goals "$out/table.jsonl" >&3
 }
-trap finish EXIT
+trap finish EXIT # what is known by then, also where this is cut short
 trap 'exit 143' TERM INT
 
 # within SECONDS COMMAND...: the command, ended when its time or the time of all is over (status 124). In the background,
-# since bash would handle a signal only after it.
+# since bash would not handle a signal before its end.
 within() {
   local left=$((deadline - SECONDS))
   [ "$left" -lt "$1" ] || left=$1
@@ -55,40 +55,41 @@ within() {
   wait $!
 }
 
-loads() { "$bin/gpu_tests" --libidentify && "$bin/pam_bench" --help && "$bin/kernels_bench" --help; }
+torch_version() { sed -n "s/^__version__ = '\(.*\)'/\1/p" "$torch/version.py"; }
+
+loads() {
+  { "$bin/gpu_tests" --libidentify && "$bin/kernels_bench" --help && "$bin/pam_bench" --help; } >>"$out/load.log" 2>&1
+}
 
 load() {
-  local version
   python=${PYTHON:-python3}
-  "$python" -c 'import torch' 2>/dev/null || python=/usr/bin/python3 # Debian's
-  if ! torch=$("$python" -c 'import os, torch; print(os.path.dirname(torch.__file__))' 2>/dev/null); then
-    echo "rival: no Python here has torch"
-    torch=
+  "$python" -c 'import torch' 2>/dev/null || python=/usr/bin/python3 # Debian's python3-torch
+  torch=$("$python" -c 'import os, torch; print(os.path.dirname(torch.__file__))' 2>/dev/null) || torch=
+  if [ -z "$torch" ]; then
+    echo "rival: neither ${PYTHON:-python3} nor /usr/bin/python3 has torch"
+    [ -n "$dry" ] || return 1 # the programs need it, too
+  else
+    echo "rival: $python, torch $(torch_version)"
   fi
-  [ -n "$torch" ] && echo "rival: $python, torch $(sed -n "s/^__version__ = '\(.*\)'/\1/p" "$torch/version.py")"
   if [ -n "$dry" ]; then
-    loads >"$out/load.log" 2>&1
+    loads
     return
   fi
   nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv,noheader
   echo "$(nproc) cores, kernel $(uname -r), pam $(cat .gpu/commit 2>/dev/null || echo 'not prebuilt')"
-  if [ -z "$torch" ]; then
-    echo "check.sh needs the torch of this machine; PYTHON names the interpreter that has it" >&2
-    return 1
-  fi
-  LD_LIBRARY_PATH=$(printf '%s:' "$torch/lib" "$torch"/../nvidia/*/lib)${LD_LIBRARY_PATH:-}
+  LD_LIBRARY_PATH=$torch/lib$(printf ':%s' "$torch"/../nvidia/*/lib):${LD_LIBRARY_PATH:-}
   export LD_LIBRARY_PATH
-  version=$(sed -n "s/^__version__ = '\(.*\)'/\1/p" "$torch/version.py")
-  if [ "$(cat .gpu/torch-version 2>/dev/null)" = "$version" ] && loads >"$out/load.log" 2>&1; then
+  if [ "$(cat "$bin/torch-version" 2>/dev/null)" = "$(torch_version)" ] && loads; then
     echo "the prebuilt programs load"
     return
   fi
-  tail -n 3 "$out/load.log" 2>/dev/null || true
-  echo "no prebuilt programs for torch $version; building them ..."
+  echo "no prebuilt programs for torch $(torch_version) load; building them ..."
   local start=$SECONDS
-  within 240 tools/gpu/prebuild.sh "$torch" >"$out/load.log" 2>&1 || { tail -n 20 "$out/load.log"; return 1; }
   bin=$PWD/.gpu
-  loads >>"$out/load.log" 2>&1 || { tail -n 3 "$out/load.log"; return 1; }
+  if ! { within 240 tools/gpu/prebuild.sh "$torch" >>"$out/load.log" 2>&1 && loads; }; then
+    tail -n 20 "$out/load.log"
+    return 1
+  fi
   echo "built in $((SECONDS - start)) s"
 }
 
@@ -102,59 +103,60 @@ tests() {
 }
 
 sanitizer() {
-  local status=0
+  local status=0 tool=(compute-sanitizer --error-exitcode 9 --tool)
   if [ -n "$dry" ] || ! command -v compute-sanitizer >/dev/null; then
     echo "there is no compute-sanitizer here"
     return
   fi
   # Without LibTorch's caching allocator: what lies behind a tensor would be the allocator's, and an access no error.
   export PYTORCH_NO_CUDA_MEMORY_CACHING=1 PAM_SMALL_TESTS=1
-  within 80 compute-sanitizer --tool memcheck --error-exitcode 9 "$bin/gpu_tests" '[kernels][gpu] ~*OnHost' \
+  within 80 "${tool[@]}" memcheck "$bin/gpu_tests" '[kernels][gpu] ~*OnHost' >>"$out/sanitizer.log" 2>&1 || status=$?
+  within 40 "${tool[@]}" racecheck "$bin/gpu_tests" '*instance norm*OnGpu,*dilated branch*OnGpu' \
     >>"$out/sanitizer.log" 2>&1 || status=$?
-  within 40 compute-sanitizer --tool racecheck --error-exitcode 9 "$bin/gpu_tests" \
-    '*instance norm*OnGpu,*dilated branch*OnGpu' >>"$out/sanitizer.log" 2>&1 || status=$?
-  export -n PYTORCH_NO_CUDA_MEMORY_CACHING PAM_SMALL_TESTS
-  grep -E 'SUMMARY|========= (Error|Device|Internal)|Invalid|no time' "$out/sanitizer.log" | head -n 20
+  unset PYTORCH_NO_CUDA_MEMORY_CACHING PAM_SMALL_TESTS
+  grep -E 'SUMMARY|=== (Error|Device|Internal|Invalid)|no time' "$out/sanitizer.log" | head -n 20
   return "$status"
 }
 
+measure_kernels() { # SECONDS OPTIONS...
+  within "$1" "$bin/kernels_bench" --json "${@:2}" >>"$out/kernels.jsonl" 2>>"$out/kernels.log"
+}
 kernels() {
   local status=0
-  bench() { within "$1" "$bin/kernels_bench" --json "${@:2}" >>"$out/kernels.jsonl" 2>"$out/kernels.err" || status=$?; }
   if [ -n "$dry" ]; then
-    bench 60 --device cpu --dtype float32 --layout nhwc --only norm --mib 1 --runs 1
+    measure_kernels 60 --device cpu --dtype float32 --layout nhwc --only norm --mib 1 --runs 1 --threads 1 || status=$?
   else
-    bench 60 --device cuda --dtype bfloat16 --layout nhwc --runs 7
-    bench 20 --device cuda --dtype bfloat16 --layout nchw --runs 7 --only dilated_branch
-    bench 20 --device cuda --dtype float32 --layout nhwc --runs 7 --only norm
+    measure_kernels 60 --device cuda --dtype bfloat16 --layout nhwc --runs 7 || status=$?
+    measure_kernels 20 --device cuda --dtype bfloat16 --layout nchw --runs 7 --only dilated_branch || status=$?
+    measure_kernels 20 --device cuda --dtype float32 --layout nhwc --runs 7 --only norm || status=$?
   fi
-  cat "$out/kernels.err"
-  rm "$out/kernels.err"
+  cat "$out/kernels.log"
   python3 tools/gpu/tables.py kernels "$out/kernels.jsonl"
   return "$status"
 }
 
-# rows infer|train|single SECONDS OPTIONS...: JSON lines of the networks and their rivals, one after another.
-rows() {
-  local task=infer images=50 weights=' cast' setting=(--device cuda --dtype bfloat16)
+# Sets `networks` to the command that measures all networks and their rivals: infer, train or one (image).
+set_networks() {
+  local task=infer images=50 weights=' cast' setting=(--device cuda --dtype bfloat16) modes
   case $1 in
     train) task=train weights= ;; # under autocast on both sides
-    single) images=1 ;;
+    one) images=1 ;;
   esac
-  local modes=("compile nhwc$weights" "reduce-overhead nhwc$weights")
+  modes=("compile nhwc$weights" "reduce-overhead nhwc$weights")
   if [ -n "$dry" ]; then
-    setting=(--device cpu --width 4 --size 72 72)
+    setting=(--device cpu --width 4 --size 72 72 --threads 1)
     modes=('eager nhwc' 'compile nhwc')
     [ $images -eq 1 ] || images=2
   fi
-  within "$2" "$bin/pam_bench" --nets unet fpa rfna rfna_section33 --layout nhwc --tasks $task --batch $images \
-    "${setting[@]}" --json --peer "$python" --peer-modes "${modes[@]}" "${@:3}"
+  networks=("$bin/pam_bench" --nets unet fpa rfna rfna_section33 --layout nhwc --tasks "$task" --batch "$images"
+    "${setting[@]}" --json --peer "$python" --peer-modes "${modes[@]}")
 }
 
-# Compiles the rivals beside the tests; torch.compile keeps what it has compiled, and the table finds it.
+# The rivals are compiled beside the tests; torch.compile keeps what it has compiled, and the table finds it.
 warm_up() {
-  for what in infer train single; do
-    rows $what 180 --repeats 1 --peer-limit 120 >>"$out/warm.log" 2>&1 &
+  for what in infer train one; do
+    set_networks "$what"
+    nice timeout --kill-after=5 180 "${networks[@]}" --repeats 1 --peer-limit 120 >>"$out/table.log" 2>&1 &
     running+=($!)
     warming+=($!)
   done
@@ -163,42 +165,52 @@ warm_up() {
 table() {
   local status=0 repeats=9
   [ -z "$dry" ] || repeats=1
-  for what in infer train single; do
-    rows $what 120 --backend fused reference --repeats $repeats --peer-limit 60 >>"$out/table.jsonl" 2>>"$out/warm.log" ||
-      status=$?
+  for what in infer train one; do
+    set_networks "$what"
+    within 120 "${networks[@]}" --backend fused reference --repeats "$repeats" --peer-limit 60 \
+      >>"$out/table.jsonl" 2>>"$out/table.log" || status=$?
   done
+  [ $status -eq 0 ] || tail -n 4 "$out/table.log"
   return "$status"
 }
 
 profile() {
+  local status=0
   if [ -n "$dry" ] || ! command -v ncu >/dev/null; then
     echo "there is no ncu here"
     return
   fi
-  local status=0
   for kernel in $(python3 tools/gpu/tables.py worst "$out/kernels.jsonl"); do
     within 20 ncu --clock-control none --section SpeedOfLight --section MemoryWorkloadAnalysis --launch-count 6 \
       --kernel-name 'regex:^(norm|upsample|branch|depthwise|dice)_' "$bin/kernels_bench" --device cuda --dtype bfloat16 \
       --layout nhwc --runs 1 --only "$kernel" >>"$out/profile.log" 2>&1 || status=$?
   done
-  grep -E '^  [a-z_]+ \(|Duration|DRAM Throughput|L1/TEX Cache Throughput|Compute \(SM\)|==ERROR' "$out/profile.log" | head -n 60
+  grep -E '^  [a-z_]+ \(|Duration|DRAM Throughput|L1/TEX Cache Throughput|==ERROR|no time' "$out/profile.log" |
+    head -n 60
   return "$status"
 }
 
 echo "== load"
 load
+failed=0
 warming=()
-[[ -n "$dry" || -z "$torch" || " ${sections[*]} " != *" table "* ]] || warm_up
+[[ -n "$dry" || " ${sections[*]} " != *" table "* ]] || warm_up
 for section in "${sections[@]}"; do
-  if [ "$section" = kernels ] || [ "$section" = table ]; then # these must have the GPU for themselves
+  if [[ "kernels table profile" == *"$section"* ]]; then # they need the GPU for themselves
     [ ${#warming[@]} -eq 0 ] || wait "${warming[@]}" || true
     warming=()
   fi
   echo "== $section"
   start=$SECONDS
   status=0
-  "$section" || status=$?
-  [ "$status" -eq 0 ] || failed=1
+  case $section in
+    tests) tests ;;
+    sanitizer) sanitizer ;;
+    kernels) kernels ;;
+    table) table ;;
+    profile) profile ;;
+  esac || status=$?
+  [ $status -eq 0 ] || failed=1
   report+="$section: $((SECONDS - start)) s, status $status; "
 done
 exit $failed

@@ -38,11 +38,13 @@ fi
 
 generator=()
 if command -v ninja >/dev/null; then generator=(-G Ninja); fi
-# The libraries that torch's own need, and torch itself, are found by LD_LIBRARY_PATH on the machine with the GPU.
+# Without the components io and distributed, whose libraries the machine with the GPU may lack. Those of torch and those
+# that it needs are found there by LD_LIBRARY_PATH.
 cmake -S . -B build/gpu "${generator[@]}" -DCMAKE_CXX_COMPILER="${CXX:-g++}" -DCMAKE_BUILD_TYPE=Release \
   -DCMAKE_CXX_FLAGS_RELEASE='-O2 -DNDEBUG' -DCMAKE_PREFIX_PATH="$torch;$PWD/.gpu/usr" -DCMAKE_SKIP_RPATH=ON \
-  -DCMAKE_EXE_LINKER_FLAGS=-Wl,--allow-shlib-undefined -DPAM_UNITY=ON -DPAM_BUILD_TESTS=OFF -DPAM_BUILD_EXAMPLES=OFF \
-  -DPAM_BUILD_APPS=OFF -DPAM_BUILD_GPU_TESTS=ON | tee build/gpu/configure.log
+  -DCMAKE_DISABLE_FIND_PACKAGE_OpenCV=ON -DCMAKE_DISABLE_FIND_PACKAGE_niftiio=ON -DPAM_OPENCV_INCLUDE_DIR= \
+  -DPAM_GLOO_INCLUDE_DIR= -DCMAKE_EXE_LINKER_FLAGS=-Wl,--allow-shlib-undefined -DPAM_UNITY=ON -DPAM_BUILD_TESTS=OFF \
+  -DPAM_BUILD_EXAMPLES=OFF -DPAM_BUILD_APPS=OFF -DPAM_BUILD_GPU_TESTS=ON | tee build/gpu/configure.log
 if ! grep -q 'pam: component cuda: yes' build/gpu/configure.log; then
   echo "$torch gives no component cuda; the lines above say why" >&2
   exit 1

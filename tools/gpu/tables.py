@@ -6,6 +6,7 @@ usage: tables.py goals FILE     the goals, from lines of pam_bench --json; what 
        tables.py kernels FILE   the kernels furthest above their bound, from lines of kernels_bench --json
        tables.py worst FILE     names of the four worst
 """
+import collections
 import json
 import sys
 
@@ -35,37 +36,44 @@ def verdict(met):
     return "MET" if met else "missed"
 
 
-def goal_line(name, task, images, goal, found):
-    title = "%s %s, %s" % (name, task, "1 image" if images == "1" else "%s images" % images)
-    if "fused" not in found:
-        return "%-32s not measured" % title
-    row, eager = found["fused"], found.get("reference", {})
+def goal_line(title, goal, row, eager):
     line = "%-32s %9.3f" % (title, row["ms"])
-    if row.get("ratio"):
-        line += " %9.3f %6.2f  %s %s" % (row["peer_ms"], row["ratio"], goal, verdict(row["ratio"] >= goal))
+    if row["ratio"]:
+        line += " %9.3f %6.2f  %-4g %-6s" % (row["peer_ms"], row["ratio"], goal, verdict(row["ratio"] >= goal))
     else:
-        line += " %9s %6s  %s open" % ("-", "-", goal)
-    if row.get("peak_bytes") and eager.get("peak_bytes"):
+        line += " %9s %6s  %-4g %-6s" % ("-", "-", goal, "open")
+    if row["peak_bytes"] and eager.get("peak_bytes"):
         share = row["peak_bytes"] / eager["peak_bytes"]
-        line += "; memory %.0f MiB, %.2f of eager, %s %s" % (row["peak_bytes"] / 2**20, share, MEMORY, verdict(share <= MEMORY))
-    line += "; " + (row.get("peer_mode") or "no rival")
-    for mode, rival in row.get("rivals", {}).items():
-        if "failed" in rival:
-            line += " (%s: %s)" % (mode, rival["failed"])
-    return line
+        line += " %7.0f %8.2f  %g %-6s" % (row["peak_bytes"] / 2**20, share, MEMORY, verdict(share <= MEMORY))
+    return line + "  " + (row["peer_mode"] or "no rival")
 
 
 def print_goals(path):
     rows = read(path)
-    found = {}
+    found, where, missing = {}, set(), collections.Counter()
     for row in rows:
-        images = "1" if row["batch"] == 1 else "50"
-        found.setdefault((row["task"], images, row["name"]), {})[row["backend"]] = row
-    where = ", ".join(sorted({"%s %s, LibTorch %s" % (r["device"], r["dtype"], r["libtorch"]) for r in rows}))
-    print("%-32s %9s %9s %6s  goal   (%s)" % ("goals", "pam ms", "rival ms", "ratio", where or "nothing measured"))
-    for (task, images), goals in SPEED.items():
+        many = "1" if row["batch"] == 1 else "50"
+        found.setdefault((row["task"], many, row["name"]), {})[row["backend"]] = row
+        where.add("%s %s, LibTorch %s" % (row["device"], row["dtype"], row["libtorch"]))
+        for mode, rival in row.get("rivals", {}).items():
+            if "failed" in rival:
+                missing["%s: %s" % (mode, rival["failed"])] += 1
+    for reason, count in missing.most_common(8):
+        print("no time in %d lines: %s" % (count, reason))
+    print("%-32s %9s %9s %6s  %-11s %7s %8s  %-10s  %s" %
+          ("goals: rival / pam, pam / eager", "pam ms", "rival ms", "ratio", "goal", "MiB", "of eager", "goal", "rival"))
+    for (task, many), goals in SPEED.items():
         for name, goal in goals.items():
-            print(goal_line(name, task, images, goal, found.get((task, images, name), {})))
+            row = found.get((task, many, name), {})
+            if "fused" in row:
+                images = row["fused"]["batch"]
+                title = "%s %s, %d image%s" % (name, task, images, "s" * (images > 1))
+                print(goal_line(title, goal, row["fused"], row.get("reference", {})))
+            else:
+                print("%s %s, %s images: not measured" % (name, task, many))
+    print("; ".join(sorted(where)) or "nothing was measured")
+    if any(text.startswith("cpu") for text in where):
+        print("A rehearsal on a CPU: it proves no goal.")
 
 
 def print_kernels(path):
