@@ -50,20 +50,23 @@ TEST_CASE("fused networks of narrow types are as near to float64 as the referenc
     const auto x = torch::randn({2, 2, 72, 88}), direction = torch::randn({2, 1, 72, 88});
     const auto exact = result_of(exact_net, x.to(torch::kDouble), direction, Precision::Float32);
     for (const auto precision : precisions) {
-      for (const auto layout : {at::MemoryFormat::Contiguous, at::MemoryFormat::ChannelsLast}) {
-        for (const bool cast : {false, true}) {  // weights of the narrow type, or of float32 under autocast
-          const auto computed = [&](Backend backend) {
-            const auto net = exact_net.clone();
-            kernels::set_backend(*net, backend);
-            const auto type = cast ? scalar_type(precision) : torch::kFloat;
-            net->to(at, type);
-            to_memory_format(*net, layout);
-            return result_of(net, x.to(at, type).contiguous(layout), direction, cast ? Precision::Float32 : precision);
-          };
-          const auto fused = computed(Backend::Fused), reference = computed(Backend::Reference);
-          const auto output = error(fused.output, exact.output), limit = error(reference.output, exact.output);
+      for (const bool cast : {false, true}) {  // weights of the narrow type, or of float32 under autocast
+        const auto computed = [&](Backend backend, at::MemoryFormat layout) {
+          const auto net = exact_net.clone();
+          kernels::set_backend(*net, backend);
+          const auto type = cast ? scalar_type(precision) : torch::kFloat;
+          net->to(at, type);
+          to_memory_format(*net, layout);
+          return result_of(net, x.to(at, type).contiguous(layout), direction, cast ? Precision::Float32 : precision);
+        };
+        // In planes: LibTorch 1.13's gradient of a dilated depth-wise convolution of channels-last tensors is wrong.
+        const auto reference = computed(Backend::Reference, at::MemoryFormat::Contiguous);
+        const auto limit = error(reference.output, exact.output);
+        const auto gradient_limit = error(reference.gradients, exact.gradients);
+        for (const auto layout : {at::MemoryFormat::Contiguous, at::MemoryFormat::ChannelsLast}) {
+          const auto fused = computed(Backend::Fused, layout);
+          const auto output = error(fused.output, exact.output);
           const auto gradient = error(fused.gradients, exact.gradients);
-          const auto gradient_limit = error(reference.gradients, exact.gradients);
           CAPTURE(name, to_string(precision), static_cast<int>(layout), cast, output, limit, gradient, gradient_limit);
           // Both round to the same type at about the same places, but not alike: their errors are two draws of the same
           // size. The fused kernels round less often.

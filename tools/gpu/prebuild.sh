@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Builds what tools/gpu/check.sh runs (gpu_tests, kernels_bench, pam_bench) into .gpu/ on a machine without a GPU, so that
-# no time on the GPU goes into it: some 10 minutes on two cores. docs/gpu.md
+# Builds what tools/gpu/check.sh runs (gpu_tests, kernels_bench, pam_bench) into .gpu/ on a machine without a GPU, so
+# that no time on the GPU goes into it: eight minutes of processor time. docs/gpu.md
 # usage: tools/gpu/prebuild.sh [TORCH]
-# TORCH: the folder of a torch built for CUDA (site-packages/torch). Without it, torch PAM_GPU_TORCH (2.11.0) for CPython
-# 3.12 is downloaded from PyPI to ~/.cache/pam, 530 MB, and the headers of its CUDA runtime, PAM_GPU_CUDART (13.0.96). It must
-# be the version on the machine with the GPU. JOBS and CXX as usual.
+# TORCH: the folder of a torch built for CUDA (site-packages/torch). Without it, torch PAM_GPU_TORCH (2.11.0) for
+# CPython 3.12 is downloaded from PyPI to ~/.cache/pam, 530 MB, and the headers of its CUDA runtime, PAM_GPU_CUDART
+# (13.0.96). It must be the version on the machine with the GPU. JOBS and CXX as usual.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 

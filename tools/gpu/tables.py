@@ -61,7 +61,8 @@ def print_goals(path):
     for reason, count in missing.most_common(8):
         print("no time in %d lines: %s" % (count, reason))
     print("%-32s %9s %9s %6s  %-11s %7s %8s  %-10s  %s" %
-          ("goals: rival / pam, pam / eager", "pam ms", "rival ms", "ratio", "goal", "MiB", "of eager", "goal", "rival"))
+          ("goals: rival / pam, pam / eager", "pam ms", "rival ms", "ratio", "goal", "MiB", "of eager", "goal",
+           "rival"))
     for (task, many), goals in SPEED.items():
         for name, goal in goals.items():
             row = found.get((task, many, name), {})
