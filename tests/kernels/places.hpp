@@ -3,6 +3,8 @@
 /// `gpu_tests "[gpu]~*OnHost"` runs what needs a GPU.
 #pragma once
 
+#include <pam/kernels/detail/cuda/device.hpp>
+
 #include "kernels/host_launcher.hpp"
 #include "support/catch.hpp"
 
@@ -13,10 +15,6 @@
 #include <map>
 #include <string>
 #include <utility>
-
-#ifdef PAM_WITH_CUDA
-#include <pam/kernels/detail/cuda/gpu.hpp>
-#endif
 
 namespace pam::test {
 
@@ -41,13 +39,7 @@ struct OnGpu {
     return "built without component cuda";
 #endif
   }
-  static kernels::cuda::Launcher& launcher() {
-#ifdef PAM_WITH_CUDA
-    return *kernels::cuda::launcher_of(torch::empty({1}, device()));
-#else
-    fail("OnGpu: {}", missing());
-#endif
-  }
+  static kernels::cuda::Launcher& launcher() { return *kernels::cuda::launcher_of(torch::empty({1}, device())); }
   static torch::Device device() { return {torch::kCUDA, 0}; }
   /// Under compute-sanitizer, which is slow, PAM_SMALL_TESTS=1 leaves them out.
   static bool all_sizes() { return std::getenv("PAM_SMALL_TESTS") == nullptr; }
