@@ -17,6 +17,7 @@
 #include <utility>
 
 #include <poll.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -73,6 +74,7 @@ class Peer {
     check(process_ >= 0, "pam_bench: cannot start {}", python_);
     if (process_ == 0) {
       setpgid(0, 0);  // a group, so that what it starts can be ended with it
+      prctl(PR_SET_PDEATHSIG, SIGKILL);  // where pam_bench itself is killed
       dup2(ends[1], 0);
       dup2(ends[1], 1);
       // The malloc thresholds that pam's programs set for themselves, so that the rivals have them too.

@@ -11,6 +11,7 @@
 #include <pam/core/allocation.hpp>
 #include <pam/core/autocast.hpp>
 #include <pam/kernels/conv3x3.hpp>
+#include <pam/kernels/depthwise_step.hpp>
 #include <pam/kernels/detail/cpu/simd.hpp>
 #include <pam/kernels/dice.hpp>
 #include <pam/kernels/dilated_branch.hpp>
@@ -242,6 +243,9 @@ class Cases {
     for (const auto& [c, side] : std::vector<std::array<std::int64_t, 2>>{{256, 80}, {512, 40}, {1024, 20}}) {
       makers.emplace_back([this, c = c, side = side] { return branch(c, side); });
     }
+    for (const auto& [c, side] : std::vector<std::array<std::int64_t, 2>>{{512, 40}, {1024, 20}, {2048, 10}}) {
+      makers.emplace_back([this, c = c, side = side] { return depthwise(c, side); });
+    }
     for (const auto& [c, k, side, stride] : std::vector<std::array<std::int64_t, 4>>{
              {32, 64, 160, 2}, {64, 128, 80, 2}, {128, 256, 40, 2}, {256, 256, 20, 1}}) {
       makers.emplace_back(
@@ -321,6 +325,21 @@ class Cases {
             },
             2 * bytes_of(x),
             3 * bytes_of(x)};
+  }
+
+  /// RFNA's depth-wise convolution of stride 2 with norm and ReLU. Fused on a GPU, for channels-last tensors.
+  [[nodiscard]] Case depthwise(std::int64_t c, std::int64_t side) const {
+    const auto x = random(batch(c, side), c, side);
+    const auto conv = torch::randn({c, 1, 3, 3}, options_.dtype(torch::kFloat));
+    // Forward: x in, y out; in training also the convolution's output out. Backward: x, that output and dy in, dx out.
+    return {"depthwise_step",
+            size_name(x),
+            {x, conv, row(c), row(c)},
+            [](Backend b, const Tensors& t) {
+              return pam::kernels::depthwise_step(t[0], {t[1], t[2], t[3]}, /*stride=*/2, /*dilation=*/1, 1e-5, b);
+            },
+            1.25 * bytes_of(x),
+            2.75 * bytes_of(x)};
   }
 
   /// FPA's whole branch from C to K channels, with 4 K in between, on 4 images.

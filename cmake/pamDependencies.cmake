@@ -100,6 +100,13 @@ endfunction()
 
 # Attaches what is particular to this machine to the targets: `core` is pam or pam::pam, `prefix` is pam_ or pam::.
 macro(pam_attach_local core prefix)
+  if(pam_wheel)
+    # PyPI's libtorch exports a std::filesystem of its own, whose remove_all crashes in 2.11: the linker takes the first.
+    get_target_property(pam_libraries ${core} INTERFACE_LINK_LIBRARIES)
+    if(NOT "$<BUILD_INTERFACE:stdc++>" IN_LIST pam_libraries)
+      set_property(TARGET ${core} PROPERTY INTERFACE_LINK_LIBRARIES $<BUILD_INTERFACE:stdc++> ${pam_libraries})
+    endif()
+  endif()
   if(OpenMP_CXX_FOUND)
     pam_attach(${core} LINK_LIBRARIES OpenMP::OpenMP_CXX)
   endif()

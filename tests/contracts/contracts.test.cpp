@@ -260,7 +260,7 @@ void check_all_on_cuda(const std::tuple<Cases...>*) {
   (check_on_cuda<Cases>(), ...);
 }
 
-TEST_CASE("every module moves to a GPU and computes there what it does on the CPU", "[contracts]") {
+TEST_CASE("every module moves to a GPU and computes there what it does on the CPU", "[contracts][gpu]") {
   if (!torch::cuda::is_available()) PAM_SKIP("no GPU");
   const bool tf32 = at::globalContext().allowTF32CuDNN();
   at::globalContext().setAllowTF32CuDNN(false);

@@ -8,7 +8,9 @@ namespace core_precision_test {
 
 using namespace pam;
 
-torch::ScalarType product_type() { return torch::matmul(torch::ones({2, 2}), torch::ones({2, 2})).scalar_type(); }
+torch::ScalarType product_type(torch::Device at = torch::kCPU) {
+  return torch::matmul(torch::ones({2, 2}, at), torch::ones({2, 2}, at)).scalar_type();
+}
 
 struct Settings {
   Precision precision = Precision::Float32;
@@ -38,6 +40,16 @@ TEST_CASE("autocast by precision: float32 switches an outer scope off, and its e
     REQUIRE(product_type() == torch::kFloat);
   }
   REQUIRE(product_type() == torch::kBFloat16);
+}
+
+TEST_CASE("autocast by precision on a GPU concerns the GPU alone, in bfloat16 and float16", "[core][gpu]") {
+  if (!torch::cuda::is_available()) PAM_SKIP("no GPU");
+  for (const auto precision : {Precision::Bfloat16, Precision::Float16}) {
+    const auto half = autocast(torch::kCUDA, precision);
+    REQUIRE(product_type(torch::kCUDA) == scalar_type(precision));
+    REQUIRE(product_type(torch::kCPU) == torch::kFloat);
+  }
+  REQUIRE(product_type(torch::kCUDA) == torch::kFloat);
 }
 
 TEST_CASE("float16 on a CPU is refused with what to take instead", "[core]") {

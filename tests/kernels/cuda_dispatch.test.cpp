@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The path from the public functions through autograd to the CUDA kernels, with the host in the GPU's place. Built only
-// with component cuda; the kernels themselves are tested without it in cuda_sources.test.cpp.
-#ifdef PAM_WITH_CUDA
+// The path from the public functions through autograd to the CUDA kernels, on a GPU and with the host in its place.
 #include <pam/core/seed.hpp>
 #include <pam/kernels/instance_norm.hpp>
 #include <pam/kernels/depthwise_step.hpp>
@@ -9,8 +7,9 @@
 #include <pam/kernels/dilated_branch.hpp>
 #include <pam/kernels/upsample.hpp>
 
-#include "kernels/host_launcher.hpp"
 #include "kernels/kernel_check.hpp"
+#include "kernels/launch_counter.hpp"
+#include "kernels/places.hpp"
 
 namespace kernels_cuda_dispatch_test {
 
@@ -18,39 +17,21 @@ using namespace pam;
 using namespace pam::test;
 using kernels::Backend;
 
-/// The host launcher with a small shared memory, counting the kernels it starts.
-class StandIn final : public kernels::cuda::Launcher {
- public:
-  explicit StandIn(std::int64_t shared = 100000) : shared_(shared) { kernels::cuda::stand_in() = this; }
-  StandIn(const StandIn&) = delete;
-  StandIn& operator=(const StandIn&) = delete;
-  ~StandIn() override { kernels::cuda::stand_in() = nullptr; }
-  void start(const kernels::cuda::Build& build, const char* kernel, const kernels::cuda::Launch& launch,
-             void** arguments) override {
-    started.emplace_back(kernel);
-    host_launcher().start(build, kernel, launch, arguments);
-  }
-  [[nodiscard]] std::int64_t shared_limit() const override { return shared_; }
-  [[nodiscard]] std::int64_t busy_blocks() const override { return 3; }
-  [[nodiscard]] int block() const override { return host_launcher().block(); }
-  [[nodiscard]] bool has(const std::string& kernel) const {
-    return std::find(started.begin(), started.end(), kernel) != started.end();
-  }
-  std::vector<std::string> started;
+bool has(const RecordingLauncher& device, const std::string& kernel) {
+  return std::find(device.started.begin(), device.started.end(), kernel) != device.started.end();
+}
 
- private:
-  std::int64_t shared_;
-};
-
-TEST_CASE("public functions reach the CUDA kernels and give the float64 reference's outputs and gradients",
-          "[kernels]") {
-  if (HostLauncher::compiler().empty()) PAM_SKIP("no C++ compiler to run the kernels with");
+TEMPLATE_TEST_CASE("public functions reach the CUDA kernels and give the float64 reference's outputs and gradients",
+                   "[kernels][gpu]", OnHost, OnGpu) {
+  if (const auto missing = TestType::missing(); !missing.empty()) PAM_SKIP(missing);
   const SeedScope seed(31);
+  kernels::cuda::Launcher& launcher = TestType::launcher();
+  const torch::Device at = TestType::device();
   for (const auto storage : storages()) {
-    StandIn device;
-    const auto draw = [&](std::vector<std::int64_t> shape) { return stored(torch::randn(shape), storage); };
+    RecordingLauncher device(launcher);
+    const auto draw = [&](std::vector<std::int64_t> shape) { return stored(torch::randn(shape).to(at), storage); };
     const auto x = draw({2, 4, 6, 7}), p = draw({2, 4, 6, 7}), dy = draw({2, 4, 6, 7}), low = draw({2, 4, 3, 2});
-    const auto w = torch::rand({4}), b = torch::randn({4}), conv = torch::randn({4, 1, 3, 3});
+    const auto w = torch::rand({4}).to(at), b = torch::randn({4}).to(at), conv = torch::randn({4, 1, 3, 3}).to(at);
     const auto compare = [&](const std::function<torch::Tensor(const Tensors&, Backend)>& f, const Tensors& inputs,
                              const torch::Tensor& direction) {
       device.started.clear();
@@ -74,36 +55,38 @@ TEST_CASE("public functions reach the CUDA kernels and give the float64 referenc
           return kernels::dilated_branch(t[0], {t[1], t[2], t[3]}, {t[1], t[2], t[3]}, 2, 1e-5, k);
         },
         {x, conv, w, b}, dy);
-    REQUIRE(device.has("branch_plane_backward"));
+    REQUIRE(has(device, "branch_plane_backward"));
     compare(
         [](const Tensors& t, Backend k) {
           return kernels::depthwise_step(t[0], {t[1], t[2], t[3]}, /*stride=*/2, /*dilation=*/1, 1e-5, k);
         },
         {x, conv, w, b}, draw({2, 4, 3, 4}));
-    REQUIRE(device.has("depthwise_norm") == (storage == Storage::ChannelsLast));  // else LibTorch's convolution
+    REQUIRE(has(device, "depthwise_norm") == (storage == Storage::ChannelsLast));  // else LibTorch's convolution
     compare(
         [](const Tensors& t, Backend k) {
-          return kernels::dice_sums(t[0], torch::ones({2, 4, 6, 7}), k);
+          return kernels::dice_sums(t[0], torch::ones({2, 4, 6, 7}, t[0].device()), k);
         },
-        {x}, torch::tensor({1.f, 2.f, 3.f}));
+        {x}, torch::tensor({1.f, 2.f, 3.f}).to(at));
   }
 }
 
-TEST_CASE("planes too large for shared memory go through the plain depth-wise kernel", "[kernels]") {
-  if (HostLauncher::compiler().empty()) PAM_SKIP("no C++ compiler to run the kernels with");
+TEMPLATE_TEST_CASE("planes too large for shared memory go through the plain depth-wise kernel", "[kernels][gpu]",
+                   OnHost, OnGpu) {
+  if (const auto missing = TestType::missing(); !missing.empty()) PAM_SKIP(missing);
   const SeedScope seed(32);
-  StandIn device(4096);
-  const Tensors inputs{torch::randn({1, 3, 9, 8}), torch::randn({3, 1, 3, 3}), torch::rand({3}), torch::randn({3})};
+  RecordingLauncher device(TestType::launcher(), 4096);
+  const torch::Device at = TestType::device();
+  const Tensors inputs{torch::randn({1, 3, 9, 8}).to(at), torch::randn({3, 1, 3, 3}).to(at), torch::rand({3}).to(at),
+                       torch::randn({3}).to(at)};
   const auto f = [](Backend k) {
     return [=](const Tensors& t) {
       return kernels::dilated_branch(t[0], {t[1], t[2], t[3]}, {t[1], t[2], t[3]}, 3, 1e-5, k);
     };
   };
   require_matches_float64(f(Backend::Fused), f(Backend::Reference), inputs, torch::randn({1, 3, 9, 8}), 1e-4);
-  REQUIRE(device.has("branch_conv"));
-  REQUIRE(device.has("branch_conv_taps"));
-  REQUIRE_FALSE(device.has("branch_plane"));
+  REQUIRE(has(device, "branch_conv"));
+  REQUIRE(has(device, "branch_conv_taps"));
+  REQUIRE_FALSE(has(device, "branch_plane"));
 }
 
 }  // namespace kernels_cuda_dispatch_test
-#endif

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The paper's networks over the CUDA kernels, and what of them is fused between layers, with the host in the GPU's
-// place.
+// The paper's networks over the CUDA kernels, and what of them is fused between layers, on a GPU and with the host in
+// its place.
 #include <pam/core/autocast.hpp>
 #include <pam/core/memory_format.hpp>
 #include <pam/core/seed.hpp>
@@ -10,9 +10,9 @@
 #include <pam/kernels/upsample.hpp>
 #include <pam/nets/zoo.hpp>
 
-#include "kernels/host_launcher.hpp"
 #include "kernels/kernel_check.hpp"
 #include "kernels/launch_counter.hpp"
+#include "kernels/places.hpp"
 
 namespace kernels_cuda_nets_test {
 
@@ -22,20 +22,23 @@ using kernels::Backend;
 
 /// relu(norm(x)) still to be computed, and in float64.
 struct Normed {
-  Normed(const std::vector<std::int64_t>& shape, torch::ScalarType type, torch::ScalarType parameters)
-      : x(stored((torch::randn(shape) * 2 + 0.7).to(type), Storage::ChannelsLast)),
-        norm{torch::randn({shape[1]}).to(parameters), (torch::randn({shape[1]}) * 0.3).to(parameters), 1e-5} {}
+  Normed(const std::vector<std::int64_t>& shape, torch::ScalarType type, torch::ScalarType parameters, torch::Device at)
+      : x(stored((torch::randn(shape) * 2 + 0.7).to(at, type), Storage::ChannelsLast)),
+        norm{torch::randn({shape[1]}).to(at, parameters), (torch::randn({shape[1]}) * 0.3).to(at, parameters), 1e-5} {}
   [[nodiscard]] kernels::Activation activation() const { return {x, norm, Backend::Fused}; }
   [[nodiscard]] torch::Tensor wide() const {
-    return kernels::reference::instance_norm_relu(x.to(torch::kDouble), norm.weight.to(torch::kDouble),
-                                                  norm.bias.to(torch::kDouble), norm.eps);
+    const auto t = as_double({x, norm.weight, norm.bias});
+    return kernels::reference::instance_norm_relu(t[0], t[1], t[2], norm.eps);
   }
   torch::Tensor x;
   kernels::InstanceNorm norm;
 };
 
-TEST_CASE("in inference a network's head and its upsampling compute the norm of what they read", "[kernels]") {
-  if (HostLauncher::compiler().empty()) PAM_SKIP("no C++ compiler to run the kernels with");
+TEMPLATE_TEST_CASE("in inference a network's head and its upsampling compute the norm of what they read",
+                   "[kernels][gpu]", OnHost, OnGpu) {
+  if (const auto missing = TestType::missing(); !missing.empty()) PAM_SKIP(missing);
+  kernels::cuda::Launcher& launcher = TestType::launcher();
+  const torch::Device at = TestType::device();
   const SeedScope seed(33);
   const torch::NoGradGuard no_grad;
   struct Case {
@@ -52,22 +55,21 @@ TEST_CASE("in inference a network's head and its upsampling compute the norm of 
         CAPTURE(deep, h, w, skip, height, width, outputs, static_cast<int>(type), static_cast<int>(parameters));
         // One rounding of the result to 8 or 11 bits, or float32 sums.
         const double bound = type == torch::kFloat ? 1e-5 : type == torch::kHalf ? 1e-3 : 8e-3;
-        RecordingLauncher device(host_launcher(), /*shared=*/0);  // no map fits
-        const Normed below({2, deep, h, w}, type, parameters);
-        const auto beside = stored(torch::randn({2, skip, height, width}).to(type), Storage::ChannelsLast);
+        RecordingLauncher device(launcher, /*shared=*/0);  // no map fits
+        const Normed below({2, deep, h, w}, type, parameters, at);
+        const auto beside = stored(torch::randn({2, skip, height, width}).to(at, type), Storage::ChannelsLast);
         const kernels::Activation joined(below.activation(), beside, Backend::Fused);
-        REQUIRE_THAT(joined.tensor(),
-                     IsClose(kernels::reference::upsample_concat(below.wide(), beside.to(torch::kDouble)))
-                         .rtol(bound)
-                         .atol(bound * 0.02)
-                         .of_largest());
+        REQUIRE_THAT(joined.tensor(), IsClose(kernels::reference::upsample_concat(below.wide(), as_double({beside})[0]))
+                                          .rtol(bound)
+                                          .atol(bound * 0.02)
+                                          .of_largest());
         REQUIRE(joined.tensor().is_contiguous(at::MemoryFormat::ChannelsLast));
         REQUIRE(device.started == std::vector<std::string>{"norm_pixel_sums", "upsample_concat_normed"});
         device.started.clear();
-        const AutocastScope mixed(torch::kCPU, torch::kBFloat16, /*enabled=*/parameters != type);
-        const auto head = torch::randn({outputs, deep, 1, 1}).to(parameters);
+        const AutocastScope mixed(at, torch::kBFloat16, /*enabled=*/parameters != type);
+        const auto head = torch::randn({outputs, deep, 1, 1}).to(at, parameters);
         REQUIRE_THAT(kernels::pointwise(below.activation(), head),
-                     IsClose(kernels::reference::pointwise(below.wide(), head.to(torch::kDouble), 1))
+                     IsClose(kernels::reference::pointwise(below.wide(), as_double({head})[0], 1))
                          .rtol(bound)
                          .atol(bound)
                          .of_largest());
@@ -77,8 +79,13 @@ TEST_CASE("in inference a network's head and its upsampling compute the norm of 
   }
 }
 
-TEST_CASE("the paper's networks over the CUDA kernels give the reference's logits and gradients", "[kernels]") {
-  if (HostLauncher::compiler().empty()) PAM_SKIP("no C++ compiler to run the kernels with");
+TEMPLATE_TEST_CASE("the paper's networks over the CUDA kernels give the reference's logits and gradients",
+                   "[kernels][gpu]", OnHost, OnGpu) {
+  if (const auto missing = TestType::missing(); !missing.empty()) PAM_SKIP(missing);
+  kernels::cuda::Launcher& launcher = TestType::launcher();
+  const torch::Device at = TestType::device();
+  const bool tf32 = at::globalContext().allowTF32CuDNN();
+  at::globalContext().setAllowTF32CuDNN(false);
   const SeedScope seed(34);
   for (const auto* name : {"unet", "fpa", "rfna"}) {
     for (const auto format : {at::MemoryFormat::ChannelsLast, at::MemoryFormat::Contiguous}) {
@@ -90,16 +97,18 @@ TEST_CASE("the paper's networks over the CUDA kernels give the reference's logit
       wide->to(torch::kDouble);
       const auto expected = wide(x.to(torch::kDouble));
       (expected * direction).sum().backward();
-      RecordingLauncher device(host_launcher());
+      net->to(at);
+      const auto input = x.to(at);
+      RecordingLauncher device(launcher);
       torch::Tensor inferred;
       {
         const torch::NoGradGuard no_grad;
-        inferred = net(x);
+        inferred = net(input);
       }
       const bool has_head = std::count(device.started.begin(), device.started.end(), "norm_pixel_head") == 1;
       REQUIRE(has_head == (format == at::MemoryFormat::ChannelsLast));
-      const auto trained = net(x);
-      (trained * direction).sum().backward();
+      const auto trained = net(input);
+      (trained * direction.to(at)).sum().backward();
       // Some twenty normalised layers of float32 sums.
       for (const auto& logits : {inferred, trained.detach()}) {
         REQUIRE_THAT(logits, IsClose(expected.detach()).rtol(1e-3).atol(1e-3).of_largest());
@@ -109,11 +118,12 @@ TEST_CASE("the paper's networks over the CUDA kernels give the reference's logit
         CAPTURE(item.key());
         // A ReLU near zero falls either way: 1 % of the norm. A gradient of another tensor is off by all of it.
         const auto& want = item.value().grad();
-        const auto apart = (b[item.key()].grad().to(torch::kDouble) - want).norm().item<double>();
+        const auto apart = (b[item.key()].grad().to(torch::kCPU, torch::kDouble) - want).norm().item<double>();
         REQUIRE(apart < 0.01 * want.norm().item<double>() + 1e-5);
       }
     }
   }
+  at::globalContext().setAllowTF32CuDNN(tf32);
 }
 
 }  // namespace kernels_cuda_nets_test

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The CUDA kernels without a GPU: NVRTC compiles them (it needs none), and the host runs them.
+// The CUDA kernels against float64: run by the host, compiled by its C++ compiler, and by a GPU where there is one.
 #include <pam/core/seed.hpp>
 #include <pam/kernels/detail/cuda/code_cache.hpp>
 #include <pam/kernels/detail/cuda/depthwise.hpp>
@@ -13,8 +13,8 @@
 #include <pam/kernels/instance_norm.hpp>
 #include <pam/kernels/upsample.hpp>
 
-#include "kernels/host_launcher.hpp"
 #include "kernels/kernel_check.hpp"
+#include "kernels/places.hpp"
 
 namespace kernels_cuda_sources_test {
 
@@ -29,11 +29,17 @@ const auto kTypes = {torch::kFloat, torch::kBFloat16, torch::kHalf};
 /// Of the largest entry: roundings of float32 sums; or of one to three roundings to 8 or 11 bits.
 double bound(torch::ScalarType type) { return type == torch::kFloat ? 3e-5 : type == torch::kHalf ? 4e-3 : 2e-2; }
 
-torch::Tensor draw(const std::vector<std::int64_t>& shape, torch::ScalarType type, Storage storage) {
-  return stored((torch::randn(shape) + 0.3).to(type), storage);
+// The same numbers on every device.
+using Shape = std::vector<std::int64_t>;
+torch::Tensor normal(const Shape& shape, torch::Device at) { return torch::randn(shape).to(at); }
+torch::Tensor uniform(const Shape& shape, torch::Device at) { return torch::rand(shape).to(at); }
+torch::Tensor draw(const Shape& shape, torch::ScalarType type, Storage storage, torch::Device at) {
+  return stored((normal(shape, at) + 0.3).to(type), storage);
 }
 
 void require_close(const torch::Tensor& actual, const torch::Tensor& expected, torch::ScalarType type) {
+  const auto apart = (actual.to(torch::kCPU, torch::kDouble) - expected).abs().max() / expected.abs().max();
+  LargestErrors::note(type, apart.item<double>());
   REQUIRE_THAT(actual.to(torch::kFloat), IsClose(expected).rtol(bound(type)).atol(bound(type) * 0.02).of_largest());
 }
 
@@ -50,22 +56,28 @@ TEST_CASE("NVRTC's complaint about a broken kernel comes back", "[kernels]") {
   REQUIRE(compiled.log.find("no_such_thing") != std::string::npos);
 }
 
-TEST_CASE("the CUDA instance norm, run on the host, equals the float64 reference", "[kernels]") {
-  if (HostLauncher::compiler().empty()) PAM_SKIP("no C++ compiler to run the kernels with");
+TEMPLATE_TEST_CASE("the CUDA instance norm equals the float64 reference", "[kernels][gpu]", OnHost, OnGpu) {
+  if (const auto missing = TestType::missing(); !missing.empty()) PAM_SKIP(missing);
   const SeedScope seed(21);
-  auto& device = host_launcher();
+  cuda::Launcher& device = TestType::launcher();
+  const torch::Device at = TestType::device();
+  const NanFilledMemory filled;
   for (const auto type : kTypes) {
     // Channels that fill packs and that do not, more than 32 packs, one pixel high; maps that fit a block's shared
     // memory and maps that do not, of one pack, of three (no power of two) and of more than 32.
-    std::vector<std::vector<std::int64_t>> shapes{{2, 8, 4, 6},   {1, 3, 1, 7},    {2, 16, 13, 16}, {1, 264, 3, 3},
-                                                  {1, 8, 41, 80}, {2, 24, 40, 41}, {1, 40, 1, 50}};
+    std::vector<Shape> shapes{{2, 8, 4, 6},   {1, 3, 1, 7},    {2, 16, 13, 16}, {1, 264, 3, 3},
+                              {1, 8, 41, 80}, {2, 24, 40, 41}, {1, 40, 1, 50}};
     if (type == torch::kFloat) shapes.push_back({1, 136, 42, 39});
+    // The networks' own, which a GPU cuts otherwise than the host.
+    if (TestType::all_sizes()) {
+      shapes.insert(shapes.end(), {{3, 32, 160, 160}, {2, 64, 80, 80}, {2, 2048, 5, 5}, {50, 8, 20, 20}});
+    }
     for (const auto& shape : shapes) {
       for (const auto storage : {Storage::Contiguous, Storage::ChannelsLast}) {
         for (const bool gated : {false, true}) {
-          const auto x = draw(shape, type, storage), dy = draw(shape, type, storage);
-          const auto logits = gated ? draw(shape, type, storage) : torch::Tensor();
-          const auto weight = torch::randn({shape[1]}), bias = torch::randn({shape[1]}) * 0.3;
+          const auto x = draw(shape, type, storage, at), dy = draw(shape, type, storage, at);
+          const auto logits = gated ? draw(shape, type, storage, at) : torch::Tensor();
+          const auto weight = normal({shape[1]}, at), bias = normal({shape[1]}, at) * 0.3;
           CAPTURE(static_cast<int>(type), shape, static_cast<int>(storage), gated);
           const auto y = torch::full_like(x, std::nan(""));
           const auto table = cuda::instance_norm_relu(device, x, logits, weight, bias, kEps, true, y);
@@ -85,21 +97,22 @@ TEST_CASE("the CUDA instance norm, run on the host, equals the float64 reference
   }
 }
 
-TEST_CASE("the CUDA upsampling kernels, run on the host, equal the float64 reference", "[kernels]") {
-  if (HostLauncher::compiler().empty()) PAM_SKIP("no C++ compiler to run the kernels with");
+TEMPLATE_TEST_CASE("the CUDA upsampling kernels equal the float64 reference", "[kernels][gpu]", OnHost, OnGpu) {
+  if (const auto missing = TestType::missing(); !missing.empty()) PAM_SKIP(missing);
   const SeedScope seed(22);
-  auto& device = host_launcher();
+  cuda::Launcher& device = TestType::launcher();
+  const torch::Device at = TestType::device();
+  const NanFilledMemory filled;
   for (const auto type : kTypes) {
     for (const auto storage : {Storage::Contiguous, Storage::ChannelsLast}) {
-      for (const auto& s : std::vector<std::array<std::int64_t, 6>>{{8, 16, 3, 4, 6, 8},
-                                                                    {3, 5, 2, 3, 7, 5},
-                                                                    {8, 3, 1, 2, 1, 9},
-                                                                    {4, 8, 1, 1, 5, 4},
-                                                                    {8, 8, 4, 3, 33, 40},
-                                                                    {2, 3, 9, 24, 10, 24},
-                                                                    {8, 16, 19, 7, 20, 8}}) {
-        const auto x = draw({2, s[0], s[2], s[3]}, type, storage), skip = draw({2, s[1], s[4], s[5]}, type, storage);
-        const auto dy = draw({2, s[0] + s[1], s[4], s[5]}, type, storage);
+      std::vector<std::array<std::int64_t, 6>> cases{{8, 16, 3, 4, 6, 8},  {3, 5, 2, 3, 7, 5},   {8, 3, 1, 2, 1, 9},
+                                                     {4, 8, 1, 1, 5, 4},   {8, 8, 4, 3, 33, 40}, {2, 3, 9, 24, 10, 24},
+                                                     {8, 16, 19, 7, 20, 8}};
+      if (TestType::all_sizes()) cases.insert(cases.end(), {{64, 32, 80, 80, 160, 160}, {256, 8, 5, 5, 40, 40}});
+      for (const auto& s : cases) {
+        const auto x = draw({2, s[0], s[2], s[3]}, type, storage, at);
+        const auto skip = draw({2, s[1], s[4], s[5]}, type, storage, at);
+        const auto dy = draw({2, s[0] + s[1], s[4], s[5]}, type, storage, at);
         CAPTURE(static_cast<int>(type), static_cast<int>(storage), s);
         const auto expected =
             expected_of([](const Tensors& t) { return reference::upsample_concat(t[0], t[1]); }, {x, skip}, dy);
@@ -107,8 +120,9 @@ TEST_CASE("the CUDA upsampling kernels, run on the host, equal the float64 refer
         require_close(cuda::upsample_concat_backward(device, dy, x.sizes(), storage == Storage::ChannelsLast),
                       expected[1], type);
 
-        const auto f = draw({2, s[0], s[4], s[5]}, type, storage), added = draw({2, s[0], s[4], s[5]}, type, storage);
-        const auto direction = draw({2, s[0], s[4], s[5]}, type, storage);
+        const Shape large{2, s[0], s[4], s[5]};
+        const auto f = draw(large, type, storage, at), added = draw(large, type, storage, at);
+        const auto direction = draw(large, type, storage, at);
         for (const bool same : {false, true}) {
           const auto& shortcut = same ? f : added;
           const auto wanted = expected_of(
@@ -125,34 +139,48 @@ TEST_CASE("the CUDA upsampling kernels, run on the host, equal the float64 refer
   }
 }
 
-TEST_CASE("the CUDA dilated branch, run on the host, equals the float64 reference", "[kernels]") {
-  if (HostLauncher::compiler().empty()) PAM_SKIP("no C++ compiler to run the kernels with");
-  auto& device = host_launcher();
+TEMPLATE_TEST_CASE("the CUDA dilated branch equals the float64 reference", "[kernels][gpu]", OnHost, OnGpu) {
+  if (const auto missing = TestType::missing(); !missing.empty()) PAM_SKIP(missing);
+  cuda::Launcher& device = TestType::launcher();
+  const torch::Device at = TestType::device();
+  const NanFilledMemory filled;
   struct Case {
-    std::vector<std::int64_t> shape;
+    Shape shape;
     std::int64_t dilation;
   };
   // Odd planes and planes that fill packs; an odd number of channels, whose last has no partner; one row; several
   // planes a block; three and four planes in shared memory, and (bfloat16, 100 x 90) two channels that do not fit
   // beside each other; a dilation that leaves a single row, and one beyond the plane.
-  const std::vector<Case> cases{{{2, 3, 9, 7}, 2},   {{1, 2, 1, 11}, 2},   {{1, 2, 40, 33}, 2},
-                                {{3, 5, 8, 12}, 3},  {{2, 4, 20, 20}, 9},  {{1, 2, 60, 60}, 9},
-                                {{1, 1, 70, 72}, 6}, {{1, 2, 100, 90}, 5}, {{1, 3, 6, 8}, 40}};
-  for (const auto type : {torch::kFloat, torch::kBFloat16, torch::kHalf}) {
+  const std::vector<Case> everywhere{{{2, 3, 9, 7}, 2},   {{1, 2, 1, 11}, 2},   {{1, 2, 40, 33}, 2},
+                                     {{3, 5, 8, 12}, 3},  {{2, 4, 20, 20}, 9},  {{1, 2, 60, 60}, 9},
+                                     {{1, 1, 70, 72}, 6}, {{1, 2, 100, 90}, 5}, {{1, 3, 6, 8}, 40}};
+  for (const auto type : kTypes) {
+    auto cases = everywhere;
+    // Just below 48 KB of shared memory, which a block gets only by asking, since it also has static memory (now 48 x
+    // 64 backward and 64 x 96 forward; before there were kernels for pairs 64 x 64 in float32, 64 x 128 in bfloat16),
+    // and the largest. In float32 one channel: of 10^7 values of a norm one or two are so near 0 that float32 and
+    // float64 see another ReLU mask.
+    const std::int64_t channels = type == torch::kFloat ? 1 : 3;
+    const std::vector<std::array<std::int64_t, 2>> sides{{48, 64}, {64, 64},  {64, 96},   {64, 128},
+                                                         {90, 90}, {96, 128}, {128, 120}, {200, 230}};
+    for (const auto& [h, w] : sides) {
+      if (TestType::all_sizes()) cases.push_back({{1, channels, h, w}, 9});
+    }
+    if (TestType::all_sizes() && type != torch::kFloat) cases.push_back({{2, 64, 80, 80}, 9});
     for (const auto& [shape, dilation] : cases) {
       const SeedScope seed(23);
       const auto c = shape[1];
-      Tensors inputs{draw(shape, type, Storage::Contiguous)};
+      Tensors inputs{draw(shape, type, Storage::Contiguous, at)};
       for (int step = 0; step < 2; ++step) {
-        const auto taps = torch::randn({c, 1, 3, 3});  // none near 0: tests/kernels/dilated_branch.test.cpp says why
+        const auto taps = normal({c, 1, 3, 3}, at);  // none near 0: tests/kernels/dilated_branch.test.cpp says why
         inputs.push_back(taps * 0.4 + taps.sign() * 0.2);
-        inputs.push_back(torch::rand({c}) + 0.5);
-        inputs.push_back(torch::randn({c}) * 0.3 + 0.2);
+        inputs.push_back(uniform({c}, at) + 0.5);
+        inputs.push_back(normal({c}, at) * 0.3 + 0.2);
       }
-      const auto dy = draw(shape, type, Storage::Contiguous);
+      const auto dy = draw(shape, type, Storage::Contiguous, at);
       const cuda::BranchStep first{inputs[1], inputs[2], inputs[3]}, second{inputs[4], inputs[5], inputs[6]};
       CAPTURE(static_cast<int>(type), shape, dilation);
-      if (!cuda::plane_fits(device, inputs[0], true)) continue;  // float32, 100 x 90
+      if (!cuda::plane_fits(device, inputs[0], true)) continue;  // float32, 100 x 90 on the host
       const auto [y, table] = cuda::dilated_branch(device, inputs[0], first, second, dilation, kEps);
       const auto [dx, sums] = cuda::dilated_branch_backward(device, inputs[0], first, second, dilation, table, dy);
       // The kernels round what they keep between the steps to x's type, so the reference does, too: then both have the
@@ -174,10 +202,13 @@ TEST_CASE("the CUDA dilated branch, run on the host, equals the float64 referenc
       const auto terms = static_cast<double>(inputs[0].numel()) / static_cast<double>(c);
       const auto near = [&, type = type](const torch::Tensor& a, const torch::Tensor& e) {
         if (type == torch::kFloat) {
+          LargestErrors::note(type, ((a.to(torch::kCPU) - e).abs().max() / (e.abs().max() + 0.1)).item<double>());
           REQUIRE_THAT(a, IsClose(e).rtol(2e-4).atol(2e-5).of_largest());
         } else {
           const auto scale = std::max(e.norm().item<double>(), std::sqrt(terms));
-          REQUIRE((a.to(torch::kDouble) - e).norm().item<double>() < (type == torch::kHalf ? 4e-3 : 3e-2) * scale);
+          const auto error = (a.to(torch::kCPU, torch::kDouble) - e).norm().item<double>() / scale;
+          LargestErrors::note(type, error);
+          REQUIRE(error < (type == torch::kHalf ? 4e-3 : 3e-2));
         }
       };
       near(y, expected[0]);
@@ -195,12 +226,14 @@ TEST_CASE("the CUDA dilated branch, run on the host, equals the float64 referenc
   }
 }
 
-TEST_CASE("the CUDA depth-wise convolution, run on the host, equals the float64 reference", "[kernels]") {
-  if (HostLauncher::compiler().empty()) PAM_SKIP("no C++ compiler to run the kernels with");
+TEMPLATE_TEST_CASE("the CUDA depth-wise convolution equals the float64 reference", "[kernels][gpu]", OnHost, OnGpu) {
+  if (const auto missing = TestType::missing(); !missing.empty()) PAM_SKIP(missing);
   const SeedScope seed(24);
-  auto& device = host_launcher();
+  cuda::Launcher& device = TestType::launcher();
+  const torch::Device at = TestType::device();
+  const NanFilledMemory filled;
   for (const std::int64_t dilation : {1, 3, 30}) {
-    const auto x = torch::randn({2, 3, 8, 11}), w = torch::randn({3, 1, 3, 3}), dy = torch::randn({2, 3, 8, 11});
+    const auto x = normal({2, 3, 8, 11}, at), w = normal({3, 1, 3, 3}, at), dy = normal({2, 3, 8, 11}, at);
     const auto expected = expected_of(
         [=](const Tensors& t) { return torch::conv2d(t[0], t[1], {}, 1, dilation, dilation, 3); }, {x, w}, dy);
     require_close(cuda::depthwise(device, x, w, dilation, false), expected[0], torch::kFloat);
@@ -209,31 +242,31 @@ TEST_CASE("the CUDA depth-wise convolution, run on the host, equals the float64 
   }
 }
 
-TEST_CASE("the CUDA depth-wise steps of channels-last tensors, run on the host, equal the float64 reference",
-          "[kernels]") {
-  if (HostLauncher::compiler().empty()) PAM_SKIP("no C++ compiler to run the kernels with");
+TEMPLATE_TEST_CASE("the CUDA depth-wise steps of channels-last tensors equal the float64 reference", "[kernels][gpu]",
+                   OnHost, OnGpu) {
+  if (const auto missing = TestType::missing(); !missing.empty()) PAM_SKIP(missing);
   const SeedScope seed(26);
-  auto& device = host_launcher();
+  cuda::Launcher& device = TestType::launcher();
+  const torch::Device at = TestType::device();
+  const NanFilledMemory filled;
   struct Case {
-    std::vector<std::int64_t> shape;
+    Shape shape;
     std::int64_t stride, dilation;
   };
   // Odd and even sides, packs and single channels, more than 8 packs, one row, an output too large for shared memory.
-  for (const auto& [shape, stride, dilation] : std::vector<Case>{{{2, 8, 9, 7}, 2, 1},
-                                                                 {{1, 3, 10, 6}, 2, 1},
-                                                                 {{2, 72, 5, 6}, 2, 1},
-                                                                 {{1, 8, 1, 13}, 2, 1},
-                                                                 {{1, 16, 7, 8}, 1, 2},
-                                                                 {{1, 8, 80, 84}, 2, 1}}) {
+  std::vector<Case> cases{{{2, 8, 9, 7}, 2, 1},  {{1, 3, 10, 6}, 2, 1}, {{2, 72, 5, 6}, 2, 1},
+                          {{1, 8, 1, 13}, 2, 1}, {{1, 16, 7, 8}, 1, 2}, {{1, 8, 80, 84}, 2, 1}};
+  if (TestType::all_sizes()) cases.insert(cases.end(), {{{2, 512, 40, 40}, 2, 1}, {{3, 2048, 10, 10}, 2, 1}});
+  for (const auto& [shape, stride, dilation] : cases) {
     for (const auto type : kTypes) {
       const auto c = shape[1];
-      const auto x = draw(shape, type, Storage::ChannelsLast), conv = torch::randn({c, 1, 3, 3});
-      const auto weight = torch::rand({c}) + 0.5, bias = torch::randn({c}) * 0.3;
+      const auto x = draw(shape, type, Storage::ChannelsLast, at), conv = normal({c, 1, 3, 3}, at);
+      const auto weight = uniform({c}, at) + 0.5, bias = normal({c}, at) * 0.3;
       CAPTURE(static_cast<int>(type), shape, stride, dilation);
       const auto out = cuda::depthwise_norm(device, x, conv, weight, bias, stride, dilation, kEps, /*keep=*/true);
       const auto fresh = cuda::depthwise_norm(device, x, conv, weight, bias, stride, dilation, kEps, /*keep=*/false);
       REQUIRE(torch::equal(out.output, fresh.output));
-      const auto dz = draw(out.conv.sizes().vec(), type, Storage::ChannelsLast);
+      const auto dz = draw(out.conv.sizes().vec(), type, Storage::ChannelsLast, at);
       const auto [dx, dconv] = cuda::depthwise_backward(device, x, conv, stride, dilation, dz);
       const auto expected = expected_of(
           [&, s = stride, d = dilation](const Tensors& t) { return torch::conv2d(t[0], t[1], {}, s, d, d, c); },
@@ -242,9 +275,8 @@ TEST_CASE("the CUDA depth-wise steps of channels-last tensors, run on the host, 
       require_close(dx, expected[1], type);
       require_close(dconv, expected[2], type);
       // The norm sees what was rounded, so it is compared with the norm of the rounded convolution.
-      const auto z = out.conv.to(torch::kDouble);
-      require_close(out.output,
-                    reference::instance_norm_relu(z, weight.to(torch::kDouble), bias.to(torch::kDouble), kEps), type);
+      const auto z = as_double({out.conv, weight, bias});
+      require_close(out.output, reference::instance_norm_relu(z[0], z[1], z[2], kEps), type);
     }
   }
 }
@@ -300,14 +332,16 @@ TEST_CASE("planes beyond the 65,535th are normalised where they lie", "[kernels]
   }
 }
 
-TEST_CASE("the CUDA kernels read parameters of the tensors' own type", "[kernels]") {
-  if (HostLauncher::compiler().empty()) PAM_SKIP("no C++ compiler to run the kernels with");
+TEMPLATE_TEST_CASE("the CUDA kernels read parameters of the tensors' own type", "[kernels][gpu]", OnHost, OnGpu) {
+  if (const auto missing = TestType::missing(); !missing.empty()) PAM_SKIP(missing);
   const SeedScope seed(27);
-  auto& device = host_launcher();
+  cuda::Launcher& device = TestType::launcher();
+  const torch::Device at = TestType::device();
+  const NanFilledMemory filled;
   for (const auto type : {torch::kBFloat16, torch::kHalf}) {
     for (const auto storage : {Storage::Contiguous, Storage::ChannelsLast}) {
-      const auto x = draw({1, 8, 5, 6}, type, storage);
-      const auto weight = torch::randn({8}).to(type), bias = torch::randn({8}).to(type);
+      const auto x = draw({1, 8, 5, 6}, type, storage, at);
+      const auto weight = normal({8}, at).to(type), bias = normal({8}, at).to(type);
       const auto own = torch::empty_like(x), wide = torch::empty_like(x);
       cuda::instance_norm_relu(device, x, {}, weight, bias, kEps, false, own);
       cuda::instance_norm_relu(device, x, {}, weight.to(torch::kFloat), bias.to(torch::kFloat), kEps, false, wide);
@@ -316,15 +350,18 @@ TEST_CASE("the CUDA kernels read parameters of the tensors' own type", "[kernels
   }
 }
 
-TEST_CASE("the CUDA Dice sums, run on the host, equal the float64 reference", "[kernels]") {
-  if (HostLauncher::compiler().empty()) PAM_SKIP("no C++ compiler to run the kernels with");
+TEMPLATE_TEST_CASE("the CUDA Dice sums equal the float64 reference", "[kernels][gpu]", OnHost, OnGpu) {
+  if (const auto missing = TestType::missing(); !missing.empty()) PAM_SKIP(missing);
   const SeedScope seed(25);
-  auto& device = host_launcher();
+  cuda::Launcher& device = TestType::launcher();
+  const torch::Device at = TestType::device();
+  const NanFilledMemory filled;
   for (const auto type : kTypes) {
-    const auto logits = (torch::randn({2, 1, 33, 41}) * 3).to(type), target = torch::rand({2, 1, 33, 41});
-    const auto direction = torch::tensor({0.5f, -1.5f, 2.f});
+    const auto logits = (normal({2, 1, 33, 41}, at) * 3).to(type), target = uniform({2, 1, 33, 41}, at);
+    const auto direction = torch::tensor({0.5f, -1.5f, 2.f}).to(at);
     const auto expected = expected_of(
-        [&](const Tensors& t) { return reference::dice_sums(t[0], target.to(torch::kDouble)); }, {logits}, direction);
+        [&](const Tensors& t) { return reference::dice_sums(t[0], target.to(torch::kCPU, torch::kDouble)); }, {logits},
+        direction);
     REQUIRE_THAT(cuda::dice_sums(device, logits, target), IsClose(expected[0]).rtol(1e-5));
     require_close(cuda::dice_sums_backward(device, logits, target, direction), expected[1], type);
   }

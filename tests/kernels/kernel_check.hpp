@@ -70,7 +70,7 @@ inline Tensors output_and_gradients(const Expression& f, const Tensors& inputs, 
   Tensors leaves;
   for (const auto& input : inputs) leaves.push_back(input.detach().requires_grad_());
   const auto y = f(leaves);
-  auto result = torch::autograd::grad({y}, leaves, {direction.to(y.scalar_type())});
+  auto result = torch::autograd::grad({y}, leaves, {direction.to(y.device(), y.scalar_type())});
   result.insert(result.begin(), y.detach());
   return result;
 }
@@ -87,9 +87,10 @@ inline Tensors first_and_second_gradients(const Expression& f, const Tensors& in
   return result;
 }
 
+/// On the CPU, where no kernel of a GPU has part in what is expected.
 inline Tensors as_double(const Tensors& tensors) {
   Tensors result;
-  for (const auto& t : tensors) result.push_back(t.detach().to(torch::kDouble).contiguous());
+  for (const auto& t : tensors) result.push_back(t.detach().to(torch::kCPU, torch::kDouble).contiguous());
   return result;
 }
 

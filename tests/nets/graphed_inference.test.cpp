@@ -3,8 +3,10 @@
 #include <pam/nets/graphed_inference.hpp>
 #include <pam/nets/network.hpp>
 #include <pam/nets/unet.hpp>
+#include <pam/nets/zoo.hpp>
 
 #include "support/bytes.hpp"
+#include "support/device.hpp"
 #include "support/tensor_matchers.hpp"
 
 namespace nets_graphed_inference_test {
@@ -89,7 +91,7 @@ TEST_CASE("FixedTensors notices a module that moved its weights, and not one tha
 }
 
 TEST_CASE("on a GPU the recorded net gives the plain one's output, sees new weights, and refuses moved ones",
-          "[nets]") {
+          "[nets][gpu]") {
   if (!torch::cuda::is_available()) PAM_SKIP("no GPU");
 #ifndef PAM_HAS_CUDA_GRAPHS
   PAM_SKIP("built without component cuda");
@@ -134,6 +136,31 @@ TEST_CASE("on a GPU the recorded net gives the plain one's output, sees new weig
   REQUIRE(torch::randn({4}, torch::kCUDA).isfinite().all().item<bool>());  // the generator draws again
   REQUIRE(GraphedInference([](const torch::Tensor& x) { return x * 2; }, torch::ones({4}, torch::kCUDA)).graphed());
 #endif
+}
+
+TEST_CASE("unet, fpa and rfna as GraphedInference give their own outputs, also after new weights", "[nets][gpu]") {
+  const auto at = test::best_device();
+  const torch::NoGradGuard no_grad;
+  for (const auto* name : {"unet", "fpa", "rfna"}) {
+    for (const auto layout : {at::MemoryFormat::Contiguous, at::MemoryFormat::ChannelsLast}) {
+      const SeedScope seed(6);
+      const auto net = build_network({name, 2, 1, 8});
+      net->to(at, torch::kBFloat16);
+      const auto draw = [&] { return torch::randn({2, 2, 80, 72}).to(at, torch::kBFloat16).contiguous(layout); };
+      GraphedInference fast(net, draw());
+      CAPTURE(name, static_cast<int>(layout), fast.reason());
+#ifdef PAM_HAS_CUDA_GRAPHS
+      REQUIRE(fast.graphed() == at.is_cuda());
+#endif
+      for (int i = 0; i < 3; ++i) {
+        const auto x = draw();
+        // cuDNN may choose other algorithms; bfloat16 has two digits, of which the layers of a net leave one and a
+        // half.
+        REQUIRE_THAT(fast(x), test::IsClose(net(x)).of_largest().rtol(4e-2));
+        for (auto& parameter : net->parameters()) parameter.mul_(0.9);
+      }
+    }
+  }
 }
 
 }  // namespace nets_graphed_inference_test

@@ -3,12 +3,14 @@
 #include <pam/core/seed.hpp>
 #include <pam/losses/segmentation_loss.hpp>
 #include <pam/nets/unet.hpp>
+#include <pam/nets/zoo.hpp>
 #include <pam/train/fit.hpp>
 #include <pam/train/fused_adamw.hpp>
 #include <pam/train/graphed_step.hpp>
 #include <pam/train/optimizer.hpp>
 
 #include "support/bytes.hpp"
+#include "support/device.hpp"
 #include "support/tensor_matchers.hpp"
 
 namespace train_graphed_step_test {
@@ -214,7 +216,51 @@ TEST_CASE("weights that are cast together give autocast's own loss and gradients
   }
 }
 
-TEST_CASE("on a GPU the recorded step trains as the loop written by hand does", "[train]") {
+TEST_CASE("unet, fpa and rfna train as GraphedTrainingStep as they do by hand, with the fused AdamW", "[train][gpu]") {
+  const auto at = test::best_device();
+  for (const auto* name : {"unet", "fpa", "rfna"}) {
+    const auto start = [&] {
+      const SeedScope seed(7);
+      auto net = build_network({name, 2, 1, 8});
+      net->to(at);
+      to_memory_format(*net, at::MemoryFormat::ChannelsLast);
+      return net;
+    };
+    const auto batch_of = [&](std::uint64_t seed) {
+      const SeedScope scope(seed);
+      const auto images = torch::randn({2, 2, 72, 80}).contiguous(at::MemoryFormat::ChannelsLast);
+      return Pair{images.to(at), (images.sum(1) > 0).to(torch::kLong).to(at)};
+    };
+    const SegmentationLoss loss("dice_bce");
+    const auto by_hand = start(), stepped = start();
+    auto hand = make_adamw(by_hand), optimizer = make_adamw(stepped);
+    const auto example = batch_of(1);
+    GraphedTrainingStep step(stepped, loss, optimizer, example.images, example.labels, Precision::Bfloat16);
+    CAPTURE(name, step.reason());
+#ifdef PAM_HAS_CUDA_GRAPHS
+    REQUIRE(step.graphed() == at.is_cuda());
+#endif
+    for (std::uint64_t i = 0; i < 4; ++i) {
+      const auto data = batch_of(10 + i);
+      for (auto& parameter : by_hand->parameters()) parameter.mutable_grad() = torch::Tensor();
+      torch::Tensor expected;
+      {
+        const auto scope = autocast(at, Precision::Bfloat16);
+        expected = loss(by_hand(data.images), data.labels);
+      }
+      expected.backward();
+      hand.step();
+      // cuDNN's weight gradients add in no fixed order, and AdamW's first steps are the signs of the gradients.
+      REQUIRE(std::abs(step(data.images, data.labels).item<double>() - expected.item<double>()) < 2e-2);
+    }
+#if PAM_TORCH_AT_LEAST(2, 4)
+    REQUIRE(optimizer.fused_steps() == 4);
+    REQUIRE(hand.fused_steps() == 4);
+#endif
+  }
+}
+
+TEST_CASE("on a GPU the recorded step trains as the loop written by hand does", "[train][gpu]") {
   if (!torch::cuda::is_available()) PAM_SKIP("no GPU");
 #ifndef PAM_HAS_CUDA_GRAPHS
   PAM_SKIP("built without component cuda");

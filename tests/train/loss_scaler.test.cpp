@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: MIT
-#include "support/catch.hpp"
+#include "support/tensor_matchers.hpp"
 
+#include <pam/core/precision.hpp>
+#include <pam/layers/conv_block.hpp>
 #include <pam/train/loss_scaler.hpp>
 
+#include <cmath>
 #include <limits>
 
 namespace train_loss_scaler_test {
@@ -63,6 +66,40 @@ TEST_CASE("the scale doubles after so many good steps in a row and halves after 
   }
   // As PyTorch's GradScaler: the count starts again after a change of either kind.
   REQUIRE(factors == std::vector<double>{1, 1, 2, 2, 2, 1, 1, 1, 2, 1, 0.5});
+}
+
+TEST_CASE("in float16 on a GPU a scale that is too large overflows, and falls until the gradients fit",
+          "[train][gpu]") {
+  if (!torch::cuda::is_available()) PAM_SKIP("no GPU");
+  torch::manual_seed(3);
+  ConvBlock net(ConvBlockOptions(2, 8));
+  net->to(torch::kCUDA);
+  const auto x = torch::randn({2, 2, 20, 16}, torch::kCUDA);
+  const auto gradients = [&](const LossScaler& scaler, Precision precision) {
+    for (auto& parameter : net->parameters()) parameter.mutable_grad() = torch::Tensor();
+    const auto loss = [&] {
+      const auto scope = autocast(torch::kCUDA, precision);
+      return net(x).to(torch::kFloat).square().mean();
+    };
+    scaler.scale(loss()).backward();
+    return scaler.unscale(net->parameters());
+  };
+  LossScalerOptions options;
+  options.initial_scale = std::ldexp(1.0, 40);  // the output's gradient, 2 y / 5120, overflows at about 2^26
+  LossScaler scaler(options);
+  int skipped = 0;
+  for (; !gradients(scaler, Precision::Float16); ++skipped) scaler.update(false);
+  REQUIRE(skipped > 0);
+  REQUIRE(scaler.factor() == std::ldexp(1.0, 40 - skipped));
+  std::vector<torch::Tensor> found;
+  for (const auto& parameter : net->parameters()) found.push_back(parameter.grad().clone());
+  LossScalerOptions one;
+  one.initial_scale = 1;
+  REQUIRE(gradients(LossScaler(one), Precision::Float32));
+  for (std::size_t i = 0; i < found.size(); ++i) {
+    // Three digits of float16 and of TF32, through two convolutions.
+    REQUIRE_THAT(found[i], test::IsClose(net->parameters()[i].grad()).rtol(2e-2).of_largest());
+  }
 }
 
 TEST_CASE("a scaler continues where another stopped", "[train]") {

@@ -21,6 +21,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <utility>
 
 namespace pam::kernels::cuda {
@@ -60,8 +61,13 @@ class LoadingAllowed {
 
 class Gpu final : public Launcher {
  public:
-  explicit Gpu(int index)
+  /// The NVRTC number `which` (0, 1, ...) of this machine; empty if there is no more.
+  using FindNvrtc = std::optional<Nvrtc> (*)(int which);
+
+  /// `find`: for tests, which hide NVRTC.
+  explicit Gpu(int index, FindNvrtc find = find_nvrtc)
       : index_(index),
+        find_(find),
         store_([this](const std::string& source, int attempt) { return machine_code(source, attempt); }) {
     const c10::cuda::CUDAGuard guard(static_cast<c10::DeviceIndex>(index));
     major_ = attribute(cudaDevAttrComputeCapabilityMajor), minor_ = attribute(cudaDevAttrComputeCapabilityMinor);
@@ -140,6 +146,10 @@ class Gpu final : public Launcher {
     return {folder.string(), (folder / "../../cuda_nvrtc/lib").string()};
   }
 
+  static std::optional<Nvrtc> find_nvrtc(int which) {
+    return Nvrtc::find(library_folders(), CUDART_VERSION / 1000, which);
+  }
+
   /// Attempt after attempt: machine code of each NVRTC that there is, LibTorch's own first, then PTX of an older
   /// architecture, which the driver compiles: for a GPU that NVRTC does not know yet, or a driver older than NVRTC.
   std::string machine_code(const std::string& source, int attempt) {
@@ -148,7 +158,7 @@ class Gpu final : public Launcher {
     std::string log;
     for (const auto& architecture : {formatted("sm_{}{}", major_, minor_), std::string("compute_80")}) {
       for (int which = 0;; ++which) {
-        const auto nvrtc = Nvrtc::find(library_folders(), CUDART_VERSION / 1000, which);
+        const auto nvrtc = find_(which);
         if (!nvrtc) break;
         ++compilers;
         const CodeCache cache;
@@ -170,6 +180,7 @@ class Gpu final : public Launcher {
   }
 
   int index_, major_ = 0, minor_ = 0;
+  FindNvrtc find_;
   std::int64_t shared_ = 0, processors_ = 1;
   std::atomic<bool> refused_{false};
   KernelStore store_;
