@@ -20,7 +20,8 @@ std::function<torch::Tensor(const torch::Tensor&)> forward_of(Model& model) {
   }
 }
 
-/// A module by reference and what it computes, as GraphedTrainingStep takes models.
+/// A module by reference and what it computes, as GraphedTrainingStep takes models. It does not say whether labels are
+/// reversed: `fit` reverses them itself.
 struct ModelView {
   torch::nn::Module* module;
   std::function<torch::Tensor(const torch::Tensor&)> forward;
