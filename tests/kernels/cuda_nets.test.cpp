@@ -117,8 +117,8 @@ TEMPLATE_TEST_CASE("the paper's networks over the CUDA kernels give the referenc
       for (const auto& item : a) {
         CAPTURE(item.key());
         // A ReLU near zero falls either way: 1 % of the norm. A gradient of another tensor is off by all of it.
-        const auto& want = item.value().grad();
-        const auto apart = (b[item.key()].grad().to(torch::kCPU, torch::kDouble) - want).norm().item<double>();
+        const torch::Tensor want = item.value().grad(), found = b[item.key()].grad();
+        const auto apart = (found.to(torch::kCPU, torch::kDouble) - want).norm().item<double>();
         REQUIRE(apart < 0.01 * want.norm().item<double>() + 1e-5);
       }
     }

@@ -309,7 +309,7 @@ TEST_CASE("on a GPU the recorded step trains as the loop written by hand does", 
 #endif
 }
 
-TEST_CASE("on a GPU fit trains with a graph and page-locked batches as without", "[train]") {
+TEST_CASE("on a GPU fit trains with a graph and page-locked batches as without", "[train][gpu]") {
   if (!torch::cuda::is_available()) PAM_SKIP("no GPU");
   const auto loss_of = [](bool fast) {
     auto net = small_net(torch::kCUDA);
