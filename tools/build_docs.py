@@ -124,11 +124,11 @@ def main():
     staged = site.with_name(site.name + "-source")
     shutil.rmtree(staged, ignore_errors=True)
     staged.mkdir(parents=True)
-    for picture in (root / "docs/images").rglob("*"):
-        if picture.is_file():
-            place = staged / picture.relative_to(root / "docs")
+    for file in [*(root / "docs/images").rglob("*"), *(root / "docs/replication").rglob("*")]:
+        if file.is_file():
+            place = staged / file.relative_to(root / "docs")
             place.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(picture, place)
+            shutil.copy(file, place)
     shutil.copy(root / "docs/extra.css", staged / "extra.css")
     for page in (root / "docs").glob("*.md"):
         (staged / page.name).write_text(relink(page.read_text(), page, staged))
