@@ -14,6 +14,8 @@ class WinogradTiles : LaneVectors<Lanes> {
   using Vector = typename Lanes::Vector;
   using Unaligned = typename Lanes::Unaligned;
   static constexpr int kLanes = Lanes::kCount, kSide = Points::kOut, kPositions = Points::kPositions;
+  static constexpr auto kSideSize = static_cast<std::size_t>(kSide),
+                        kPositionsSize = static_cast<std::size_t>(kPositions);  ///< for the sizes of arrays
 
  public:
   /// Fewer than kGroup outputs are computed for this many tiles at a time, kGroup outputs for 4 to 6.
@@ -152,15 +154,15 @@ class WinogradTiles : LaneVectors<Lanes> {
     const auto row_step = job.width * job.out_channels;
     float* picture = job.y + ((place.sample * job.height + top) * job.width + left) * job.out_channels;
     for (; k < end; k += kLanes, m += kLanes) {
-      Vector columns[kPositions][kSide], out[kSide * kSide];
+      Vector columns[kPositionsSize][kSideSize], out[kSideSize * kSideSize];
       PAM_UNROLL for (int j = 0; j < kPositions; ++j) {
-        Vector column[kPositions];
+        Vector column[kPositionsSize];
         PAM_UNROLL for (int i = 0; i < kPositions; ++i) column[i] = vector(m + (i * kPositions + j) * step);
         Points::output(column, columns[j]);
       }
       const Vector bias = *reinterpret_cast<const Unaligned*>(job.bias + k);
       PAM_UNROLL for (int i = 0; i < kSide; ++i) {
-        Vector row[kPositions];
+        Vector row[kPositionsSize];
         PAM_UNROLL for (int j = 0; j < kPositions; ++j) row[j] = columns[j][i];
         Points::output(row, out + i * kSide);
         PAM_UNROLL for (int j = 0; j < kSide; ++j) out[i * kSide + j] = out[i * kSide + j] + bias;

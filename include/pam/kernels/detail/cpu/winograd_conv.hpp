@@ -92,12 +92,11 @@ void winograd_tiles(const WinogradJob& job, std::int64_t tiles) {
   const auto scratch = Large::scratch(std::min(size, tiles), job);
   parallel(blocks * shares.parts, size * 16 * job.in_channels, [&](std::int64_t first, std::int64_t last) {
     const Scratch memory(scratch);
-    const auto* work = static_cast<const WinogradJob*>(&job);
     for (auto i = first; i < last; ++i) {
       const auto tile = i % blocks * size, count = std::min(size, tiles - tile);
       const auto k = i / blocks * outputs, end = std::min(k + outputs, job.out_channels);
-      large ? run_avx512<Large>(work, tile, count, k, end, memory.data())
-            : run_avx2<Small>(work, tile, count, k, end, memory.data());
+      large ? run_avx512<Large>(&job, tile, count, k, end, memory.data())
+            : run_avx2<Small>(&job, tile, count, k, end, memory.data());
     }
   });
 }

@@ -184,6 +184,7 @@ struct TransformTaps {
     using Wide = typename Lanes::Wide;
     using Vector = typename Lanes::Vector;
     constexpr int points = Points::kPoints;
+    constexpr auto size = static_cast<std::size_t>(points);
     const auto stride = point_stride(taps->in_channels, whole_panels(taps->out_channels));
     const auto rest = taps->out_channels - panel * kPanel, lanes = rest < kPanel ? rest : kPanel;
     alignas(128) double g[9][kPanel] = {};
@@ -193,15 +194,15 @@ struct TransformTaps {
         for (int i = 0; i < 9; ++i) g[i][lane] = from[i * taps->step];
       }
       for (std::int64_t lane = 0; lane < kPanel; lane += Lanes::kCount) {
-        Wide rows[points][3];
+        Wide rows[size][3];
         PAM_UNROLL for (int j = 0; j < 3; ++j) {
-          Wide row[3], column[points];
+          Wide row[3], column[size];
           PAM_UNROLL for (int i = 0; i < 3; ++i) row[i] = *reinterpret_cast<const Wide*>(&g[3 * i + j][lane]);
           Points::taps(row, column);
           PAM_UNROLL for (int i = 0; i < points; ++i) rows[i][j] = column[i];
         }
         PAM_UNROLL for (int i = 0; i < points; ++i) {
-          Wide row[points];
+          Wide row[size];
           Points::taps(rows[i], row);
           PAM_UNROLL for (int j = 0; j < points; ++j) {
             float* to = u + (i * points + j) * stride + (panel * taps->in_channels + c) * kPanel + lane;

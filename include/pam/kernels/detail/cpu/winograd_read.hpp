@@ -59,6 +59,10 @@ class WinogradReader : LaneVectors<Lanes> {
   static constexpr int kSpan = Points::kSpan, kPositions = Points::kPositions, kStep = Points::kOut * Points::kStride;
   /// Vectors of channels that are read together: their columns stay in the first cache.
   static constexpr int kChunk = 4096 / (kSpan * kPositions * static_cast<int>(kLanes)) < 2 ? 2 : 4;
+  // For the sizes of arrays.
+  static constexpr auto kSpanSize = static_cast<std::size_t>(kSpan),
+                        kPositionsSize = static_cast<std::size_t>(kPositions),
+                        kChunkSize = static_cast<std::size_t>(kChunk);
   using LaneVectors<Lanes>::vector;
 
  public:
@@ -79,7 +83,7 @@ class WinogradReader : LaneVectors<Lanes> {
     for (std::int64_t start = 0; start < pixels.channels; start += kChunk * kLanes) {
       const auto end = std::min(start + kChunk * kLanes, pixels.channels);
       Source source(job, pixels);
-      Vector columns[kChunk][kSpan][kPositions];  // column x of the picture lies at (x + 1) % kSpan
+      Vector columns[kChunkSize][kSpanSize][kPositionsSize];  // column x of the picture lies at (x + 1) % kSpan
       TilePlace place(job, first);
       for (std::int64_t t = 0; t < count; ++t, place.next(job)) {
         const bool fresh = t == 0 || place.column == 0;
@@ -89,12 +93,12 @@ class WinogradReader : LaneVectors<Lanes> {
         for (auto c = start; c < end; c += kLanes) {
           auto& mine = columns[(c - start) / kLanes];
           source.prepare(c, (c - start) / kLanes);
-          Vector* at[kSpan];
+          Vector* at[kSpanSize];
           PAM_UNROLL for (int j = 0; j < kSpan; ++j) at[j] = mine[slot + j < kSpan ? slot + j : slot + j - kSpan];
           for (auto j = known; j < kSpan; ++j) source.column(left + j, c, (c - start) / kLanes, at[j]);
           float* to = v + t * row + c;
           PAM_UNROLL for (int p = 0; p < kPositions; ++p) {
-            Vector d[kSpan], points[kPositions];
+            Vector d[kSpanSize], points[kPositionsSize];
             PAM_UNROLL for (int j = 0; j < kSpan; ++j) d[j] = at[j][p];
             Points::input(d, points);
             PAM_UNROLL for (int q = 0; q < kPositions; ++q) vector(to + (p * kPositions + q) * step) = points[q];
@@ -140,7 +144,7 @@ class WinogradReader : LaneVectors<Lanes> {
     template <bool HasTable>
     PAM_INLINE void interior(std::int64_t x, std::int64_t c, Vector* out) const {
       const auto channels = pixels_.channels, at = x * channels + c;
-      Vector d[kSpan], scale, shift;
+      Vector d[kSpanSize], scale, shift;
       if constexpr (HasTable) {
         scale = *reinterpret_cast<const Unaligned*>(table_ + c);
         shift = *reinterpret_cast<const Unaligned*>(table_ + channels + c);
@@ -159,7 +163,7 @@ class WinogradReader : LaneVectors<Lanes> {
     /// At the upper and lower border, and the channels that do not fill a vector.
     PAM_INLINE void border(std::int64_t x, std::int64_t c, Vector* out) const {
       const auto channels = pixels_.channels;
-      Vector d[kSpan], scale{}, shift{};
+      Vector d[kSpanSize], scale{}, shift{};
       if (table_ != nullptr)
         load_some(table_ + c, channels - c, scale), load_some(table_ + channels + c, channels - c, shift);
       for (int i = 0; i < kSpan; ++i) {
@@ -184,7 +188,7 @@ class WinogradReader : LaneVectors<Lanes> {
     }
 
     Pixels pixels_;
-    const float *rows_[kSpan], *table_ = nullptr;
+    const float *rows_[kSpanSize], *table_ = nullptr;
     bool inside_ = false;
   };
 
@@ -194,6 +198,7 @@ class WinogradReader : LaneVectors<Lanes> {
     /// A tile's rows lie between at most so many of the smaller picture, because a step in the picture is at most one
     /// in the smaller one; of the columns as many are in use at a time.
     static constexpr int kMost = kSpan + 1, kSlots = 8;
+    static constexpr auto kMostSize = static_cast<std::size_t>(kMost);
     static_assert(kMost <= kSlots);
 
    public:
@@ -223,7 +228,7 @@ class WinogradReader : LaneVectors<Lanes> {
     PAM_INLINE void prepare(std::int64_t c, std::int64_t index) {
       const auto channels = pixels_.channels, line = pixels_.width * channels;
       for (auto x = from_; x < to_; ++x) {
-        Vector pixels[kMost], d[kSpan];
+        Vector pixels[kMostSize], d[kSpanSize];
         for (int r = 0; r < count_; ++r) {
           const float* at = data_ + r * line + x * channels + c;
           __builtin_prefetch(at + 3 * channels, 0, 2);  // about the next tile's
@@ -255,10 +260,10 @@ class WinogradReader : LaneVectors<Lanes> {
     AxisView down_, across_;
     const float *data_ = nullptr, *table_ = nullptr;
     std::int64_t from_ = 0, to_ = 0;
-    int count_ = 0, lower_[kSpan] = {}, upper_[kSpan] = {};
-    float weight_[kSpan] = {};
-    bool inside_[kSpan] = {};
-    Vector columns_[kChunk][kSlots][kPositions];
+    int count_ = 0, lower_[kSpanSize] = {}, upper_[kSpanSize] = {};
+    float weight_[kSpanSize] = {};
+    bool inside_[kSpanSize] = {};
+    Vector columns_[kChunkSize][kSlots][kPositionsSize];
   };
 };
 
