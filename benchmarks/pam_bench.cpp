@@ -18,6 +18,7 @@
 #include <CLI/CLI.hpp>
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <iostream>
 #include <map>
@@ -229,11 +230,14 @@ class Benchmark {
     auto rivals = load_rivals(*contestants[0].step);
     for (auto& c : contestants) c.warm_up();
     for (int i = 0; i < arguments_.repeats; ++i) {
-      for (auto& c : contestants) c.round();
-      for (auto& rival : rivals) rivals_->round(rival, contestants[0].steps);
+      for (auto& c : contestants) pause(), c.round();
+      for (auto& rival : rivals) pause(), rivals_->round(rival, contestants[0].steps);
     }
     for (const auto& c : contestants) add_row(c, work, rivals, to_string(setting.precision));
   }
+
+  /// So that the threads of whoever had the turn before sleep: some OpenMP runtimes let them spin for 200 ms.
+  static void pause() { std::this_thread::sleep_for(std::chrono::milliseconds(300)); }
 
   std::vector<bench::Rival> load_rivals(const BenchStep& step) {
     if (!rivals_ || step.net().is_null()) return {};
