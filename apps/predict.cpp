@@ -124,7 +124,7 @@ int predict(const CLI::App& app, PredictArguments& a) {
   check_use(app, cases, net);
   check_results(cases, a.no_probability ? 0 : net.classes(), a.out, a.overwrite);
   a.how.device = find_device(a.device);
-  a.how.channels_last = a.layout != "nchw";
+  a.how.channels_last = channels_last(a.layout);
   if (a.precision == "auto") {
     const auto choice = fastest_precision({net}, /*training=*/false, a.how.device, a.how.channels_last);
     std::cout << choice.reason << std::endl;

@@ -230,14 +230,23 @@ class Benchmark {
     auto rivals = load_rivals(*contestants[0].step);
     for (auto& c : contestants) c.warm_up();
     for (int i = 0; i < arguments_.repeats; ++i) {
-      for (auto& c : contestants) pause(), c.round();
-      for (auto& rival : rivals) pause(), rivals_->round(rival, contestants[0].steps);
+      for (auto& c : contestants) {
+        pause_for(rivals, setting.device);
+        c.round();
+      }
+      for (auto& rival : rivals) {
+        pause_for(rivals, setting.device);
+        rivals_->round(rival, contestants[0].steps);
+      }
     }
     for (const auto& c : contestants) add_row(c, work, rivals, to_string(setting.precision));
   }
 
-  /// So that the threads of whoever had the turn before sleep: some OpenMP runtimes let them spin for 200 ms.
-  static void pause() { std::this_thread::sleep_for(std::chrono::milliseconds(300)); }
+  /// On a CPU, waits until the threads of the process that had the turn before sleep: some OpenMP runtimes let them spin
+  /// for 200 ms.
+  static void pause_for(const std::vector<bench::Rival>& rivals, torch::Device device) {
+    if (!rivals.empty() && device.is_cpu()) std::this_thread::sleep_for(std::chrono::milliseconds(300));
+  }
 
   std::vector<bench::Rival> load_rivals(const BenchStep& step) {
     if (!rivals_ || step.net().is_null()) return {};

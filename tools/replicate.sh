@@ -6,6 +6,10 @@
 #   COMPARISON  hippocampus, camvid, blurred_1, blurred_2, blurred_4; all of them if none is named
 set -euo pipefail
 cd "$(dirname "$0")/.."
+if [ $# -lt 2 ]; then
+  echo "usage: tools/replicate.sh DATA OUT [COMPARISON...]; the programs are built by: make programs" >&2
+  exit 2
+fi
 data=$1
 out=$2
 shift 2

@@ -44,8 +44,7 @@ std::vector<OptionRule> add_predict_options(CLI::App& app, PredictArguments& a) 
   app.add_option("--device", a.device, "auto, cpu, cuda, cuda:1");
   app.add_option("--precision", a.precision, std::string(kPrecisionHelp) + kAutoPrecisionHelp)
       ->check(CLI::IsMember({"float32", "bfloat16", "float16", "auto"}));
-  app.add_option("--layout", a.layout, "order of activations in memory: nchw, nhwc (channels-last) or auto (nhwc)")
-      ->check(CLI::IsMember({"auto", "nchw", "nhwc"}));
+  app.add_option("--layout", a.layout, kLayoutHelp)->check(CLI::IsMember({"auto", "nchw", "nhwc"}));
   app.add_option("--threads", a.threads, "CPU threads; 0: one per core")->check(CLI::Range(0, 4096));
   return {{"--ignore-affine", OptionRule::kExcludes, "--resample",
            "the first pairs voxels as they are stored, the second moves them by their affines"}};

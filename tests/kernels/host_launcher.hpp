@@ -204,25 +204,25 @@ inline const std::vector<std::string>& kernel_names() {
                                               "norm_pixel_apply",
                                               "norm_pixel_head",
                                               "norm_pixel_grad_sums",
-                                              "upsample_concat",
                                               "norm_pixel_grad_apply",
-                                              "upsample_backward",
+                                              "upsample_concat",
                                               "upsample_concat_normed",
+                                              "upsample_backward",
                                               "upsample_gate",
+                                              "upsample_gate_backward",
                                               "upsample_gate_across",
                                               "branch_plane",
-                                              "upsample_gate_backward",
-                                              "branch_pair",
                                               "branch_plane_backward",
+                                              "branch_pair",
                                               "branch_pair_backward",
                                               "branch_conv",
                                               "branch_conv_taps",
                                               "depthwise_norm",
-                                              "depthwise_input_grad",
                                               "depthwise_forward",
+                                              "depthwise_input_grad",
+                                              "depthwise_weight_grad",
                                               "dice_sums",
-                                              "dice_gradient",
-                                              "depthwise_weight_grad"};
+                                              "dice_gradient"};
   return names;
 }
 

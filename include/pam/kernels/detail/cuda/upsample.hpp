@@ -46,10 +46,6 @@ Build resize_build(bool last, const torch::Tensor& large, const Tensors&... othe
   return build_for(large.size(last ? 1 : 3), large, others...);
 }
 
-}  // namespace detail
-
-namespace detail {
-
 /// How `upsample_concat` is launched, and its result.
 struct Concat {
   Concat(const Launcher& device, const torch::Tensor& x, const torch::Tensor& skip)

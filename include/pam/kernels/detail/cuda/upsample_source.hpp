@@ -65,11 +65,15 @@ struct Small {
     left = (const Pack*)x + (s.last ? (sample * s.h * s.w + x0) * s.channels + column.c
                                     : (sample * s.channels + column.c) * s.h * s.w + x0);
   }
-  __device__ void blend(int row, float (&f)[PAM_PACK]) const {
+  // The packs left and right of the column.
+  __device__ void neighbours(int row, float (&a)[PAM_PACK], float (&b)[PAM_PACK]) const {
     const Pack *p = left + row * step, one = p[0], other = p[right];
-    float a[PAM_PACK];
     unpack(one, a);
-    unpack(other, f);
+    unpack(other, b);
+  }
+  __device__ void blend(int row, float (&f)[PAM_PACK]) const {
+    float a[PAM_PACK];
+    neighbours(row, a, f);
 #pragma unroll
     for (int k = 0; k < PAM_PACK; ++k) f[k] = (1.f - u) * a[k] + u * f[k];
   }
@@ -109,10 +113,8 @@ struct SmallNormed : Small<false> {
     read_row(rows + (s.channels + column.c) * PAM_PACK, shift);
   }
   __device__ void blend(int row, float (&f)[PAM_PACK]) const {
-    const Pack *p = left + row * step, one = p[0], other = p[right];
     float a[PAM_PACK];
-    unpack(one, a);
-    unpack(other, f);
+    neighbours(row, a, f);
 #pragma unroll
     for (int k = 0; k < PAM_PACK; ++k)
       f[k] = (1.f - u) * relu(a[k] * scale[k] + shift[k]) + u * relu(f[k] * scale[k] + shift[k]);
