@@ -22,7 +22,7 @@ six=(--nets unet d9unet aunet cscunet fpa rfna --hypotheses "$fixed/hypotheses.j
 for comparison; do
   case $comparison in
   hippocampus)
-    options=(--data "$data/msd_hippocampus" --set "split=$fixed/hippocampus_split.json" --epochs 6
+    options=(--data "$data/msd_hippocampus" --set "split=$fixed/hippocampus_split.json" --epochs 4
       "${six[@]}")
     ;;
   camvid)
