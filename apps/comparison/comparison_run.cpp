@@ -104,6 +104,8 @@ class ComparisonRun {
 
   /// Everything that can be refused has been refused: this is the first thing that is written.
   void begin(const Task& task) {
+    check(!task.test->names().empty(),
+          "test_share 0: a comparison needs test cases; leave it out, or train one network on all cases with train");
     check_trainable(task, setup_.experiment);
     check_hypotheses(task);
     if (setup_.experiment.resume) check_trained(task);

@@ -505,6 +505,8 @@ void check_trainable(const Task& task, const ExperimentOptions& options) {
   for (const auto& net : options.nets) {
     static_cast<void>(make_network(net, task.in_channels, task.classes, options.width, options.net_options, 0));
   }
+  check(options.fgsm.empty() || !task.test->names().empty(),
+        "--fgsm: perturbs test cases, and with --test-share 0 there are none; leave one of the two out");
   check(options.patience == 0 || task.validation,
         "patience {}: early stopping needs the score of validation cases, and there are none; give some with "
         "--validation-share 0.2 (Cityscapes: --val-city), or set patience=0",

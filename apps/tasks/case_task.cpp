@@ -201,8 +201,7 @@ Task case_task(Task about, const std::vector<CaseFiles>& cases, const Split& spl
   const auto classes = how.cases.labels.classes();
   check(classes >= 2, "--label-values {}: does not say how many classes there are; name them, such as 1=1,2=2",
         how.cases.labels.text());
-  check(!split.train.empty() && !split.test.empty(), "the split has {} to train and {} to test; both are needed",
-        counted(split.train.size(), "case"), counted(split.test.size(), "case"));
+  check(!split.train.empty(), "the split has no case to train with");
   Reading reading;
   for (const auto& reason : how.incomplete) reading.skipped.push_back({reason.substr(0, reason.find(": ")), reason});
   const auto slices = training_slices(select_cases(cases, split.train), how, reading);
@@ -215,8 +214,12 @@ Task case_task(Task about, const std::vector<CaseFiles>& cases, const Split& spl
   const auto doubts = reading.masks.warnings(how.cases.labels);
   reading.warnings.insert(reading.warnings.begin(), doubts.begin(), doubts.end());
   tell(reading, task);
-  check(!test.empty(), "none of the {} test cases can be read; the last: {}", split.test.size(),
+  check(!test.empty() || split.test.empty(), "none of the {} test cases can be read; the last: {}", split.test.size(),
         reading.skipped.empty() ? "" : reading.skipped.back().reason);
+  if (test.empty()) {
+    add_notes(task, {"No case is tested (--test-share 0), so there are no scores. Scores of the same settings: by "
+                     "cross-validation, such as --folds 5."});
+  }
 
   const auto scored = how.trained_range ? range_of(*slices) : SliceRange();
   if (how.trained_range) {
@@ -230,7 +233,7 @@ Task case_task(Task about, const std::vector<CaseFiles>& cases, const Split& spl
   task.lead = fmt::format(
       "{}{} to train, {}{} to test; foreground is {}.", counted(slices->cases().size(), how.train_noun), trained,
       validation.empty() ? "" : counted(validation.size(), how.train_noun) + " to choose the epoch, ",
-      counted(test.size(), how.test_noun), how.foreground);
+      test.empty() ? std::string("none") : counted(test.size(), how.test_noun), how.foreground);
   task.lead += " " + normalise_sentence(how.cases, volumes);
   task.in_channels = slices->channels();
   task.classes = classes == 2 ? 1 : classes;
@@ -294,9 +297,9 @@ void check_parts(std::int64_t folds, std::int64_t fold, double test_share, doubl
   if (folds == 0) {
     check(fold == 0, "--fold {}: there are no folds without --folds, such as --folds 5; add it, or leave --fold out",
           fold);
-    check(share(test_share) && share(validation_share) && test_share > 0 && test_share + validation_share < 1,
-          "--test-share {} and --validation-share {}: must leave a share to train with, and something to test on",
-          test_share, validation_share);
+    check(share(test_share) && share(validation_share) && test_share + validation_share < 1,
+          "--test-share {} and --validation-share {}: must be at least 0 and leave a share to train with", test_share,
+          validation_share);
     return;
   }
   check(folds >= 2, "--folds {}: cross-validation needs at least 2 folds", folds);
@@ -311,7 +314,7 @@ void check_parts(std::int64_t folds, std::int64_t fold, double test_share, doubl
 
 Split split_cases(const std::vector<std::string>& names, std::int64_t folds, std::int64_t fold, double test_share,
                   double validation_share, std::int64_t seed, const std::string& advice) {
-  const auto needed = std::max<std::int64_t>(folds, validation_share > 0 ? 3 : 2);
+  const auto needed = std::max<std::int64_t>(folds, 1 + (validation_share > 0 ? 1 : 0) + (test_share > 0 ? 1 : 0));
   check(static_cast<std::int64_t>(names.size()) >= needed,
         "there {}; {} takes at least {}, because slices of one volume must not be both trained and tested on; {}",
         names.size() == 1 ? "is one case, " + names.front() : fmt::format("are {} cases", names.size()),

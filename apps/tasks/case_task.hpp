@@ -58,8 +58,9 @@ void add_volume_flags(OptionReader& reader);
 /// The task of training on `split.train`, choosing the epoch by `split.validation` where there are such cases, and
 /// scoring `split.test`. `about` has the title, the data's place and what is to be said of them; the rest is filled in.
 /// Every case is read before it returns, so that a bad file is found now and not after hours of training; the training
-/// slices stay in memory. Warnings go to standard error. Throws `Error`: no cases to train or to test on, a case that
-/// cannot be read (unless `skip_bad`), no foreground, other channels in one case than in another.
+/// slices stay in memory. A split without test cases gives a task whose `test` is empty. Warnings go to standard error.
+/// Throws `Error`: no cases to train with, none of the test cases readable, a case that cannot be read (unless
+/// `skip_bad`), no foreground, other channels in one case than in another.
 Task case_task(Task about, const std::vector<CaseFiles>& cases, const Split& split, const CaseTaskOptions& how);
 
 /// Prints warnings on standard error, and adds them to the report.
@@ -67,9 +68,9 @@ void add_warnings(Task& task, const std::vector<std::string>& warnings);
 /// The same for information that is not a warning, such as which city chooses the epoch.
 void add_notes(Task& task, const std::vector<std::string>& notes);
 
-/// Throws `Error` for folds or shares that leave nothing to train or to test on, and for those that would be ignored: a
-/// `fold` without `folds` (0: none), and with them a `test_share` other than `default_share`. With folds
-/// `validation_share` is of the training cases.
+/// Throws `Error` for folds or shares that leave nothing to train with, and for those that would be ignored: a `fold`
+/// without `folds` (0: none), and with them a `test_share` other than `default_share`. With folds `validation_share` is
+/// of the training cases. Without folds a `test_share` of 0 leaves no case to test.
 void check_parts(std::int64_t folds, std::int64_t fold, double test_share, double validation_share,
                  double default_share);
 

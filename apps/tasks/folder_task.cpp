@@ -226,7 +226,7 @@ void add_folder_flags(OptionReader& reader) {
   reader.add<std::string>("--mask-channel", "mask_channel", kMaskChannelHelp);
   reader.add<std::int64_t>("--max-cases", "max_cases", "take only so many cases, the first by name (0: all)");
   reader.add<std::string>("--split", "split", "cases, hemispheres, folders, a .json file, or auto");
-  reader.add<double>("--test-share", "test_share", "share of the cases to test");
+  reader.add<double>("--test-share", "test_share", "share of the cases to test (0: all train, nothing is scored)");
   reader.add<double>("--validation-share", "validation_share",
                      "share of the cases that is used to choose the best epoch (0: the last one is used)");
   reader.add<std::int64_t>("--folds", "folds", "cross-validation with so many folds instead of shares");

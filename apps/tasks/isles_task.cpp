@@ -18,7 +18,7 @@ namespace {
 void add_flags(OptionReader& reader) {
   reader.add<std::string>("--data", "data", "the folder of ISLES 2018 (TRAINING/) or ISLES'22 (sub-*; required)");
   reader.add<std::string>("--label-values", "label_values", "foreground (default: 1, the lesion)");
-  reader.add<double>("--test-share", "test_share", "share of the cases to test");
+  reader.add<double>("--test-share", "test_share", "share of the cases to test (0: all train, nothing is scored)");
   reader.add<std::int64_t>("--folds", "folds", "cross-validation with so many folds instead of shares");
   reader.add<double>("--validation-share", "validation_share",
                      "share of the cases that choose the best epoch (0: the last is taken)");

@@ -85,7 +85,7 @@ struct Task {
   std::string data;                    ///< where it is from, in words
   std::function<std::unique_ptr<DataLoader>(const LoaderRequest&)> make_loader;
   std::shared_ptr<const CaseSource> validation;  ///< may be null: then the last weights are scored, else the best
-  std::shared_ptr<const CaseSource> test;
+  std::shared_ptr<const CaseSource> test;  ///< never null; without cases nothing is scored
   nlohmann::json input;  ///< how images are prepared (`preparation_to_json`), for the weights' metadata; may be null
 };
 

@@ -256,6 +256,7 @@ TEST_CASE("compare's bad input ends with code 2, one sentence, and nothing writt
   refuses({"--net", "wunt"}, {"no network \"wunt\"", "wunet"});
   refuses({"--baseline", "wunet"}, {"--baseline wunet", "unet, fpa", "best"});
   refuses({"--ablation", "fpa"}, {"--nets", "--ablation fpa", "leave out one"});
+  refuses({"--set", "folds=0", "test_share=0"}, {"test_share 0", "needs test cases"});
   refuses({"--folds", "2"}, {"--folds 2", "no fold 2", "0 to 1"});
   refuses({"--folds", "0,0"}, {"twice"});
   refuses({"--folds", "first"}, {"--folds first", "all"});

@@ -64,6 +64,26 @@ std::vector<std::string> arguments_for(const TempDir& folder, const std::vector<
   return all;
 }
 
+TEST_CASE("--test-share 0 trains on every case, scores nothing and says so", "[apps]") {
+  SKIP_WITHOUT_PROGRAM();
+  TempDir folder;
+  make_folder(folder, 3, /*pictures=*/false);
+  const auto outcome = run(arguments_for(folder, {"--test-share", "0"}));
+  INFO(outcome.err);
+  REQUIRE(outcome.code == 0);
+  REQUIRE_THAT(outcome.out, Catch::Contains("3 cases with 9 slices to train, none to test"));
+  REQUIRE_THAT(outcome.err, Catch::Contains("No case is tested (--test-share 0)"));
+  REQUIRE(nlohmann::json::parse(std::ifstream(folder / "run" / "unet" / "scores.json"))["cases"].empty());
+  REQUIRE(read_safetensors(folder / "run" / "unet" / "last.safetensors").metadata.count("pam.input") == 1);
+  REQUIRE(std::filesystem::file_size(folder / "run" / "report.html") > 0);
+  const auto again = run(arguments_for(folder, {"--test-share", "0", "--resume"}));
+  REQUIRE(again.code == 0);
+  REQUIRE_THAT(again.out, Catch::Contains("unet: done already"));
+  const auto perturbed = run(arguments_for(folder, {"--test-share", "0", "--fgsm", "0.1", "--overwrite"}));
+  REQUIRE(perturbed.code == 2);
+  REQUIRE_THAT(perturbed.err, Catch::Contains("--fgsm") && Catch::Contains("--test-share 0"));
+}
+
 TEST_CASE("A folder of NIfTI gives scores, predictions with the input's affine, pictures, curves and a report",
           "[apps]") {
   SKIP_WITHOUT_PROGRAM();
