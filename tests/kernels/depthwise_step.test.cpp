@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+#include <pam/core/autocast.hpp>
+#include <pam/core/memory_format.hpp>
 #include <pam/core/seed.hpp>
 #include <pam/kernels/depthwise_step.hpp>
 
@@ -46,6 +48,40 @@ TEST_CASE("a depth-wise step equals its definition in float64, gradients include
             },
             [&, s = stride, d = dilation](const Tensors& t) { return by_hand(t, s, d); }, inputs, direction,
             1e-4);  // float32 sums of up to 72 numbers, divided by standard deviations of about 1
+      }
+    }
+  }
+}
+
+// LibTorch 1.13 to 2.15 computes other weight gradients for channels-last tensors, or crashes; as large as these, and
+// in bfloat16 only.
+TEST_CASE("a dilated step in bfloat16 has right gradients in both layouts", "[kernels]") {
+  const SeedScope seed(42);
+  const auto round = [](const torch::Tensor& x) { return x.to(torch::kBFloat16); };
+  const auto x = round(torch::randn({2, 16, 32, 33})), direction = round(torch::randn({2, 16, 32, 33}));
+  const auto conv = round(torch::randn({16, 1, 3, 3})), w = torch::rand({16}) + 0.5, b = torch::randn({16}) * 0.3;
+  const auto expected =
+      output_and_gradients([](const Tensors& t) { return by_hand(t, 1, 9); }, as_double({x, conv, w, b}), direction);
+  for (const auto of_input : {at::MemoryFormat::Contiguous, at::MemoryFormat::ChannelsLast}) {
+    for (const auto of_weights : {at::MemoryFormat::Contiguous, at::MemoryFormat::ChannelsLast}) {
+      for (const bool cast : {true, false}) {  // tensors of bfloat16, or of float32 under autocast
+        for (const auto backend : {Backend::Reference, Backend::Fused}) {
+          const auto type = cast ? torch::kBFloat16 : torch::kFloat;
+          const AutocastScope mixed(torch::kCPU, torch::kBFloat16, /*enabled=*/!cast);
+          const Tensors inputs{x.to(type).contiguous(of_input), pam::detail::with_strides_of(conv.to(type), of_weights),
+                               w, b};
+          const auto actual = output_and_gradients(
+              [=](const Tensors& t) {
+                return kernels::depthwise_step(t[0], {t[1], t[2], t[3]}, 1, 9, kEps, backend);
+              },
+              inputs, direction);
+          for (std::size_t i = 0; i < actual.size(); ++i) {
+            CAPTURE(i, static_cast<int>(of_input), static_cast<int>(of_weights), cast, static_cast<int>(backend));
+            // A few roundings to 8 bits, and masks of the ReLU that they turn. Wrong gradients are off by their size.
+            const auto apart = (actual[i].to(torch::kDouble) - expected[i]).norm() / expected[i].norm();
+            REQUIRE(apart.item<double>() < 0.05);
+          }
+        }
       }
     }
   }

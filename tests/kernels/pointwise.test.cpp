@@ -82,15 +82,20 @@ TEST_CASE("strided 1x1 convolutions of few channels-last channels have right gra
           const auto w = (as_pixels(outputs, channels, 1, 1) / 8).requires_grad_();
           const auto y = kernels::pointwise(x, w, 2);
           const auto dy = torch::randn_like(y);
-          const auto got = torch::autograd::grad({y}, {x, w}, {dy});
+          const auto got = torch::autograd::grad({y}, {x, w}, {dy}, /*retain_graph=*/true, /*create_graph=*/true);
           const auto xd = x.detach().to(torch::kDouble).requires_grad_();
           const auto wd = w.detach().to(torch::kDouble).requires_grad_();
           const auto expected = torch::conv2d(xd, wd, {}, 2);
-          const auto wanted = torch::autograd::grad({expected}, {xd, wd}, {dy.to(torch::kDouble)});
-          REQUIRE_THAT(y.detach(), IsClose(expected.to(torch::kFloat)).rtol(1e-5).atol(1e-5));
-          REQUIRE_THAT(got[0], IsClose(wanted[0].to(torch::kFloat)).rtol(1e-5).atol(1e-5));
+          const auto wanted = torch::autograd::grad({expected}, {xd, wd}, {dy.to(torch::kDouble)},
+                                                    /*retain_graph=*/true, /*create_graph=*/true);
+          // The gradient of the gradient, as a gradient penalty takes it.
+          const auto second = torch::autograd::grad({got[0].square().mean()}, {w})[0];
+          REQUIRE_THAT(second,
+                       IsClose(torch::autograd::grad({wanted[0].square().mean()}, {wd})[0]).rtol(1e-4).atol(1e-5));
+          REQUIRE_THAT(y.detach(), IsClose(expected.detach().to(torch::kFloat)).rtol(1e-5).atol(1e-5));
+          REQUIRE_THAT(got[0].detach(), IsClose(wanted[0].detach().to(torch::kFloat)).rtol(1e-5).atol(1e-5));
           // Sums of up to 4800 products of size 1 in float32.
-          REQUIRE_THAT(got[1], IsClose(wanted[1].to(torch::kFloat)).rtol(1e-4).atol(1e-3));
+          REQUIRE_THAT(got[1].detach(), IsClose(wanted[1].detach().to(torch::kFloat)).rtol(1e-4).atol(1e-3));
         }
       }
     }

@@ -18,9 +18,18 @@ PAM_FUNC bool is_step_of(const torch::Tensor& x, const DepthwiseStep& step) {
          step.conv.is_floating_point() && cpu::rows_of(x, step.weight, step.bias);
 }
 
+/// Where either tensor is channels-last, oneDNN's gradient of the weights of a dilated convolution in bfloat16 is wrong
+/// or reads beyond its memory (LibTorch 1.13 to 2.15 on AVX-512), so a training step on a CPU gives it planes.
 PAM_FUNC torch::Tensor depthwise_conv(const torch::Tensor& x, const torch::Tensor& conv, std::int64_t stride,
                                       std::int64_t dilation) {
-  return torch::conv2d(x, conv, {}, stride, /*padding=*/dilation, dilation, /*groups=*/x.size(1));
+  const auto convolved = [&](const torch::Tensor& in, const torch::Tensor& weights) {
+    return torch::conv2d(in, weights, {}, stride, /*padding=*/dilation, dilation, /*groups=*/x.size(1));
+  };
+  const bool narrow = x.scalar_type() == torch::kBFloat16 || autocast_enabled(torch::kCPU);
+  if (dilation == 1 || !narrow || !x.device().is_cpu() || !wants_graph(x, conv)) return convolved(x, conv);
+  // Weights of one input channel are contiguous in either layout, and LibTorch goes by their strides: a view has new
+  // ones.
+  return convolved(x.contiguous(), conv.flatten(1).view(conv.sizes())).contiguous(layout_of(x));
 }
 
 /// Saves x and the convolution's output; the backward pass has kernels of its own for either step.

@@ -13,6 +13,10 @@ namespace pam::kernels {
 namespace reference {
 
 PAM_FUNC torch::Tensor pointwise(const torch::Tensor& x, const torch::Tensor& weight, std::int64_t stride) {
+  constexpr std::int64_t oneDnnBlock = 16;
+  if (stride > 1 && x.device().is_cpu() && x.size(1) < oneDnnBlock) {
+    return torch::conv2d(detail::every(x, stride), weight);
+  }
   return torch::conv2d(x, weight, {}, stride);
 }
 
@@ -82,14 +86,6 @@ PAM_FUNC torch::Tensor pointwise_graph(const torch::Tensor& x, const torch::Tens
 }  // namespace detail
 
 PAM_FUNC torch::Tensor pointwise(const torch::Tensor& x, const torch::Tensor& weight, std::int64_t stride) {
-  constexpr std::int64_t oneDnnBlock = 16;
-  const auto pixels = [](const torch::Tensor& t) {
-    return !t.is_contiguous() || t.suggest_memory_format() == at::MemoryFormat::ChannelsLast;
-  };
-  if (stride > 1 && x.device().is_cpu() && x.size(1) < oneDnnBlock && x.numel() > 0 && (pixels(x) || pixels(weight)) &&
-      !detail::has_tangent(x, weight)) {
-    return detail::pointwise_graph(x, weight, stride, is_channels_last(x));
-  }
   return reference::pointwise(x, weight, stride);
 }
 

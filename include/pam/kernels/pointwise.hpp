@@ -16,8 +16,9 @@ torch::Tensor pointwise(const torch::Tensor& x, const torch::Tensor& weight, std
 }  // namespace reference
 
 /// The convolution in x's own layout. oneDNN (of LibTorch 1.13 and of 2.15, on AVX-512) writes past its buffers in the
-/// gradient of a strided 1x1 convolution of fewer than 16 channels-last channels; those become a matrix product here.
-/// Channels-last are, to LibTorch, one channel with strides (HW, 1, W, 1) and planes under channels-last weights too.
+/// gradient of a strided 1x1 convolution of fewer than 16 channels-last channels; those convolve the pixels that the
+/// stride leaves. Channels-last are, to LibTorch, one channel with strides (HW, 1, W, 1) and planes under channels-last
+/// weights too.
 torch::Tensor pointwise(const torch::Tensor& x, const torch::Tensor& weight, std::int64_t stride);
 
 /// The same with stride 1 of an activation. To at most 4 channels, a norm and ReLU that are still to be computed are
