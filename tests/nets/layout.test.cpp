@@ -98,7 +98,7 @@ TEST_CASE("no net copies an activation between its kernels, in either layout, in
           "[nets]") {
   if (kernels::cpu::isa() == kernels::cpu::Isa::None) PAM_SKIP("no fused CPU kernels for this machine");
   const SeedScope seed(5);
-  // 16 channels at level 0: fewer make the strided 1x1 convolutions a matrix product of copied pixels
+  // 16 channels at level 0: fewer make the strided 1x1 convolutions copy the pixels that they read
   // (kernels/pointwise.hpp says why).
   for (const auto* name : {"unet", "d9unet", "fpa", "fpa_section43", "rfna", "rfna_section33", "aunet", "cscunet",
                            "cbamunet", "gcnunet"}) {
@@ -166,7 +166,7 @@ TEST_CASE("the copies are counted: a net of reference expressions makes some", "
 TEST_CASE("both layouts give the same logits and gradients", "[nets]") {
   const SeedScope seed(7);
   for (const auto* name : {"unet", "fpa", "rfna", "aunet", "cscunet", "cbamunet", "gcnunet"}) {
-    // 8 channels: with the matrix products of kernels/pointwise.hpp.
+    // 8 channels: with the strided 1x1 convolutions that kernels/pointwise.hpp computes otherwise.
     auto planes = build_network({name, 4, 1, 8});
     const auto pixels = planes.clone();
     to_memory_format(*pixels, at::MemoryFormat::ChannelsLast);
