@@ -11,6 +11,7 @@
 #include "tasks/isles_task.hpp"
 
 #include <filesystem>
+#include <iostream>
 
 namespace {
 
@@ -48,7 +49,7 @@ int train_folder(int argc, char** argv) {
   CLI::App app{program.help, "train"};
   bool demo = false;
   app.add_flag("--demo", demo, "real T1 MRI from Debian's mricron-data; minutes on two cores");
-  return run_training(program, app, argc, argv, [&] {
+  const int end = run_training(program, app, argc, argv, [&] {
     if (!demo) return program.defaults;
     for (const char* option : {"--data", "--images", "--labels", "--modalities", "--label-name", "--label-values",
                                "--split", "--folds", "--fold", "--test-share", "--max-cases"}) {
@@ -56,6 +57,11 @@ int train_folder(int argc, char** argv) {
     }
     return demo_options();
   });
+  if (demo && end == 0) {
+    std::cout << "Weights to start from come with pam (docs/models.md); for the hippocampus on T1 MRI:\n"
+                 "  make programs; build/release/bin/predict --weights hippocampus_fpa --input SCANS --out MASKS\n";
+  }
+  return end;
 }
 
 }  // namespace

@@ -46,7 +46,7 @@ struct Arguments {
   bench::BenchShape shape;
   int threads = 0, repeats = 9;
   std::string baseline;
-  bool peer = false, no_graphs = false, avx2 = false;
+  bool peer = false, no_graphs = false, no_cudnn_benchmark = false, avx2 = false;
   std::string peer_python = "python3";
   std::vector<std::string> peer_modes;
   double peer_limit = 120;  ///< seconds
@@ -355,7 +355,7 @@ int run(Arguments& arguments, int argc, char** argv) {
     return 0;
   }
   if (arguments.convolutions.empty()) arguments.convolutions = {name_of(kernels::default_convolution())};
-  at::globalContext().setBenchmarkCuDNN(true);  // as the rival's torch.backends.cudnn.benchmark
+  at::globalContext().setBenchmarkCuDNN(!arguments.no_cudnn_benchmark);  // as the rival's torch.backends.cudnn.benchmark
   if (arguments.devices.empty()) arguments.devices = {torch::cuda::is_available() ? "cuda" : "cpu"};
   for (const auto& name : arguments.devices) {
     check(!torch::Device(name).is_cuda() || torch::cuda::is_available(),
@@ -397,6 +397,9 @@ void add_options(CLI::App& app, Arguments& a) {
   app.add_option("--repeats", a.repeats, "rounds; the median is reported")->check(CLI::Range(1, 10000));
   app.add_option("--threads", a.threads, "CPU threads; 0: one per core")->check(CLI::Range(0, 1024));
   app.add_flag("--no-graphs", a.no_graphs, "no CUDA graphs; otherwise the fused backend replays one on a GPU");
+  app.add_flag("--no-cudnn-benchmark", a.no_cudnn_benchmark,
+               "cuDNN guesses its algorithms instead of measuring them; with --no-graphs, since graphs measure")
+      ->needs("--no-graphs");
   app.add_option("--baseline", a.baseline, "JSON lines of an earlier run: adds its milliseconds and the speed-up");
   app.add_flag("--avx2", a.avx2, "no AVX-512, neither in pam's kernels nor in LibTorch's and PyTorch's");
   const auto* peer = app.add_option("--peer", a.peer_python,

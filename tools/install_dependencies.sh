@@ -9,7 +9,7 @@ cmake                  | demo test sanitize newest peers | configures the build
 ninja-build            | demo test sanitize newest peers | runs the build
 clang                  | demo test sanitize newest peers | the compiler of the presets
 libomp-dev             | demo test sanitize newest peers | OpenMP for clang: without it the CPU kernels are serial
-mold                   | demo test sanitize newest peers | links in 0.2 s instead of 1.2
+lld                    | demo test sanitize newest peers | links several times as fast as the default
 ccache                 | test sanitize newest            | keeps compiled objects between builds
 build-essential        | test peers                      | g++, which the package test and torch.compile compile with
 libtorch-dev           | demo test sanitize peers        | LibTorch 1.13

@@ -8,7 +8,8 @@ namespace pam::apps {
 
 std::vector<OptionRule> add_predict_options(CLI::App& app, PredictArguments& a) {
   app.add_option("--weights", a.weights.path,
-                 ".safetensors, .pt or .pth; or the name of a file in PAM_WEIGHTS_DIR (weights/README.md)")
+                 ".safetensors, .pt or .pth; or the name of weights that come with pam, such as hippocampus_fpa, or "
+                 "that lie in PAM_WEIGHTS_DIR (docs/models.md)")
       ->required();
   app.add_option(
          "--input", a.inputs,

@@ -5,10 +5,15 @@
 #include "support/files.hpp"
 
 #include <pam/inference/predictor.hpp>
+#include <pam/inference/preparation.hpp>
 #include <pam/weights/safetensors.hpp>
 
+#include <nlohmann/json.hpp>
+
+#include <cstdint>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <string>
 
 namespace inference_pretrained_test {
@@ -99,6 +104,46 @@ TEST_CASE("PAM_WEIGHTS_DIR comes first, then the installation and the source tre
   const std::filesystem::path source = PAM_SOURCE_DIR;
   REQUIRE(folders[1] == source / "share" / "pam" / "weights");  // the headers' include/ lies beside share/
   REQUIRE(folders[2] == source / "weights");
+}
+
+TEST_CASE("Each model that pam comes with loads by its name and gives the logits of its card", "[inference]") {
+  const auto folder = std::filesystem::path(PAM_SOURCE_DIR) / "weights";
+  // The input of the cards' "example"; tools/pretrained.py computes the same with PyTorch, and the logits from it.
+  const auto grid = torch::meshgrid({torch::arange(80, torch::kDouble), torch::arange(80, torch::kDouble)}, "ij");
+  const auto &y = grid[0], &x = grid[1];
+  const auto disc = [&](double cy, double cx, double width) {
+    return torch::exp(-((y - cy).square() + (x - cx).square()) / (2 * width * width));
+  };
+  const auto image = (2 * disc(34, 30, 5) - 1.5 * disc(50, 52, 7) + (x - y) / 80).to(torch::kFloat).view({1, 1, 80, 80});
+  const torch::NoGradGuard no_grad;
+  std::uintmax_t bytes = 0;
+  for (const std::string name : {"hippocampus_unet", "hippocampus_fpa", "hippocampus_rfna"}) {
+    CAPTURE(name);
+    const auto card = nlohmann::json::parse(std::ifstream(folder / (name + ".json")));
+    const auto loaded = pretrained(name);
+    REQUIRE(loaded.net.options() == card["net"]);
+    REQUIRE(loaded.net.reversed() == card["reversed"].get<bool>());
+    std::int64_t parameters = 0;
+    for (const auto& each : loaded.net->parameters()) parameters += each.numel();
+    REQUIRE(parameters == card["parameters"].get<std::int64_t>());
+    REQUIRE(preparation_to_json(*loaded.preparation) == card["input"]["preparation"]);
+    REQUIRE(card["cross_validation"]["mean"]["dice"].get<double>() >= 0.87);
+    bytes += std::filesystem::file_size(folder / (name + ".safetensors"));
+
+    const auto logits = loaded.net(image)[0][0];
+    const auto& example = card["example"];
+    REQUIRE(example["pixels"].size() == 20);
+    for (std::size_t i = 0; i < example["pixels"].size(); ++i) {
+      const auto& at = example["pixels"][i];
+      CAPTURE(at);
+      // Logits are below 40 here; Winograd's convolutions are held to 1e-4 of the largest for whole networks.
+      REQUIRE(logits[at[0].get<std::int64_t>()][at[1].get<std::int64_t>()].item<double>() ==
+              Approx(example["logits"][i].get<double>()).margin(1e-3));
+    }
+    const auto foreground = Predictor(loaded).labels_of_planes(image).sum().item<std::int64_t>();
+    REQUIRE(std::abs(foreground - example["foreground"].get<std::int64_t>()) <= 1);  // one pixel may be at p = 0.5
+  }
+  REQUIRE(bytes <= 8'000'000);
 }
 
 }  // namespace inference_pretrained_test

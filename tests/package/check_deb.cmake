@@ -47,7 +47,8 @@ run(contents ${DPKG_DEB} -c ${package})
 foreach(file IN ITEMS include/pam/pam.hpp include/pam/nets/unet.hpp share/cmake/pam/pamConfig.cmake
                       share/cmake/pam/pamDependencies.cmake share/cmake/pam/pamTargets.cmake share/doc/pam/LICENSE
                       share/pam/python/pyproject.toml share/pam/python/pam_torch.py share/pam/python/export_weights.py
-                      share/pam/weights/README.md)
+                      share/pam/weights/README.md share/pam/weights/hippocampus_fpa.safetensors
+                      share/pam/weights/hippocampus_fpa.json)
   expect("${contents}" "./usr/${file}" "dpkg-deb -c")
 endforeach()
 string(REPLACE "\n" ";" contents "${contents}")

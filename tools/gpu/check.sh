@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # What a GPU must show, in one command of less than ten minutes: tests, compute-sanitizer, every kernel against the
 # memory's bandwidth, and the networks against torch.compile; the table of goals comes last. docs/gpu.md
-# usage: tools/gpu/check.sh [--dry] [tests|sanitizer|kernels|table|profile ...]   (all of them where none is named)
+# usage: tools/gpu/check.sh [--dry] [tests|sanitizer|kernels|table|profile|settings ...]   (all of them where none is named)
 # --dry rehearses the same commands on a CPU with the smallest sizes. The programs are those in PAM_GPU_BIN, else those
 # of tools/gpu/prebuild.sh, else they are built here. PYTHON: the rival's interpreter. PAM_GPU_SECONDS: when all must
 # have ended (560). Logs are written to OUT (gpu-results) as they come. Exit code 1: a test failed, or a section did not
@@ -14,7 +14,7 @@ if [ "${1:-}" = --dry ]; then
   dry=yes
   shift
 fi
-sections=(tests sanitizer kernels table profile)
+sections=(tests sanitizer kernels table profile settings)
 for section in "$@"; do
   if [[ " ${sections[*]} " != *" $section "* ]]; then
     echo "there is no section '$section'; there are: ${sections[*]}" >&2
@@ -210,6 +210,25 @@ profile() {
   return "$status"
 }
 
+# What is chosen by measurement: 50 images or twice 25, cuDNN's algorithms guessed or measured, depth-wise convolutions.
+settings() {
+  local status=0 kernel=(--device cuda --dtype bfloat16 --layout nhwc --runs 7) batches=(50 25)
+  local command=("$bin/pam_bench" --tasks infer train --device cuda --dtype bfloat16 --layout nhwc --repeats 7)
+  local nets=(unet fpa rfna)
+  if [ -n "$dry" ]; then
+    kernel=(--device cpu --mib 1 --runs 1 --threads 1) batches=(2 1) nets=(unet)
+    command=("$bin/pam_bench" --tasks infer --device cpu --width 4 --size 72 72 --threads 1 --repeats 1)
+  fi
+  command+=(--nets "${nets[@]}")
+  within 40 "${command[@]}" --batch "${batches[@]}" >>"$out/settings.log" 2>&1 || status=$?
+  within 30 "${command[@]}" --batch "${batches[0]}" --no-graphs >>"$out/settings.log" 2>&1 || status=$?
+  within 30 "${command[@]}" --batch "${batches[0]}" --no-graphs --no-cudnn-benchmark >>"$out/settings.log" 2>&1 ||
+    status=$?
+  within 20 "$bin/kernels_bench" "${kernel[@]}" --only depthwise >>"$out/settings.log" 2>&1 || status=$?
+  cat "$out/settings.log"
+  return "$status"
+}
+
 echo "== load"
 load
 failed=0
@@ -218,7 +237,7 @@ quick=(compile reduce-overhead) # of torch.compile's modes
 warming=() tuning=()
 [[ -n "$dry" || " ${sections[*]} " != *" table "* ]] || warm_up
 for section in "${sections[@]}"; do
-  if [[ "kernels table profile" == *"$section"* ]]; then # they need the GPU for themselves
+  if [[ "kernels table profile settings" == *"$section"* ]]; then # they need the GPU for themselves
     [ ${#warming[@]} -eq 0 ] || wait "${warming[@]}" || true
     [ ${#tuning[@]} -eq 0 ] || kill "${tuning[@]}" 2>/dev/null || true
     warming=() tuning=()
@@ -232,6 +251,7 @@ for section in "${sections[@]}"; do
     kernels) kernels ;;
     table) table ;;
     profile) profile ;;
+    settings) settings ;;
   esac || status=$?
   [ $status -eq 0 ] || failed=1
   report+="$section: $((SECONDS - start)) s, status $status; "

@@ -13,6 +13,7 @@ int main() {
   const auto logits = net(torch::rand({1, 4, 65, 47}));
   std::cout << "pam " << PAM_VERSION << ": FPA U-Net " << logits.size(0) << 'x' << logits.size(1) << 'x'
             << logits.size(2) << 'x' << logits.size(3) << ", " << parameters_elsewhere() << " parameters" << std::endl;
+  std::cout << "weights: " << pam::pretrained_path("hippocampus_fpa").string() << std::endl;  // throws if not there
   if (use_files != nullptr) use_files();
   if (train_and_save != nullptr) train_and_save();
   return logits.isfinite().all().item<bool>() ? 0 : 1;
