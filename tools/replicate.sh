@@ -27,7 +27,7 @@ for comparison; do
     ;;
   camvid)
     options=(--data "$data/camvid_256x128" --set "label_values=8=1,11=ignore" "split=$fixed/camvid_split.json"
-      --epochs 12 "${six[@]}")
+      --epochs 6 "${six[@]}")
     ;;
   blurred_*)
     phantoms=$out/phantoms_${comparison#blurred_}
