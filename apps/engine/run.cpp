@@ -96,6 +96,10 @@ int run_experiment(const ExperimentOptions& given, const nlohmann::json& given_c
   RunRecord record(command, config, static_cast<std::uint64_t>(options.seed));
   auto task = make_task();
   check_trainable(task, options);
+  if (task.test->names().empty()) {
+    add_notes(task, {"No case is tested (--test-share 0), so there are no scores. Scores of the same settings: by "
+                     "cross-validation, such as --folds 5."});
+  }
   decide_precision(task, options, config, record);
   const std::filesystem::path out = options.out;
   if (options.resume) {

@@ -216,10 +216,6 @@ Task case_task(Task about, const std::vector<CaseFiles>& cases, const Split& spl
   tell(reading, task);
   check(!test.empty() || split.test.empty(), "none of the {} test cases can be read; the last: {}", split.test.size(),
         reading.skipped.empty() ? "" : reading.skipped.back().reason);
-  if (test.empty()) {
-    add_notes(task, {"No case is tested (--test-share 0), so there are no scores. Scores of the same settings: by "
-                     "cross-validation, such as --folds 5."});
-  }
 
   const auto scored = how.trained_range ? range_of(*slices) : SliceRange();
   if (how.trained_range) {
