@@ -10,7 +10,6 @@ The logits in a card are PyTorch's, by python/pam_torch.py, so that the test whi
 implementations.
 """
 import json
-import math
 import pathlib
 import statistics
 import sys
@@ -34,6 +33,12 @@ def example_image(size=80):
 def read_json(path):
     with open(path) as f:
         return json.load(f)
+
+
+def command_of(record, runs):
+    """The command of a run, with the names of tools/pretrain.sh in place of this machine's folders."""
+    data = str(pathlib.Path(record["options"]["data"]).parent)
+    return record["program"].replace(data, "DATA").replace(str(runs), "OUT")
 
 
 def fold_scores(folder, net):
@@ -79,9 +84,9 @@ def card(runs, path, kind):
                  "licence": "CC BY-SA 4.0",
                  "attribution": "Antonelli et al., The Medical Segmentation Decathlon, Nature Communications 13, 4128 (2022)",
                  "cases": 208, "labels": "1 and 2 (anterior, posterior) as one foreground"},
-        "training": {"command": record["program"], "seconds": round(record["wall_seconds"]), "machine": record["machine"],
+        "training": {"command": command_of(record, runs), "seconds": round(record["wall_seconds"]), "machine": record["machine"],
                      "versions": record["versions"], "finished": record["finished"]},
-        "cross_validation": {"command": read_json(tested / "run.json")["program"],
+        "cross_validation": {"command": command_of(read_json(tested / "run.json"), runs),
                              **fold_scores(runs / "cross_validation", kind)},
         "example": {"input": "float32 of 2 exp(-((y-34)^2+(x-30)^2)/50) - 1.5 exp(-((y-50)^2+(x-52)^2)/98) + (x-y)/80, "
                              "y and x from 0 to 79",

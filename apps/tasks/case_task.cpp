@@ -201,7 +201,9 @@ Task case_task(Task about, const std::vector<CaseFiles>& cases, const Split& spl
   const auto classes = how.cases.labels.classes();
   check(classes >= 2, "--label-values {}: does not say how many classes there are; name them, such as 1=1,2=2",
         how.cases.labels.text());
-  check(!split.train.empty(), "the split has no case to train with");
+  check(!split.train.empty() && (how.all_train || !split.test.empty()),
+        "the split has {} to train and {} to test; both are needed", counted(split.train.size(), "case"),
+        counted(split.test.size(), "case"));
   Reading reading;
   for (const auto& reason : how.incomplete) reading.skipped.push_back({reason.substr(0, reason.find(": ")), reason});
   const auto slices = training_slices(select_cases(cases, split.train), how, reading);
@@ -214,7 +216,7 @@ Task case_task(Task about, const std::vector<CaseFiles>& cases, const Split& spl
   const auto doubts = reading.masks.warnings(how.cases.labels);
   reading.warnings.insert(reading.warnings.begin(), doubts.begin(), doubts.end());
   tell(reading, task);
-  check(!test.empty() || split.test.empty(), "none of the {} test cases can be read; the last: {}", split.test.size(),
+  check(split.test.empty() || !test.empty(), "none of the {} test cases can be read; the last: {}", split.test.size(),
         reading.skipped.empty() ? "" : reading.skipped.back().reason);
 
   const auto scored = how.trained_range ? range_of(*slices) : SliceRange();
@@ -315,7 +317,9 @@ Split split_cases(const std::vector<std::string>& names, std::int64_t folds, std
         "there {}; {} takes at least {}, because slices of one volume must not be both trained and tested on; {}",
         names.size() == 1 ? "is one case, " + names.front() : fmt::format("are {} cases", names.size()),
         folds > 0 ? fmt::format("--folds {}", folds)
-                  : std::string(validation_share > 0 ? "to train, choose the epoch and test" : "to train and test"),
+        : test_share == 0
+            ? std::string("to train and choose the epoch")
+            : std::string(validation_share > 0 ? "to train, choose the epoch and test" : "to train and test"),
         needed, advice);
   const auto random = static_cast<std::uint64_t>(seed);
   if (folds > 0) return split_by_fold(names, folds, fold, random, validation_share);

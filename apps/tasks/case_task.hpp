@@ -24,6 +24,7 @@ struct CaseTaskOptions {
   SliceChoice slices = SliceChoice::Foreground;  ///< of volumes, that train; scored is every slice
   std::vector<std::string> incomplete = {};      ///< why cases were left out before, because they lack a file
   bool skip_bad = false;          ///< leave out cases that cannot be read, saying which, instead of throwing
+  bool all_train = false;         ///< no case is left to test, as asked for (test_share 0); otherwise that is refused
   bool trained_range = false;     ///< score only the range of the training slices (two halves of one volume)
   bool full_size = true;          ///< score resized pictures at the size of their files, not at what the network sees
   std::int64_t show_channel = 0;  ///< the modality under the overlays
@@ -58,9 +59,8 @@ void add_volume_flags(OptionReader& reader);
 /// The task of training on `split.train`, choosing the epoch by `split.validation` where there are such cases, and
 /// scoring `split.test`. `about` has the title, the data's place and what is to be said of them; the rest is filled in.
 /// Every case is read before it returns, so that a bad file is found now and not after hours of training; the training
-/// slices stay in memory. A split without test cases gives a task whose `test` is empty. Warnings go to standard error.
-/// Throws `Error`: no cases to train with, none of the test cases readable, a case that cannot be read (unless
-/// `skip_bad`), no foreground, other channels in one case than in another.
+/// slices stay in memory. Warnings go to standard error. Throws `Error`: no cases to train or (unless `all_train`) to
+/// test on, a case that cannot be read (unless `skip_bad`), no foreground, other channels in one case than in another.
 Task case_task(Task about, const std::vector<CaseFiles>& cases, const Split& split, const CaseTaskOptions& how);
 
 /// Prints warnings on standard error, and adds them to the report.

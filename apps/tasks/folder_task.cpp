@@ -313,6 +313,7 @@ Task folder_task(const FolderData& options, std::int64_t seed) {
   const auto split = make_split(options, cases, seed, task);
   auto how = task_options(options);
   how.incomplete = std::move(incomplete);
+  how.all_train = options.folds == 0 && options.test_share == 0;
   if (hemispheres) {
     how.train_noun = "left hemisphere";
     how.test_noun = "right hemisphere";

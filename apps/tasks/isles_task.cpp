@@ -57,6 +57,7 @@ Task make_task(const IslesData& options, std::int64_t seed) {
   auto how = task_options(options);
   how.cases.resample = found.needs_resampling();
   how.incomplete = std::move(incomplete);
+  how.all_train = options.folds == 0 && options.test_share == 0;
   if (how.show_channel < 0) how.show_channel = mri ? 0 : 3;
   return case_task(std::move(task), found.cases, split, how);
 }
