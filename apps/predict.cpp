@@ -75,7 +75,7 @@ void check_use(const CLI::App& app, const std::vector<CaseFiles>& cases, const N
 /// Whether a plane is taken in several windows.
 bool takes_windows(const PlaneSize& plane, const PredictorOptions& how) {
   if (how.window > 0) return plane.height > how.window || plane.width > how.window;
-  return plane.height * plane.width > how.largest_plane;
+  return plane.height * plane.width > how.max_plane_pixels;
 }
 
 /// Predicts all cases: while one is in the network, the next is read and the results of the one before are written.

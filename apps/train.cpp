@@ -38,7 +38,7 @@ TrainingOptions<FolderData> demo_options() {
   demo.epochs = 20;
   demo.batch = 4;
   demo.loss = "dice_bce";  // Dice alone learns slowly in 200 steps, with RFNA's reversed labels most of all
-  demo.schedule.kind = pam::ScheduleKind::kConstant;
+  demo.schedule.kind = pam::ScheduleKind::Constant;
   demo.optimizer.learning_rate = 1e-3;
   demo.out = "runs/demo";
   return demo;

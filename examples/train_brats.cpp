@@ -2,7 +2,7 @@
 /// The paper's training on BRATS, from the files to the table: one network, one of five folds, enhancing tumour. Every
 /// test case is scored as a volume on its own grid.
 ///
-///   example_train_brats --data BRATS2018 --net fpa --fold 0 --out runs/brats_fpa_0
+///   train_brats --data BRATS2018 --net fpa --fold 0 --out runs/brats_fpa_0
 ///
 /// Ctrl-C saves, and the same command with --resume continues. --out gets checkpoints, metrics.csv, predictions/ and
 /// scores.csv. The defaults are the paper's table 2; `train --task brats` is the program with more options.
@@ -39,7 +39,7 @@ int train(const Settings& s) {
   const auto split = pam::split_by_fold(pam::names_of(found.cases), /*folds=*/5, s.fold, seed);
   auto preparation = pam::brats_preparation();
   const auto slices = std::make_shared<pam::SliceDataset>(pam::select_cases(found.cases, split.train), preparation);
-  preparation.at_least = slices->largest_plane();  // test slices are padded like training slices
+  preparation.pad_to_at_least = slices->largest_plane();  // test slices are padded like training slices
 
   pam::NetworkSpec spec{s.net, slices->channels()};
   if (s.width > 0) spec.width = s.width;
@@ -50,8 +50,8 @@ int train(const Settings& s) {
   loading.batch_size = s.batch;
   loading.seed = seed;
   loading.augment.flip_horizontal = 0.5;
-  loading.fit = {std::max(preparation.at_least.height, net.min_size()),
-                 std::max(preparation.at_least.width, net.min_size())};
+  loading.crop_or_pad = {std::max(preparation.pad_to_at_least.height, net.min_size()),
+                         std::max(preparation.pad_to_at_least.width, net.min_size())};
   pam::DataLoader loader(slices, loading);
 
   auto optimizer = pam::make_adamw(net, {s.learning_rate});
@@ -68,7 +68,7 @@ int train(const Settings& s) {
   options.metadata = pam::network_metadata(net, {preparation});  // Predictor reads the checkpoints
   const auto trained =
       pam::fit(net, loader, loss, optimizer, options, pam::combine({pam::ProgressBar(), pam::MetricsLog(out)}));
-  if (trained.reason == pam::StopReason::kInterrupted) {
+  if (trained.reason == pam::StopReason::Interrupted) {
     std::cerr << "stopped; continue with --resume\n";
     return 130;
   }

@@ -2,7 +2,7 @@
 /// The paper's training on Cityscapes, from the files to the table: one network, vehicles, pictures of 128 x 256. The
 /// cities of the official train/ train, except the last by name, which chooses the epoch; the official val/ tests.
 ///
-///   example_train_cityscapes --data CITYSCAPES --net fpa --out runs/cityscapes_fpa
+///   train_cityscapes --data CITYSCAPES --net fpa --out runs/cityscapes_fpa
 ///
 /// Ctrl-C saves, and the same command with --resume continues. --out gets checkpoints, metrics.csv, predictions/ and
 /// scores.csv. The defaults are the paper's table 2; `train --task cityscapes` is the program with more options.
@@ -40,7 +40,7 @@ int train(const Settings& s) {
   const auto validation = pam::select_cases(found.cases, split.validation);
   auto preparation = pam::cityscapes_preparation();
   const auto slices = std::make_shared<pam::SliceDataset>(pam::select_cases(found.cases, split.train), preparation);
-  preparation.at_least = slices->largest_plane();  // as the program `train` notes it
+  preparation.pad_to_at_least = slices->largest_plane();  // test pictures are padded like training pictures
 
   pam::NetworkSpec spec{s.net, slices->channels()};
   if (s.width > 0) spec.width = s.width;
@@ -51,8 +51,8 @@ int train(const Settings& s) {
   loading.batch_size = s.batch;
   loading.seed = seed;
   loading.augment.flip_horizontal = 0.5;
-  loading.fit = {std::max(preparation.at_least.height, net.min_size()),
-                 std::max(preparation.at_least.width, net.min_size())};
+  loading.crop_or_pad = {std::max(preparation.pad_to_at_least.height, net.min_size()),
+                         std::max(preparation.pad_to_at_least.width, net.min_size())};
   pam::DataLoader loader(slices, loading);
   const pam::PredictorOptions computing{device, precision, /*channels_last=*/true, s.batch};
 
@@ -80,7 +80,7 @@ int train(const Settings& s) {
   };
   const auto trained =
       pam::fit(net, loader, loss, optimizer, options, pam::combine({pam::ProgressBar(), pam::MetricsLog(out)}));
-  if (trained.reason == pam::StopReason::kInterrupted) {
+  if (trained.reason == pam::StopReason::Interrupted) {
     std::cerr << "stopped; continue with --resume\n";
     return 130;
   }

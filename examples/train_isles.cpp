@@ -2,7 +2,7 @@
 /// The paper's training on ISLES, from the files to the table: one network, stroke lesions, 0.7 / 0.1 / 0.2 of the
 /// cases to train, to choose the epoch and to test. Every test case is scored as a volume on its own grid.
 ///
-///   example_train_isles --data ISLES2018 --net fpa --out runs/isles_fpa
+///   train_isles --data ISLES2018 --net fpa --out runs/isles_fpa
 ///
 /// Ctrl-C saves, and the same command with --resume continues. --out gets checkpoints, metrics.csv, predictions/ and
 /// scores.csv. The defaults are the paper's table 2; `train --task isles` is the program with more options.
@@ -40,7 +40,7 @@ int train(const Settings& s) {
   const auto validation = pam::select_cases(found.cases, split.validation);
   auto preparation = pam::isles_preparation(found.edition);
   const auto slices = std::make_shared<pam::SliceDataset>(pam::select_cases(found.cases, split.train), preparation);
-  preparation.at_least = slices->largest_plane();  // test slices are padded like training slices
+  preparation.pad_to_at_least = slices->largest_plane();  // test slices are padded like training slices
 
   pam::NetworkSpec spec{s.net, slices->channels()};
   if (s.width > 0) spec.width = s.width;
@@ -51,8 +51,8 @@ int train(const Settings& s) {
   loading.batch_size = s.batch;
   loading.seed = seed;
   loading.augment.flip_horizontal = 0.5;
-  loading.fit = {std::max(preparation.at_least.height, net.min_size()),
-                 std::max(preparation.at_least.width, net.min_size())};
+  loading.crop_or_pad = {std::max(preparation.pad_to_at_least.height, net.min_size()),
+                         std::max(preparation.pad_to_at_least.width, net.min_size())};
   pam::DataLoader loader(slices, loading);
   const pam::PredictorOptions computing{device, precision, /*channels_last=*/true, s.batch};
 
@@ -80,7 +80,7 @@ int train(const Settings& s) {
   };
   const auto trained =
       pam::fit(net, loader, loss, optimizer, options, pam::combine({pam::ProgressBar(), pam::MetricsLog(out)}));
-  if (trained.reason == pam::StopReason::kInterrupted) {
+  if (trained.reason == pam::StopReason::Interrupted) {
     std::cerr << "stopped; continue with --resume\n";
     return 130;
   }

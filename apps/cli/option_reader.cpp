@@ -4,12 +4,14 @@
 #include <pam/core/options_json.hpp>
 #include <pam/losses/segmentation_loss.hpp>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <fstream>
 #include <iostream>
 #include <iterator>
 #include <set>
+#include <utility>
 
 namespace pam::apps {
 
@@ -90,7 +92,21 @@ nlohmann::json load_options_file(const std::string& path) {
   }
 }
 
-OptionReader::OptionReader(CLI::App& app) : app_(&app) {
+std::string help_with_default(const std::string& help, const nlohmann::json& defaults, const std::string& key) {
+  auto path = "/" + key;
+  std::replace(path.begin(), path.end(), '.', '/');
+  const nlohmann::json::json_pointer pointer(path);
+  if (!defaults.contains(pointer) || help.find("default") != std::string::npos) return help;
+  const auto& value = defaults.at(pointer);
+  std::string text;
+  for (const auto& each : value.is_array() ? value : nlohmann::json::array({value})) {
+    if (!text.empty()) text += " ";
+    text += each.is_string() ? each.get<std::string>() : each.dump();
+  }
+  return text.empty() ? help : help + " (default: " + text + ")";
+}
+
+OptionReader::OptionReader(CLI::App& app, nlohmann::json defaults) : app_(&app), defaults_(std::move(defaults)) {
   app.add_option("--config", config_, "JSON file with any of the options (--print-config shows all)");
   app.add_option_function<std::vector<std::string>>(
          "--set",

@@ -37,6 +37,9 @@ struct Given {
 /// The values of words of the command line: text where the option in `before` is text ("--set label_values=1"), else
 /// JSON; a word that is not JSON, such as dice, is text.
 nlohmann::json typed_words(const nlohmann::json& words, const nlohmann::json& before);
+/// `help` and " (default: 20)" with the value of `key` in `defaults`; `help` alone where the option is not given or
+/// empty, or where the text speaks of the default itself.
+std::string help_with_default(const std::string& help, const nlohmann::json& defaults, const std::string& key);
 /// The JSON of `--config FILE`, comments allowed. Throws `Error` naming the file.
 nlohmann::json load_options_file(const std::string& path);
 
@@ -47,14 +50,15 @@ struct IsList<std::vector<T>> : std::true_type {};
 
 class OptionReader {
  public:
-  /// Adds `--config`, `--set` and `--print-config` to `app`, which must live as long as the reader.
-  explicit OptionReader(CLI::App& app);
+  /// Adds `--config`, `--set` and `--print-config` to `app`, which must live as long as the reader. `defaults`: the
+  /// options as JSON, for the help texts.
+  OptionReader(CLI::App& app, nlohmann::json defaults);
 
   /// A flag with a value for the field `key`, nested fields as "optimizer.learning_rate".
   template <typename T>
   CLI::Option* add(const std::string& flag, const std::string& key, const std::string& help) {
     auto* option = app_->add_option_function<T>(
-        flag, [this, key, flag](const T& value) { take(key, value, flag); }, help);
+        flag, [this, key, flag](const T& value) { take(key, value, flag); }, help_with_default(help, defaults_, key));
     // If a flag is given twice, the later one counts, as in most programs. Lists take all words that follow.
     if constexpr (!IsList<T>::value) option->take_last();
     return option;
@@ -93,6 +97,7 @@ class OptionReader {
   void take(const std::string& key, nlohmann::json value, const std::string& where, bool words = false);
 
   CLI::App* app_;
+  nlohmann::json defaults_;
   std::string config_;
   bool print_ = false;
   std::vector<Given> given_;  ///< in the order of the command line

@@ -88,13 +88,13 @@ std::set<std::string> read_by(const std::string& loss) {
 /// The same of `Schedule`.
 std::set<std::string> read_by(ScheduleKind kind) {
   switch (kind) {
-    case ScheduleKind::kConstant:
+    case ScheduleKind::Constant:
       return {"kind", "warm_up"};
-    case ScheduleKind::kMultiStep:
+    case ScheduleKind::MultiStep:
       return {"kind", "warm_up", "milestones", "gamma"};
-    case ScheduleKind::kCosine:
+    case ScheduleKind::Cosine:
       return {"kind", "warm_up", "floor"};
-    case ScheduleKind::kPoly:
+    case ScheduleKind::Poly:
       break;
   }
   return {"kind", "warm_up", "power", "floor"};

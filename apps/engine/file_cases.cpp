@@ -33,7 +33,7 @@ std::pair<std::int64_t, std::int64_t> start_and_length(const SliceRange& range, 
 Case whole_input(CaseFiles files, CaseOptions options, bool full_size) {
   files.part = CasePart::Whole;
   options.normalise = Normalise::None;
-  options.crop = options.at_least = {};
+  options.crop = options.pad_to_at_least = {};
   if (full_size) options.resize = {};
   auto whole = load_case(files, options);
   whole.image = whole.reorientation.undo(whole.image);

@@ -20,9 +20,9 @@ void parse_normalise(const std::string& name, CaseOptions& options) {
 
 std::string normalise_sentence(const CaseOptions& options, bool volumes) {
   auto normalise = options.normalise;
-  if (normalise == Normalise::Auto) normalise = volumes ? Normalise::ZScore : Normalise::Unit;
+  if (normalise == Normalise::Auto) normalise = volumes ? Normalise::ZScoreNonzero : Normalise::Unit;
   switch (normalise) {
-    case Normalise::ZScore:
+    case Normalise::ZScoreNonzero:
       return "Intensities: z-score over the voxels that are not 0 (--normalise zscore-nonzero).";
     case Normalise::ZScoreAll:
       return "Intensities: z-score over all voxels (--normalise zscore).";

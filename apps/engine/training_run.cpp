@@ -172,7 +172,7 @@ class TrainingRun {
     const auto outcome =
         fit(net_, *loader, loss, optimizer, fit_options(), combine(std::move(handlers)), processes_.communicator());
     best_epoch_ = outcome.best_epoch;
-    return outcome.reason != StopReason::kInterrupted && outcome.reason != StopReason::kStopRequested;
+    return outcome.reason != StopReason::Interrupted && outcome.reason != StopReason::StopRequested;
   }
 
   void print_shares(const DataLoader& loader) {
@@ -260,7 +260,7 @@ class TrainingRun {
     how.precision = precision_named(options_.precision);
     how.channels_last = channels_last_;
     how.batch = options_.batch;
-    how.largest_plane = std::numeric_limits<std::int64_t>::max();
+    how.max_plane_pixels = std::numeric_limits<std::int64_t>::max();
     return Predictor(net_, {}, how);
   }
 

@@ -120,7 +120,7 @@ torch::Tensor heat_over(const torch::Tensor& shown, const torch::Tensor& map, co
 ExplainedNetwork explain_network(const Network& net, const Case& source, std::int64_t batch) {
   PredictorOptions how;
   how.batch = batch;
-  how.largest_plane = std::numeric_limits<std::int64_t>::max();  // in whole slices, as in training
+  how.max_plane_pixels = std::numeric_limits<std::int64_t>::max();  // in whole slices, as in training
   const Predictor predictor(net, {}, how);
   const auto images = source.image.transpose(0, 1).contiguous();
   const auto slices = images.size(0), height = images.size(2), width = images.size(3);

@@ -240,7 +240,7 @@ Task case_task(Task about, const std::vector<CaseFiles>& cases, const Split& spl
     return std::make_unique<DataLoader>(slices, loader_options(request, slices->largest_plane()));
   };
   auto prepared = how.cases;  // as padded as the loader pads training slices
-  prepared.at_least = slices->largest_plane();
+  prepared.pad_to_at_least = slices->largest_plane();
   if (!validation.empty()) {
     task.validation = std::make_shared<FileCases>(validation, prepared, how.show_channel, SliceRange(), how.full_size);
   }

@@ -215,7 +215,7 @@ Task about(const FolderData& options, std::vector<CaseFiles>& cases) {
 void add_folder_flags(OptionReader& reader) {
   reader.add<std::string>("--data", "data",
                           "one folder: images/ + labels/, train/ + trainannot/ …, or one folder per case");
-  reader.add<std::string>("--images", "images", "image file, or folder of NIfTI or PNG");
+  reader.add<std::string>("--images", "images", "image file, or folder of NIfTI volumes or pictures");
   reader.add<std::string>("--labels", "labels", "label file or folder; files are paired with images by name");
   reader.add<std::vector<std::string>>("--modalities", "modalities",
                                        "for one folder per case: words that name its images, such as t1 flair");
@@ -232,7 +232,9 @@ void add_folder_flags(OptionReader& reader) {
   reader.add<std::int64_t>("--folds", "folds", "cross-validation with so many folds instead of shares");
   reader.add<std::int64_t>("--fold", "fold", "which fold is the test set, from 0 on");
   reader.add<std::string>("--slices", "slices", "slices that train: foreground, brain or all");
-  reader.add<std::string>("--score", "score", "slices that are scored: all, or (hemispheres) the trained range");
+  reader.add<std::string>(
+      "--score", "score",
+      "slices that are scored: all, or with --split hemispheres trained: the range that was trained on");
   reader.add<std::string>("--normalise", "normalise", kNormaliseNames);
   reader.add<std::int64_t>("--channels", "channels", "of pictures: 1 = grey, 3 = RGB, 0 = as stored");
   reader.add<std::string>("--crop", "crop", "centre crop or pad to HEIGHTxWIDTH");
@@ -263,11 +265,10 @@ void check_folder_options(const FolderData& options) {
           "it out",
           option, options.images);
   }
-  check(
-      !options.strict_labels || (options.label_values != "nonzero" && options.label_values.rfind(">=", 0) != 0),
-      "--strict-labels: --label-values {} names every value, so there is none to refuse; name the values, such as "
-      "--label-values 1=1,2=2, or leave --strict-labels out",
-      options.label_values);
+  check(!options.strict_labels || (options.label_values != "nonzero" && options.label_values.rfind(">=", 0) != 0),
+        "--strict-labels: --label-values {} names every value, so there is none to refuse; name the values, such as "
+        "--label-values 1=1,2=2, or leave --strict-labels out",
+        options.label_values);
   check(!options.resample || !options.ignore_affine,
         "--resample and --ignore-affine: the first moves voxels by their affines, the second pairs them as they are "
         "stored; leave one of them out");

@@ -21,8 +21,8 @@ LoaderOptions loader_options(const LoaderRequest& request, PlaneSize largest) {
   options.seed = static_cast<std::uint64_t>(request.seed);
   options.augment.flip_horizontal = request.flip ? 0.5 : 0;
   options.augment.noise = request.noise;
-  options.fit.height = std::max(largest.height, request.min_size);
-  options.fit.width = std::max(largest.width, request.min_size);
+  options.crop_or_pad.height = std::max(largest.height, request.min_size);
+  options.crop_or_pad.width = std::max(largest.width, request.min_size);
   options.rank = request.rank;
   options.world_size = request.world_size;
   options.pin_memory = request.pin_memory;

@@ -49,7 +49,7 @@ template <typename Data, typename Base>
 int run_training(const TrainingProgram<Data>& program, CLI::App& app, int argc, char** argv, const Base& base) {
   app.footer(fmt::format("These are the options of --task {}; for those of another: --task NAME --help. Tasks: {}.",
                          program.name, joined(recipe_names(), ", ")));
-  OptionReader reader(app);
+  OptionReader reader(app, options_to_json(program.defaults));
   reader.add<std::string>("--task", "task", "what is trained on: folder (the default), cityscapes, brats or isles");
   program.add_flags(reader);
   add_experiment_flags(reader);

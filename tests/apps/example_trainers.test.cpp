@@ -54,7 +54,7 @@ void check_same(const std::string& task, const std::string& net, const Trainer& 
 
 TEST_CASE("examples/train_brats gives the scores of train --task brats, and resumes a training", "[apps]") {
   PAM_SKIP_WITHOUT("train");
-  PAM_SKIP_WITHOUT("example_train_brats");
+  PAM_SKIP_WITHOUT("train_brats");
   const TempDir folder;
   const Trainer trainer("brats", folder);
   write_brats_phantom(trainer.data(), {10, {168, 164}, 3});
@@ -74,7 +74,7 @@ TEST_CASE("examples/train_brats gives the scores of train --task brats, and resu
 
 TEST_CASE("examples/train_isles gives the scores of train --task isles, of the epoch that validation chose", "[apps]") {
   PAM_SKIP_WITHOUT("train");
-  PAM_SKIP_WITHOUT("example_train_isles");
+  PAM_SKIP_WITHOUT("train_isles");
   const TempDir folder;
   const Trainer trainer("isles", folder);
   write_isles_phantom(trainer.data(), {10, {232, 220}, 2});  // cropped in rows, padded in columns
@@ -84,7 +84,7 @@ TEST_CASE("examples/train_isles gives the scores of train --task isles, of the e
 
 TEST_CASE("examples/train_cityscapes gives the scores of train --task cityscapes, reversed labels too", "[apps]") {
   PAM_SKIP_WITHOUT("train");
-  PAM_SKIP_WITHOUT("example_train_cityscapes");
+  PAM_SKIP_WITHOUT("train_cityscapes");
   const TempDir folder;
   const Trainer trainer("cityscapes", folder);
   write_cityscapes_phantom(trainer.data(), {3, {64, 128}});
@@ -92,7 +92,7 @@ TEST_CASE("examples/train_cityscapes gives the scores of train --task cityscapes
 }
 
 TEST_CASE("the example trainers explain what is wrong in one sentence", "[apps]") {
-  PAM_SKIP_WITHOUT("example_train_brats");
+  PAM_SKIP_WITHOUT("train_brats");
   const TempDir folder;
   const Trainer trainer("brats", folder);
   const auto refuses = [&](const std::vector<std::string>& more, const std::string& words) {

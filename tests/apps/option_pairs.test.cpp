@@ -696,8 +696,7 @@ TEST_CASE("train takes a fold of nnU-Net's splits_final.json, and refuses one th
 
 TEST_CASE("every program prints its version", "[apps]") {
   PAM_SKIP_WITHOUT("train");
-  for (const char* program : {"train", "compare", "evaluate", "predict", "explain", "train_brats", "train_cityscapes",
-                              "train_folder", "train_isles"}) {
+  for (const char* program : {"train", "compare", "evaluate", "predict", "explain"}) {
     const auto end = test::run_program_with(test::program_named(program), {"--version"});
     INFO(program << end.err);
     CHECK(end.code == 0);

@@ -575,7 +575,8 @@ TEST_CASE("bfloat16 and channels-last are options of the run and in its record; 
     return end.err;
   };
   CHECK_THAT(refused({"--precision", "float16"}), Catch::Contains("use bfloat16 or float32"));
-  CHECK_THAT(refused({"--precision", "half"}), Catch::Contains("--precision half: must be float32, bfloat16, float16 or auto"));
+  CHECK_THAT(refused({"--precision", "half"}),
+             Catch::Contains("--precision half: must be float32, bfloat16, float16 or auto"));
   CHECK_THAT(refused({"--layout", "chw"}), Catch::Contains("must be auto, nchw or nhwc"));
 }
 
@@ -710,17 +711,6 @@ TEST_CASE("A run of an older program is resumed as the task that its options are
   const auto refused = run({"--task", "brats", "--out", out.string(), "--resume"});
   REQUIRE(refused.code == 2);
   REQUIRE_THAT(refused.err, Catch::Contains("holds a run of the task folder"));
-}
-
-TEST_CASE("The names of older versions say the new command and end with code 2", "[apps]") {
-  for (const char* task : {"folder", "cityscapes", "brats", "isles"}) {
-    const auto name = std::string("train_") + task;
-    if (test::program_named(name).empty()) PAM_SKIP(name + " was not built");
-    const auto end = test::run_program_with(test::program_named(name), {"--data", "mine"});
-    REQUIRE(end.code == 2);
-    REQUIRE(end.out.empty());
-    REQUIRE(end.err == fmt::format("error: train_{0} is now train --task {0}, with the same options\n", task));
-  }
 }
 
 TEST_CASE("--tensorboard writes every epoch's loss as an event file, and a resumed run adds its own", "[apps]") {

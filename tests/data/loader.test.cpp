@@ -142,7 +142,7 @@ TEST_CASE("samples of different sizes are refused by name, or cropped and padded
   loader.start_epoch(0);
   REQUIRE_THROWS_WITH(loader.next(),
                       Contains("case_0") && Contains("case_2") && Contains("[2, 4, 5]") && Contains("[2, 4, 9]"));
-  options.fit = {6, 7};
+  options.crop_or_pad = {6, 7};
   DataLoader fitting(data, options);
   const auto batch = epoch_of(fitting, 0)[0];
   REQUIRE(batch.images.sizes() == torch::IntArrayRef({4, 2, 6, 7}));
@@ -233,7 +233,7 @@ TEST_CASE("loader options that cannot be are refused", "[data]") {
   options.ahead = 0;
   REQUIRE_THAT(why(options), Contains("ahead"));
   options = {};
-  options.fit = {4, 0};
+  options.crop_or_pad = {4, 0};
   REQUIRE_THAT(why(options), Contains("4 x 0 pixels") && Contains("two positive numbers, or none"));
   options = {};
   options.batch_size = 4;

@@ -127,7 +127,7 @@ TEST_CASE("slices below a size are padded as a loader pads them, larger ones are
   const TempDir folder;
   write_nifti(folder / "a.nii", torch::rand({2, 9, 14}) + 1, NiftiGeometry());
   CaseOptions options;
-  options.at_least = {12, 11};
+  options.pad_to_at_least = {12, 11};
   const auto padded = load_case({"a", {folder / "a.nii"}, {}}, options);
   const auto plain = load_case({"a", {folder / "a.nii"}, {}});
   REQUIRE(padded.plane() == PlaneSize{12, 14});
@@ -210,7 +210,7 @@ TEST_CASE("what was cropped away and padded again is no prediction", "[images]")
   CaseOptions options;
   options.normalise = Normalise::None;
   options.crop = {4, 3};
-  options.at_least = {10, 8};
+  options.pad_to_at_least = {10, 8};
   const auto source = load_case({"c", {folder / "a.nii"}, {}}, options);
   REQUIRE(source.plane() == PlaneSize{10, 8});
   auto seen = torch::zeros({1, 8, 9});
@@ -237,7 +237,7 @@ TEST_CASE("a plane size of one number, or a negative one, is refused", "[images]
   REQUIRE(source.plane() == PlaneSize{8, 8});
   const TempDir folder;
   write_image(folder / "i.png", torch::zeros({1, 8, 8}, torch::kByte));
-  for (const auto member : {&CaseOptions::resize, &CaseOptions::crop, &CaseOptions::at_least}) {
+  for (const auto member : {&CaseOptions::resize, &CaseOptions::crop, &CaseOptions::pad_to_at_least}) {
     CaseOptions options;
     options.*member = {4, 0};
     REQUIRE_THAT(why({"c", {folder / "i.png"}, {}}, options), Contains("case c") && Contains("4 x 0 pixels"));

@@ -24,10 +24,10 @@ TEST_CASE("an image in memory is prepared as the file that holds it", "[images]"
   std::vector<CaseOptions> ways(4);
   ways[1].crop = {20, 44};
   ways[2].normalise = Normalise::None;
-  ways[2].at_least = {33, 20};
-  ways[3].normalise = Normalise::ZScore;
+  ways[2].pad_to_at_least = {33, 20};
+  ways[3].normalise = Normalise::ZScoreNonzero;
   ways[3].crop = {16, 16};
-  ways[3].at_least = {24, 24};
+  ways[3].pad_to_at_least = {24, 24};
   const auto same = [&](const torch::Tensor& image, const char* file, const CaseOptions& how) {
     CAPTURE(file, how.crop.height, how.resize.height, how.channels);
     const auto ours = prepare_case(image, how), theirs = load_case({"image", {folder / file}, {}}, how);

@@ -45,7 +45,7 @@ TEST_CASE("the net gets planes of at least its smallest size, whole where they f
           std::vector<std::int64_t>{3, 1, 80, 30});
   REQUIRE(seen == std::vector<std::vector<std::int64_t>>{{2, 4, 80, 65}, {1, 4, 80, 65}});
   seen.clear();
-  options.largest_plane = 1000;  // 80 x 30 is too large now: a window of 512 still holds it
+  options.max_plane_pixels = 1000;  // 80 x 30 is too large now: a window of 512 still holds it
   static_cast<void>(predict_planes(spy, torch::zeros({1, 4, 600, 30}), options));
   REQUIRE(seen == std::vector<std::vector<std::int64_t>>{{2, 4, 512, 65}});
 }

@@ -44,7 +44,7 @@ torch::Tensor scored(const Network& net, const std::filesystem::path& file, cons
   net->eval();
   PredictOptions how;
   how.batch = 3;
-  how.largest_plane = std::numeric_limits<std::int64_t>::max();
+  how.max_plane_pixels = std::numeric_limits<std::int64_t>::max();
   how.min_size = net.min_size();
   const auto forward = [&](const torch::Tensor& x) {
     return pam::probabilities(net(x).to(torch::kFloat), net.reversed());
@@ -70,7 +70,7 @@ TEST_CASE("a volume in memory gets the mask that a training gives its file, bit 
         CAPTURE(net.name(), net.classes(), crop.height, pad.height);
         CaseOptions preparation;
         preparation.crop = crop;
-        preparation.at_least = pad;
+        preparation.pad_to_at_least = pad;
         const auto expected = scored(net, file, preparation);
         const Predictor predictor(net, preparation, in_threes());
         const auto image = volume.unsqueeze(0);
@@ -94,12 +94,12 @@ TEST_CASE("a picture in memory gets the mask that a training gives its file, bit
   write_image(folder / "deep.png", deep);
   for (const auto resize : {PlaneSize{}, PlaneSize{40, 120}, PlaneSize{33, 47}}) {
     for (const auto crop : {PlaneSize{}, PlaneSize{36, 41}}) {
-      for (const auto normalise : {Normalise::Auto, Normalise::ZScore, Normalise::None}) {
+      for (const auto normalise : {Normalise::Auto, Normalise::ZScoreNonzero, Normalise::None}) {
         CAPTURE(resize.height, crop.height, to_string(normalise));
         CaseOptions preparation;
         preparation.resize = resize;
         preparation.crop = crop;
-        preparation.at_least = {38, 38};
+        preparation.pad_to_at_least = {38, 38};
         preparation.normalise = normalise;
         const auto net = unet(3, 4);
         const Predictor predictor(net, preparation);

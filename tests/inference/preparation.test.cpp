@@ -14,7 +14,7 @@ TEST_CASE("the preparation of images survives its JSON", "[inference]") {
   options.normalise = Normalise::Unit;
   options.channels = 3;
   options.crop = {160, 128};
-  options.at_least = {64, 65};
+  options.pad_to_at_least = {64, 65};
   options.resize = {512, 1024};
   options.resample = options.ignore_affine = options.zero_non_finite = true;
   const auto json = preparation_to_json(options);
@@ -25,7 +25,7 @@ TEST_CASE("the preparation of images survives its JSON", "[inference]") {
   CHECK(read.normalise == Normalise::Unit);
   CHECK(read.channels == 3);
   CHECK(read.crop == options.crop);
-  CHECK(read.at_least == options.at_least);
+  CHECK(read.pad_to_at_least == options.pad_to_at_least);
   CHECK(read.resize == options.resize);
   CHECK((read.resample && read.ignore_affine && read.zero_non_finite));
   CHECK(preparation_to_json(preparation_from_json(Json::object(), "net.pt")) == preparation_to_json({}));
@@ -40,13 +40,14 @@ TEST_CASE("every way to normalise survives its JSON, and \"zscore\" stays what i
   CHECK(json["normalise"] == "window:-100:400.25");
   const auto read = preparation_from_json(json, "net.pt");
   CHECK((read.normalise == Normalise::Window && read.window_low == -100 && read.window_high == 400.25));
-  for (const auto kind : {Normalise::Auto, Normalise::ZScore, Normalise::ZScoreAll, Normalise::MinMax, Normalise::Unit,
-                          Normalise::None}) {
+  for (const auto kind : {Normalise::Auto, Normalise::ZScoreNonzero, Normalise::ZScoreAll, Normalise::MinMax,
+                          Normalise::Unit, Normalise::None}) {
     options.normalise = kind;
     CHECK(preparation_from_json(preparation_to_json(options), "net.pt").normalise == kind);
   }
   // Files of older versions: over the voxels that are not 0.
-  CHECK(preparation_from_json(Json::parse(R"({"normalise": "zscore"})"), "net.pt").normalise == Normalise::ZScore);
+  CHECK(preparation_from_json(Json::parse(R"({"normalise": "zscore"})"), "net.pt").normalise ==
+        Normalise::ZScoreNonzero);
 }
 
 TEST_CASE("orientations are in the JSON where they are given", "[inference]") {

@@ -50,7 +50,7 @@ Network save_half(const std::string& name, const std::filesystem::path& path) {
   auto net = build_network(spec);
   net->eval();
   CaseOptions preparation;
-  preparation.normalise = Normalise::ZScore;
+  preparation.normalise = Normalise::ZScoreNonzero;
   save_network(net, path, {preparation, {}});
   auto file = read_safetensors(path);
   for (auto& [key, tensor] : file.tensors) tensor = tensor.to(torch::kHalf);
@@ -70,7 +70,7 @@ TEST_CASE("pretrained weights are found by name, and float16 becomes the float32
     REQUIRE(pretrained_path("tiny_" + name) == folder / ("tiny_" + name + ".safetensors"));
     const auto loaded = pretrained("tiny_" + name);
     REQUIRE((loaded.net.name() == name && loaded.net.reversed() == net.reversed() && !loaded.net->is_training()));
-    REQUIRE(loaded.preparation->normalise == Normalise::ZScore);
+    REQUIRE(loaded.preparation->normalise == Normalise::ZScoreNonzero);
     const auto expected = net->named_parameters();
     for (const auto& item : loaded.net->named_parameters()) {
       CAPTURE(item.key());
@@ -114,7 +114,8 @@ TEST_CASE("Each model that pam comes with loads by its name and gives the logits
   const auto disc = [&](double cy, double cx, double width) {
     return torch::exp(-((y - cy).square() + (x - cx).square()) / (2 * width * width));
   };
-  const auto image = (2 * disc(34, 30, 5) - 1.5 * disc(50, 52, 7) + (x - y) / 80).to(torch::kFloat).view({1, 1, 80, 80});
+  const auto image =
+      (2 * disc(34, 30, 5) - 1.5 * disc(50, 52, 7) + (x - y) / 80).to(torch::kFloat).view({1, 1, 80, 80});
   const torch::NoGradGuard no_grad;
   std::uintmax_t bytes = 0;
   for (const std::string name : {"hippocampus_unet", "hippocampus_fpa", "hippocampus_rfna"}) {

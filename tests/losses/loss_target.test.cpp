@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include <pam/losses/detail/loss_target.hpp>
+#include <pam/losses/loss_target.hpp>
 
 #include "support/catch.hpp"
 #include "support/tensor_matchers.hpp"

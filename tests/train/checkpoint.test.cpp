@@ -29,7 +29,7 @@ FitOptions full_options(const std::filesystem::path& directory) {
   options.epochs = 3;
   options.accumulate = 2;
   options.clip_norm = 0.5;
-  options.schedule.kind = ScheduleKind::kCosine;
+  options.schedule.kind = ScheduleKind::Cosine;
   options.schedule.warm_up = 4;
   options.seed = 11;
   options.directory = directory;
@@ -83,12 +83,12 @@ TEST_CASE("a resumed run ends with the weights of the unbroken run, bit for bit"
   auto options = full_options(folder / "broken");
   options.stop = &stop;
   const auto first = train(options, [&](std::int64_t step) { stop = step == stop_at; });
-  REQUIRE(first.result.reason == StopReason::kStopRequested);
+  REQUIRE(first.result.reason == StopReason::StopRequested);
   REQUIRE(first.result.steps == stop_at);
   stop = false;
   const auto second = train(options, {}, /*net_seed=*/99);  // its own weights must not matter
   CHECK(second.result.resumed);
-  CHECK(second.result.reason == StopReason::kCompleted);
+  CHECK(second.result.reason == StopReason::Completed);
   CHECK(first_difference(second.weights, unbroken.weights) == "");
   CHECK(second.result.loss == unbroken.result.loss);
   CHECK(second.result.best_score == unbroken.result.best_score);

@@ -25,7 +25,7 @@ FitOptions two_epochs() {
 
 TEST_CASE("fit takes the steps of a loop written out by hand", "[train]") {
   auto options = two_epochs();
-  options.schedule.kind = ScheduleKind::kCosine;
+  options.schedule.kind = ScheduleKind::Cosine;
   options.seed = 7;
   auto fitted = fake_net(), by_hand = fake_net();
   FakeLoader loader(3);
@@ -60,7 +60,7 @@ TEST_CASE("fit takes the steps of a loop written out by hand", "[train]") {
   REQUIRE(losses.size() == 2);
   CHECK(losses[0] == Approx(expected_losses[0]).epsilon(1e-6));
   CHECK(losses[1] == Approx(expected_losses[1]).epsilon(1e-6));
-  CHECK(result.reason == StopReason::kCompleted);
+  CHECK(result.reason == StopReason::Completed);
   CHECK(result.epochs == 2);
   CHECK(result.steps == 6);
   CHECK(result.loss == losses[1]);
@@ -159,7 +159,7 @@ TEST_CASE("clipping scales the gradients down to the norm, and no further", "[tr
     torch::optim::SGD optimizer(net->parameters(), torch::optim::SGDOptions(1.0));
     FitOptions options;
     options.clip_norm = clip_norm;
-    options.schedule.kind = ScheduleKind::kConstant;
+    options.schedule.kind = ScheduleKind::Constant;
     fit(net, loader, fake_loss, optimizer, options);
     return (torch::nn::utils::parameters_to_vector(net->parameters()).detach() - before).to(torch::kDouble);
   };
@@ -245,13 +245,13 @@ TEST_CASE("early stop comes after `patience` epochs without a better score", "[t
   options.directory = folder.path();
   options.validate = [](std::int64_t epoch) { return Validation(epoch <= 3 ? static_cast<double>(epoch) : 0.0); };
   const auto result = fit(net, loader, fake_loss, optimizer, options);
-  CHECK(result.reason == StopReason::kEarlyStopped);
+  CHECK(result.reason == StopReason::EarlyStopped);
   CHECK(result.epochs == 5);
   CHECK(result.best_epoch == 3);
   options.resume = true;  // it is over: nothing is trained again
   loader.given = 0;
   const auto again = fit(net, loader, fake_loss, optimizer, options);
-  CHECK(again.reason == StopReason::kEarlyStopped);
+  CHECK(again.reason == StopReason::EarlyStopped);
   CHECK(again.resumed);
   CHECK(loader.given == 0);
   CHECK(again.loss == result.loss);
@@ -269,7 +269,7 @@ TEST_CASE("early stop waits for validations: epochs without one have no score th
   std::int64_t validations = 0;
   options.validate = [&](std::int64_t) { return scores.at(static_cast<std::size_t>(validations++)); };
   const auto result = fit(net, loader, fake_loss, optimizer, options);
-  CHECK(result.reason == StopReason::kEarlyStopped);
+  CHECK(result.reason == StopReason::EarlyStopped);
   CHECK(result.epochs == 15);  // the third validation: five epochs after the best
   CHECK(result.best_epoch == 10);
 }
@@ -367,7 +367,7 @@ TEST_CASE("shared parameters are scaled, clipped and stepped once", "[train]") {
     FitOptions options;
     options.accumulate = accumulate;
     options.loss_scale = loss_scale;
-    options.schedule.kind = ScheduleKind::kConstant;
+    options.schedule.kind = ScheduleKind::Constant;
     options.clip_norm = 0.05;
     if (!by_hand) {
       fit(net, loader, fake_loss, optimizer, options);
@@ -558,15 +558,15 @@ TEST_CASE("frozen parameters stay as they are and are saved too", "[train]") {
 }
 
 TEST_CASE("fit options go through JSON", "[train]") {
-  CHECK(FitOptions().schedule.kind == ScheduleKind::kConstant);
+  CHECK(FitOptions().schedule.kind == ScheduleKind::Constant);
   FitOptions options;
   options.epochs = 100;
-  options.schedule.kind = ScheduleKind::kPoly;
+  options.schedule.kind = ScheduleKind::Poly;
   options.clip_norm = 12;
   FitOptions read;
   options_from_json(options_to_json(options), read, "test");
   CHECK(options_to_json(read) == options_to_json(options));
-  CHECK(read.schedule.kind == ScheduleKind::kPoly);
+  CHECK(read.schedule.kind == ScheduleKind::Poly);
   CHECK_THROWS_WITH(options_from_json({{"epoch", 3}}, read, "c.json"), Contains("c.json") && Contains("epochs"));
 }
 

@@ -67,11 +67,11 @@ TEST_CASE("Ctrl-C and SIGTERM finish the step, save, and the resumed run ends as
   StateDict unbroken, broken;
   train("unbroken", -1, unbroken);
   const auto first = train("broken", 3, broken);
-  CHECK(first.reason == StopReason::kInterrupted);
+  CHECK(first.reason == StopReason::Interrupted);
   CHECK(first.steps == 3);
   CHECK(first_difference(read_safetensors(folder / "broken" / "last.safetensors").tensors, broken) == "");
   const auto second = train("broken", -1, broken);
-  CHECK(second.reason == StopReason::kCompleted);
+  CHECK(second.reason == StopReason::Completed);
   CHECK(first_difference(broken, unbroken) == "");
 }
 
@@ -91,7 +91,7 @@ TEST_CASE("an interrupt in validation is obeyed once the epoch is saved", "[trai
     return 1.0;
   };
   const auto result = fit(net, loader, fake_loss, optimizer, options);
-  CHECK(result.reason == StopReason::kInterrupted);
+  CHECK(result.reason == StopReason::Interrupted);
   CHECK(result.epochs == 1);
   CHECK(read_training_state(folder.path()).progress.epoch == 1);
 }
@@ -107,7 +107,7 @@ TEST_CASE("fit leaves the signal handlers alone unless it is asked to catch sign
     if (std::holds_alternative<StepEnd>(event)) std::raise(SIGINT);
   });
   std::signal(SIGINT, old);
-  CHECK(result.reason == StopReason::kCompleted);
+  CHECK(result.reason == StopReason::Completed);
   CHECK(seen == 2);
 }
 

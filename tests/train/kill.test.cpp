@@ -30,7 +30,7 @@ void train(const std::filesystem::path& directory) {
   FitOptions options;
   options.epochs = 4;
   options.accumulate = 2;
-  options.schedule.kind = ScheduleKind::kCosine;
+  options.schedule.kind = ScheduleKind::Cosine;
   options.schedule.warm_up = 2;
   options.directory = directory;
   options.resume = true;

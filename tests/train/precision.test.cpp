@@ -31,7 +31,7 @@ FitOptions three_epochs() {
   options.epochs = 3;
   options.accumulate = 2;
   options.clip_norm = 1;
-  options.schedule.kind = ScheduleKind::kCosine;
+  options.schedule.kind = ScheduleKind::Cosine;
   options.resume = false;
   return options;
 }

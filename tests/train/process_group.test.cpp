@@ -247,7 +247,7 @@ TEST_CASE(kFit, "[train]") {
       ProcessGroup group(rank_of_two(rank, port), within(milliseconds(20000)));
       const auto [weights, result] = train(group, folder / name, stop_at, static_cast<std::uint64_t>(rank));
       check_equal_everywhere(group, weights);
-      check(result.reason == (stop_at > 0 ? StopReason::kStopRequested : StopReason::kCompleted), "wrong reason");
+      check(result.reason == (stop_at > 0 ? StopReason::StopRequested : StopReason::Completed), "wrong reason");
       check(stop_at < 0 || result.steps == stop_at, "stopped at step {}", result.steps);
       check(stop_at > 0 || std::abs(result.loss - reference.second.loss) < 1e-6, "loss {}", result.loss);
     });
@@ -351,7 +351,7 @@ TEST_CASE(kInterrupt, "[train]") {
     FitOptions options;
     options.catch_signals = true;
     const auto result = fit(net, loader, fake_loss, optimizer, options, {}, group);
-    check(result.reason == StopReason::kInterrupted && result.steps == 3, "ended at step {}", result.steps);
+    check(result.reason == StopReason::Interrupted && result.steps == 3, "ended at step {}", result.steps);
   });
   CHECK(messages == std::vector<std::string>(2));
 }

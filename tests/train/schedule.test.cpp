@@ -48,7 +48,7 @@ TEST_CASE("the released schedule is a tenth at half and a hundredth at three qua
 }
 
 TEST_CASE("a warm-up as long as the run is the schedule, and has no step of rate 0", "[train]") {
-  for (const auto kind : {ScheduleKind::kConstant, ScheduleKind::kCosine, ScheduleKind::kPoly}) {
+  for (const auto kind : {ScheduleKind::Constant, ScheduleKind::Cosine, ScheduleKind::Poly}) {
     Schedule schedule;
     schedule.kind = kind;
     schedule.warm_up = 4;
@@ -85,12 +85,12 @@ rates(lambda o: s.LinearLR(o, start_factor=0.2, total_iters=4), 20)
 )");
   std::vector<Schedule> schedules(4);
   schedules[0] = Schedule::released();
-  schedules[1].kind = ScheduleKind::kCosine;
+  schedules[1].kind = ScheduleKind::Cosine;
   schedules[1].warm_up = 5;
   schedules[1].floor = 0.05;
-  schedules[2].kind = ScheduleKind::kPoly;
+  schedules[2].kind = ScheduleKind::Poly;
   schedules[2].warm_up = 5;
-  schedules[3].kind = ScheduleKind::kConstant;
+  schedules[3].kind = ScheduleKind::Constant;
   schedules[3].warm_up = 5;
   std::istringstream rates(printed);
   for (const auto& schedule : schedules) {
@@ -105,7 +105,7 @@ rates(lambda o: s.LinearLR(o, start_factor=0.2, total_iters=4), 20)
 
 TEST_CASE("a schedule goes through JSON and refuses what it does not know", "[train]") {
   Schedule schedule;
-  schedule.kind = ScheduleKind::kPoly;
+  schedule.kind = ScheduleKind::Poly;
   schedule.power = 2;
   Schedule read;
   options_from_json(nlohmann::json::parse(options_to_json(schedule).dump()), read, "test");

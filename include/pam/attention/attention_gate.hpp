@@ -79,7 +79,7 @@ class AttentionGateImpl final : public torch::nn::Cloneable<AttentionGateImpl>, 
     check(options.gate_channels() > 0, "AttentionGate: gate_channels must be positive, got {}",
           options.gate_channels());
     check(step > 0, "AttentionGate: theta_stride must be positive, got {}", step);
-    const auto inner = reduced_channels(skip, options.reduction(), "AttentionGate");
+    const auto inner = detail::reduced_channels(skip, options.reduction(), "AttentionGate");
     phi = this->register_module("phi", torch::nn::Conv2d(torch::nn::Conv2dOptions(options.gate_channels(), inner, 1)));
     theta = this->register_module(
         "theta",

@@ -66,7 +66,7 @@ class CBAMImpl final : public torch::nn::Cloneable<CBAMImpl>, public Inspectable
 
   void reset() override {
     const auto channels = options.channels(), kernel = options.kernel_size();
-    const auto inner = reduced_channels(channels, options.reduction(), "CBAM");
+    const auto inner = detail::reduced_channels(channels, options.reduction(), "CBAM");
     check(kernel > 0 && kernel % 2 == 1, "CBAM: kernel_size must be odd and positive, got {}", kernel);
     squeeze = this->register_module(
         "squeeze", torch::nn::Conv2d(torch::nn::Conv2dOptions(channels, inner, 1).bias(options.bias())));

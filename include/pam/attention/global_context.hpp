@@ -114,7 +114,7 @@ class GlobalContextImpl final : public torch::nn::Cloneable<GlobalContextImpl>, 
           "GlobalContext: an instance norm of the 1x1 context returns its bias whatever the input is, so nothing could "
           "be learnt; use norm=layer (as GCNet does) or norm=none");
     const auto channels = options.channels();
-    const auto inner = reduced_channels(channels, options.reduction(), "GlobalContext");
+    const auto inner = detail::reduced_channels(channels, options.reduction(), "GlobalContext");
     const auto conv = [&](std::int64_t in, std::int64_t out) {
       return torch::nn::Conv2d(torch::nn::Conv2dOptions(in, out, 1).bias(options.bias()));
     };

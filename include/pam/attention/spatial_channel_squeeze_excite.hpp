@@ -74,7 +74,7 @@ class SpatialChannelSqueezeExciteImpl final : public torch::nn::Cloneable<Spatia
 
   void reset() override {
     const auto channels = options.channels();
-    const auto inner = reduced_channels(channels, options.reduction(), "SpatialChannelSqueezeExcite");
+    const auto inner = detail::reduced_channels(channels, options.reduction(), "SpatialChannelSqueezeExcite");
     squeeze = this->register_module(
         "squeeze", torch::nn::Conv2d(torch::nn::Conv2dOptions(channels, inner, 1).bias(options.bias())));
     expand = this->register_module(

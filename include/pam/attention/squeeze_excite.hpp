@@ -50,7 +50,7 @@ class SqueezeExciteImpl final : public torch::nn::Cloneable<SqueezeExciteImpl>, 
   explicit SqueezeExciteImpl(const SqueezeExciteOptions& options_) : options(options_) { reset(); }
 
   void reset() override {
-    const auto inner = reduced_channels(options.channels(), options.reduction(), "SqueezeExcite");
+    const auto inner = detail::reduced_channels(options.channels(), options.reduction(), "SqueezeExcite");
     squeeze = this->register_module(
         "squeeze", torch::nn::Conv2d(torch::nn::Conv2dOptions(options.channels(), inner, 1).bias(options.bias())));
     expand = this->register_module(

@@ -36,7 +36,7 @@ struct LoaderOptions {
   bool shuffle = true;     ///< another order in every epoch
   bool drop_last = false;  ///< leave out a last batch that is not full
   AugmentOptions augment = {};
-  PlaneSize fit = {};  ///< crop or pad every sample around its centre to this size; not given = must be equal
+  PlaneSize crop_or_pad = {};  ///< crop or pad every sample around its centre to this size; not given = must be equal
   std::int64_t pad_label = kIgnoreLabel;  ///< the label of that padding (images: 0)
   bool pin_memory = false;                ///< page-locked batches, for quick copies to a GPU (needs one)
   std::int64_t rank = 0;  ///< this process among `world_size` that train together; batch_size is of each of them
@@ -55,7 +55,7 @@ class DataLoader final : public BatchSource {
     check(options_.workers >= 0 && options_.workers <= 256, "data loader: workers must be 0 to 256, got {}",
           options_.workers);
     check(options_.ahead >= 1, "data loader: ahead must be at least 1, got {}", options_.ahead);
-    static_cast<void>(options_.fit.given());  // refuses half a size now, not at the first batch
+    static_cast<void>(options_.crop_or_pad.given());  // refuses half a size now, not at the first batch
     check_augment(options_.augment);
     check(options_.world_size >= 1 && options_.rank >= 0 && options_.rank < options_.world_size,
           "data loader: rank must be 0 to world_size - 1, got rank {} of {}", options_.rank, options_.world_size);
@@ -140,7 +140,8 @@ class DataLoader final : public BatchSource {
     torch::Tensor first;
     for (auto i = start; i < end; ++i) {
       const auto sample = prepared(order_[static_cast<std::size_t>(i)]);
-      const auto plane = options_.fit.given() ? options_.fit : PlaneSize{sample.image.size(1), sample.image.size(2)};
+      const auto plane =
+          options_.crop_or_pad.given() ? options_.crop_or_pad : PlaneSize{sample.image.size(1), sample.image.size(2)};
       if (i == start) {
         first = sample.image;
         first_name = sample.case_name;

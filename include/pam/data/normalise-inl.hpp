@@ -14,18 +14,18 @@
 namespace pam {
 
 PAM_FUNC const char* to_string(Normalise value) {
-  return value == Normalise::Auto        ? "auto"
-         : value == Normalise::ZScore    ? "zscore"
-         : value == Normalise::Unit      ? "unit"
-         : value == Normalise::ZScoreAll ? "zscore-all"
-         : value == Normalise::Window    ? "window"
-         : value == Normalise::MinMax    ? "minmax"
-                                         : "none";
+  return value == Normalise::Auto            ? "auto"
+         : value == Normalise::ZScoreNonzero ? "zscore"
+         : value == Normalise::Unit          ? "unit"
+         : value == Normalise::ZScoreAll     ? "zscore-all"
+         : value == Normalise::Window        ? "window"
+         : value == Normalise::MinMax        ? "minmax"
+                                             : "none";
 }
 
 PAM_FUNC bool from_string(const std::string& name, Normalise& value) {
-  for (const auto each : {Normalise::Auto, Normalise::ZScore, Normalise::Unit, Normalise::None, Normalise::ZScoreAll,
-                          Normalise::MinMax}) {
+  for (const auto each : {Normalise::Auto, Normalise::ZScoreNonzero, Normalise::Unit, Normalise::None,
+                          Normalise::ZScoreAll, Normalise::MinMax}) {
     if (name != to_string(each)) continue;
     value = each;
     return true;

@@ -10,13 +10,13 @@ namespace pam {
 
 /// What `load_case` does with intensities.
 enum class Normalise {
-  Auto,       ///< volumes: ZScore; pictures: Unit
-  ZScore,     ///< `zscore_nonzero`: skull-stripped MRI, where 0 is outside of the brain
-  Unit,       ///< integers of pictures divided by 255 (8 bits) or 65535 (16 bits); volumes are refused
-  None,       ///< as stored
-  ZScoreAll,  ///< `zscore_all`: images that have no background of zeros
-  Window,     ///< `scale_window`: CT, whose numbers mean something (Hounsfield units)
-  MinMax,     ///< `scale_minmax`
+  Auto,           ///< volumes: ZScoreNonzero; pictures: Unit
+  ZScoreNonzero,  ///< `zscore_nonzero`: skull-stripped MRI, where 0 is outside of the brain
+  Unit,           ///< integers of pictures divided by 255 (8 bits) or 65535 (16 bits); volumes are refused
+  None,           ///< as stored
+  ZScoreAll,      ///< `zscore_all`: images that have no background of zeros
+  Window,         ///< `scale_window`: CT, whose numbers mean something (Hounsfield units)
+  MinMax,         ///< `scale_minmax`
 };
 /// The names in weights files: "auto", "zscore" (over the voxels that are not 0), "zscore-all", "window", "minmax",
 /// "unit", "none". The programs' option says "zscore-nonzero" and "zscore" for the two z-scores.

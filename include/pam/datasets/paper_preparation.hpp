@@ -15,7 +15,7 @@ namespace pam {
 [[nodiscard]] inline CaseOptions brats_preparation() {
   CaseOptions options;
   options.labels = LabelMap::parse(kBratsEnhancing);
-  options.normalise = Normalise::ZScore;
+  options.normalise = Normalise::ZScoreNonzero;
   options.crop = {160, 160};
   return options;
 }
@@ -25,7 +25,7 @@ namespace pam {
 [[nodiscard]] inline CaseOptions isles_preparation(IslesEdition edition = IslesEdition::Isles2018) {
   CaseOptions options;
   options.labels = LabelMap::parse(kIslesLesion);
-  options.normalise = Normalise::ZScore;
+  options.normalise = Normalise::ZScoreNonzero;
   options.crop = {224, 224};
   options.resample = edition == IslesEdition::Isles22;
   return options;

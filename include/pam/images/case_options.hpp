@@ -25,7 +25,7 @@ struct CaseOptions {
   PlaneSize crop = {};        ///< centre crop or pad of every slice; not given = as they are
   /// Smaller slices are padded to this size around their centre. Where a loader pads training slices to the largest of
   /// them, test slices must be padded as much, or the instance norms see other statistics.
-  PlaneSize at_least = {};
+  PlaneSize pad_to_at_least = {};
   std::int64_t pad_label = kIgnoreLabel;  ///< the label of padding
   bool resample = false;  ///< bring modalities of another grid to the grid of the labels (or of the first modality)
   bool ignore_affine = false;    ///< pair files voxel by voxel even if their axes point in different directions

@@ -69,7 +69,7 @@ PAM_FUNC torch::Tensor predict_planes(const ProbabilityFunction& probabilities, 
         options.min_size, options.window);
   torch::NoGradGuard no_grad;
   const auto planes = images.size(0), height = images.size(2), width = images.size(3);
-  const bool whole = options.window == 0 && height * width <= options.largest_plane;
+  const bool whole = options.window == 0 && height * width <= options.max_plane_pixels;
   const auto window = options.window > 0 ? options.window : std::max<std::int64_t>(512, options.min_size);
   const auto tall = whole ? height : std::min(window, height), wide = whole ? width : std::min(window, width);
   const PlanePadding padding(tall, wide, options.min_size);

@@ -14,13 +14,13 @@
 namespace pam {
 
 struct PredictOptions {
-  std::int64_t batch = 4;                ///< planes (or windows) at once
-  std::int64_t window = 0;               ///< side of the windows; 0: whole planes up to `largest_plane`, else 512
-  std::int64_t largest_plane = 1 << 20;  ///< pixels of a plane that is taken whole
-  double overlap = 0.5;                  ///< share of a window that the next one covers too, below 1
-  bool flip = false;                     ///< mean over the plane and its three mirror images
-  std::int64_t min_size = 1;             ///< smallest side that the net takes; smaller planes are padded with 0
-  torch::Device device = torch::kCPU;    ///< of the net
+  std::int64_t batch = 4;                   ///< planes (or windows) at once
+  std::int64_t window = 0;                  ///< side of the windows; 0: whole planes up to `max_plane_pixels`, else 512
+  std::int64_t max_plane_pixels = 1 << 20;  ///< pixels of a plane that is taken whole
+  double overlap = 0.5;                     ///< share of a window that the next one covers too, below 1
+  bool flip = false;                        ///< mean over the plane and its three mirror images
+  std::int64_t min_size = 1;                ///< smallest side that the net takes; smaller planes are padded with 0
+  torch::Device device = torch::kCPU;       ///< of the net
 };
 
 /// (N, C, h, w) -> probabilities (N, K, h, w); `Network::probabilities` undoes reversed labels.

@@ -39,7 +39,7 @@ PAM_FUNC torch::Tensor Predictor::probabilities_of_planes(const torch::Tensor& p
   PredictOptions how;
   how.batch = options_.batch;
   how.window = options_.window;
-  how.largest_plane = options_.largest_plane;
+  how.max_plane_pixels = options_.max_plane_pixels;
   how.overlap = options_.overlap;
   how.flip = options_.flip;
   how.min_size = net_.min_size;

@@ -27,11 +27,11 @@ struct PredictorOptions {
   Precision precision = Precision::Float32;  ///< of the net; probabilities are float32
   bool channels_last = true;                 ///< memory layout of weights and images: pam's kernels are fastest in it
   std::int64_t batch = 4;                    ///< planes (slices, or windows of them) at once
-  std::int64_t window = 0;               ///< side of sliding windows; 0: whole planes up to `largest_plane`, else 512
-  std::int64_t largest_plane = 1 << 20;  ///< pixels of a plane that is taken whole, where `window` is 0
-  double overlap = 0.5;                  ///< share of a window that the next one covers too, below 1
-  bool flip = false;                     ///< mean over the plane and its three mirror images
-  double threshold = 0.5;                ///< `labels` of binary nets: the probability above which a pixel is foreground
+  std::int64_t window = 0;  ///< side of sliding windows; 0: whole planes up to `max_plane_pixels`, else 512
+  std::int64_t max_plane_pixels = 1 << 20;  ///< pixels of a plane that is taken whole, where `window` is 0
+  double overlap = 0.5;                     ///< share of a window that the next one covers too, below 1
+  bool flip = false;                        ///< mean over the plane and its three mirror images
+  double threshold = 0.5;  ///< `labels` of binary nets: the probability above which a pixel is foreground
 };
 
 namespace detail {

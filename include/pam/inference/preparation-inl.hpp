@@ -20,7 +20,7 @@ PAM_FUNC nlohmann::json preparation_to_json(const CaseOptions& options) {
   nlohmann::json json = {{"normalise", detail::normalise_name(options)},
                          {"channels", options.channels},
                          {"crop", to_string(options.crop)},
-                         {"pad", to_string(options.at_least)},
+                         {"pad", to_string(options.pad_to_at_least)},
                          {"resize", to_string(options.resize)},
                          {"resample", options.resample},
                          {"ignore_affine", options.ignore_affine},
@@ -51,7 +51,7 @@ PAM_FUNC CaseOptions preparation_from_json(const nlohmann::json& json, const std
     } else if (key == "crop") {
       plane(options.crop);
     } else if (key == "pad") {
-      plane(options.at_least);
+      plane(options.pad_to_at_least);
     } else if (key == "resize") {
       plane(options.resize);
     } else if (key == "resample") {

@@ -14,7 +14,7 @@ namespace pam {
 
 /// {"normalise": "zscore", "channels": 0, "crop": "160x160", "pad": "160x160", "resize": "", "resample": false,
 /// "ignore_affine": false, "zero_non_finite": false}: all of `options` that concerns images. "pad" is
-/// `CaseOptions::at_least`. And "orient" and "axes" where they are given.
+/// `CaseOptions::pad_to_at_least`. And "orient" and "axes" where they are given.
 [[nodiscard]] nlohmann::json preparation_to_json(const CaseOptions& options);
 
 /// The reverse; fields that `json` lacks keep their defaults. `where` names the file in messages. Throws `Error` for

@@ -3,7 +3,7 @@
 /// ignored.
 #pragma once
 
-#include <pam/losses/detail/loss_target.hpp>
+#include <pam/losses/loss_target.hpp>
 
 namespace pam {
 

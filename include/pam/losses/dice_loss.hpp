@@ -6,7 +6,7 @@
 /// (The hard Dice score of a case is `pam::dice` in metrics/overlap.hpp.)
 #pragma once
 
-#include <pam/losses/detail/overlap_loss.hpp>
+#include <pam/losses/overlap_loss.hpp>
 
 namespace pam {
 

@@ -4,7 +4,7 @@
 /// where p_t is the probability of the true class and α_t is α for foreground, 1 - α for background.
 #pragma once
 
-#include <pam/losses/detail/loss_target.hpp>
+#include <pam/losses/loss_target.hpp>
 
 namespace pam {
 

@@ -43,7 +43,7 @@ struct SegmentationLossOptions : OverlapLossOptions {  // the overlap's: dice, d
 /// "dice", "bce", "dice_bce", "focal", "tversky".
 const std::vector<std::string>& segmentation_loss_names();
 
-/// A loss by name, called as `loss(logits, labels)`; logits and labels as in losses/detail/loss_target.hpp.
+/// A loss by name, called as `loss(logits, labels)`; logits and labels as in losses/loss_target.hpp.
 /// Example: `SegmentationLoss loss("dice"); loss.options().reversed = true;`
 class SegmentationLoss {
  public:

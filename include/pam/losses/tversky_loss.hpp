@@ -6,7 +6,7 @@
 /// twice the `smooth`.
 #pragma once
 
-#include <pam/losses/detail/overlap_loss.hpp>
+#include <pam/losses/overlap_loss.hpp>
 
 namespace pam {
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// `bootstrap_interval`: how far a statistic of a sample of cases is known, by resampling the cases.
+/// `bootstrap_interval`: a confidence interval for a statistic of a sample of cases, by resampling the cases.
 #pragma once
 
 #include <pam/core/config.hpp>
@@ -17,6 +17,7 @@ struct BootstrapOptions {
   std::uint64_t seed = 0;  ///< the same seed gives the same interval, on every machine
 };
 
+/// A confidence interval.
 struct BootstrapInterval {
   double low = 0, high = 0;
 };

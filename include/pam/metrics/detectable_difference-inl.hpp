@@ -45,6 +45,13 @@ PAM_FUNC double noncentral_t_tail(double t, double freedom, double shift) {
 
 }  // namespace detail
 
+PAM_FUNC double student_t_quantile(double share, std::int64_t freedom) {
+  check(share >= 0.5 && share < 1, "student_t_quantile: share must be 0.5 or more and below 1, got {}", share);
+  check(freedom >= 1, "student_t_quantile: freedom must be at least 1, got {}", freedom);
+  return detail::first_reaching(
+      share, [&](double t) { return 1 - detail::noncentral_t_tail(t, static_cast<double>(freedom), 0); });
+}
+
 PAM_FUNC double detectable_difference(std::int64_t pairs, double deviation, double alpha, double power) {
   check(pairs >= 2, "detectable_difference: needs at least 2 pairs, got {}", pairs);
   check(std::isfinite(deviation) && deviation >= 0,
@@ -52,8 +59,7 @@ PAM_FUNC double detectable_difference(std::int64_t pairs, double deviation, doub
   check(alpha > 0 && alpha < power && power < 1,
         "detectable_difference: alpha must be above 0, power above alpha and below 1, got {} and {}", alpha, power);
   const double freedom = static_cast<double>(pairs - 1);
-  const double critical =
-      detail::first_reaching(1 - alpha / 2, [&](double t) { return 1 - detail::noncentral_t_tail(t, freedom, 0); });
+  const double critical = student_t_quantile(1 - alpha / 2, pairs - 1);
   const double shift = detail::first_reaching(power, [&](double by) {
     return detail::noncentral_t_tail(critical, freedom, by) + detail::noncentral_t_tail(critical, freedom, -by);
   });

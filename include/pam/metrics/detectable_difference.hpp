@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// `detectable_difference`: what a paired comparison of so many cases could have seen.
+/// `detectable_difference`: the smallest mean difference that a paired comparison of a given number of cases can
+/// detect; and `student_t_quantile`, for the confidence interval of a mean.
 #pragma once
 
 #include <pam/core/config.hpp>
@@ -8,6 +9,11 @@
 #include <cstdint>
 
 namespace pam {
+
+/// The value that Student's t distribution with `freedom` degrees of freedom stays below with probability `share`. The
+/// interval of a mean of n values with the sample standard deviation s, at level 95 %, is
+/// mean ± student_t_quantile(0.975, n - 1) s / sqrt(n). Throws `Error` unless 0.5 <= share < 1 and freedom >= 1.
+[[nodiscard]] double student_t_quantile(double share, std::int64_t freedom);
 
 /// The smallest true mean difference that a two-sided paired t-test at level `alpha` finds with probability `power`,
 /// where `pairs` differences vary with the standard deviation `deviation` (Cohen 1988, section 2.3; exact, by the

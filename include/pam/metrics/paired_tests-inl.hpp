@@ -44,13 +44,15 @@ PAM_FUNC PairedTest paired_test(const std::string& net, const std::vector<CaseSc
     }
     a.push_back(*mine);
     b.push_back(*theirs);
-    test.differences.push_back(*mine - *theirs);
-    if (*mine != *theirs) ++((*mine > *theirs) == score->higher_is_better ? test.better : test.worse);
   }
   test.unpaired += static_cast<std::int64_t>(others.size());
   test.pairs = static_cast<std::int64_t>(a.size());
-  test.difference = mean_and_std(test.differences).mean;
   if (a.empty()) return test;
+  test.differences = paired_differences(a, b);
+  for (const double difference : test.differences) {
+    if (difference != 0) ++((difference > 0) == score->higher_is_better ? test.better : test.worse);
+  }
+  test.difference = mean_and_std(test.differences).mean;
   test.wilcoxon = wilcoxon_signed_rank(a, b);
   test.p_value = test.wilcoxon.p_value;
   return test;

@@ -22,10 +22,10 @@ struct PairedTest {
   std::int64_t unpaired = 0;           ///< left out: one of them never scored the case
   std::int64_t better = 0, worse = 0;  ///< cases; the rest of `pairs` is equal
   std::optional<double> difference;    ///< mean over the pairs of network - baseline
-  std::vector<double> differences;     ///< network - baseline of each pair, in the order of the network's cases
-  WilcoxonResult wilcoxon;             ///< meaningless where `pairs` is 0
-  std::optional<double> p_value;       ///< none where `pairs` is 0
-  std::optional<double> p_holm;        ///< over the networks with pairs: `correct_holm`
+  std::vector<double> differences;  ///< network - baseline: `paired_differences`, in the order of the network's cases
+  WilcoxonResult wilcoxon;          ///< meaningless where `pairs` is 0
+  std::optional<double> p_value;    ///< none where `pairs` is 0
+  std::optional<double> p_holm;     ///< over the networks with pairs: `correct_holm`
 };
 
 /// The scores of one network against those of a baseline in `metric` ("iou", "hd95_penalised", … as in `case_metrics`).

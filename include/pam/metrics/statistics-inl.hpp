@@ -27,33 +27,55 @@ PAM_FUNC std::vector<double> mean_ranks(const std::vector<double>& values, doubl
   return ranks;
 }
 
-/// P(rank sum <= t) under the null hypothesis: of the 2^n sign patterns, those whose positive ranks 1 … n sum to t or
-/// less.
-PAM_FUNC double rank_sum_cdf(std::int64_t n, std::int64_t t) {
-  const auto most = n * (n + 1) / 2;
-  std::vector<double> of_sum(static_cast<std::size_t>(most + 1), 0);
-  double* patterns = of_sum.data();
-  patterns[0] = 1;
-  for (std::int64_t rank = 1; rank <= n; ++rank) {
-    for (auto sum = most; sum >= rank; --sum) patterns[sum] += patterns[sum - rank];
+/// P(rank sum <= t) under the null hypothesis: of the 2^n sign patterns, the share whose positive ranks sum to `t` or
+/// less. `ranks` and `t` may be halves, as ties have them.
+PAM_FUNC double rank_sum_cdf(const std::vector<double>& ranks, double t) {
+  const auto doubled = [](double rank) { return static_cast<std::size_t>(std::llround(2 * rank)); };
+  std::vector<double> patterns{1};  // how many have each doubled sum
+  for (const double rank : ranks) {
+    const auto step = doubled(rank);
+    patterns.resize(patterns.size() + step, 0);
+    for (auto sum = patterns.size(); sum-- > step;) patterns[sum] += patterns[sum - step];
   }
-  return std::accumulate(patterns, patterns + t + 1, 0.0) / std::pow(2.0, static_cast<double>(n));
+  const auto end = patterns.begin() + static_cast<std::ptrdiff_t>(std::min(doubled(t) + 1, patterns.size()));
+  return std::accumulate(patterns.begin(), end, 0.0) / std::pow(2.0, static_cast<double>(ranks.size()));
 }
 
 }  // namespace detail
 
-PAM_FUNC WilcoxonResult wilcoxon_signed_rank(const std::vector<double>& a, const std::vector<double>& b) {
+PAM_FUNC std::vector<double> paired_differences(const std::vector<double>& a, const std::vector<double>& b) {
   check(a.size() == b.size() && !a.empty(),
-        "wilcoxon_signed_rank: the samples must be paired and not empty, got {} and {} values", a.size(), b.size());
-  std::vector<double> sizes, signs;
+        "paired_differences: the samples must be paired and not empty, got {} and {} values", a.size(), b.size());
+  double largest = 0;
   for (std::size_t i = 0; i < a.size(); ++i) {
-    check(
-        std::isfinite(a[i]) && std::isfinite(b[i]),
-        "wilcoxon_signed_rank: values must be finite, pair {} is {} and {}; leave undefined cases out of both samples",
-        i, a[i], b[i]);
-    if (a[i] == b[i]) continue;
-    sizes.push_back(std::abs(a[i] - b[i]));
-    signs.push_back(a[i] > b[i] ? 1 : -1);
+    check(std::isfinite(a[i]) && std::isfinite(b[i]),
+          "paired_differences: values must be finite, pair {} is {} and {}; leave undefined cases out of both samples",
+          i, a[i], b[i]);
+    largest = std::max({largest, std::abs(a[i]), std::abs(b[i])});
+  }
+  const double rounding = 1e-12 * largest;
+  std::vector<double> differences(a.size());
+  std::vector<std::size_t> order(a.size());
+  for (std::size_t i = 0; i < a.size(); ++i) differences[i] = a[i] - b[i];
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::sort(order.begin(), order.end(),
+            [&](std::size_t i, std::size_t j) { return std::abs(differences[i]) < std::abs(differences[j]); });
+  double last = 0, size = 0;  // the size before, as it was, and what it became
+  for (const auto i : order) {
+    const double own = std::abs(differences[i]);
+    if (own - last > rounding) size = own;
+    last = own;
+    differences[i] = size == 0 ? 0 : std::copysign(size, differences[i]);
+  }
+  return differences;
+}
+
+PAM_FUNC WilcoxonResult wilcoxon_signed_rank(const std::vector<double>& a, const std::vector<double>& b) {
+  std::vector<double> sizes, signs;
+  for (const double difference : paired_differences(a, b)) {
+    if (difference == 0) continue;
+    sizes.push_back(std::abs(difference));
+    signs.push_back(difference > 0 ? 1 : -1);
   }
   double ties = 0, positive = 0;
   const auto ranks = detail::mean_ranks(sizes, ties);
@@ -63,10 +85,9 @@ PAM_FUNC WilcoxonResult wilcoxon_signed_rank(const std::vector<double>& a, const
   const auto n = static_cast<double>(ranks.size());
   result.statistic = std::min(positive, n * (n + 1) / 2 - positive);
   if (result.pairs == 0) return result;
-  result.exact = result.pairs <= 25 && ties == 0;
+  result.exact = result.pairs <= 50;
   if (result.exact) {
-    const auto tail = detail::rank_sum_cdf(result.pairs, static_cast<std::int64_t>(result.statistic));
-    result.p_value = std::min(1.0, 2 * tail);
+    result.p_value = std::min(1.0, 2 * detail::rank_sum_cdf(ranks, result.statistic));
   } else {
     const double deviation = std::sqrt((n * (n + 1) * (2 * n + 1) - ties / 2) / 24);
     const double z = (result.statistic - n * (n + 1) / 4) / deviation;

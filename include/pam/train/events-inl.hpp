@@ -10,13 +10,13 @@ namespace pam {
 
 PAM_FUNC std::string to_string(StopReason reason) {
   switch (reason) {
-    case StopReason::kCompleted:
+    case StopReason::Completed:
       return "completed";
-    case StopReason::kEarlyStopped:
+    case StopReason::EarlyStopped:
       return "early stop";
-    case StopReason::kInterrupted:
+    case StopReason::Interrupted:
       return "interrupted";
-    case StopReason::kStopRequested:
+    case StopReason::StopRequested:
       return "stop requested";
   }
   return "unknown";

@@ -70,17 +70,17 @@ struct CheckpointSaved {
 
 /// Why `fit` returned.
 enum class StopReason {
-  kCompleted,      ///< all epochs done
-  kEarlyStopped,   ///< no better score for `patience` epochs
-  kInterrupted,    ///< Ctrl-C or SIGTERM
-  kStopRequested,  ///< the caller's stop flag
+  Completed,      ///< all epochs done
+  EarlyStopped,   ///< no better score for `patience` epochs
+  Interrupted,    ///< Ctrl-C or SIGTERM
+  StopRequested,  ///< the caller's stop flag
 };
 
 std::string to_string(StopReason reason);
 
 /// The last event.
 struct Stopped {
-  StopReason reason = StopReason::kCompleted;
+  StopReason reason = StopReason::Completed;
 };
 
 using Event = std::variant<Started, StepSkipped, StepEnd, EpochEnd, CheckpointSaved, Stopped>;

@@ -93,7 +93,7 @@ struct FitOptions {
 
 /// The result of `fit`. Resuming a finished run returns the same result again.
 struct FitResult {
-  StopReason reason = StopReason::kCompleted;
+  StopReason reason = StopReason::Completed;
   bool resumed = false;
   std::int64_t epochs = 0;  ///< finished epochs
   std::int64_t steps = 0;   ///< optimizer steps

@@ -95,7 +95,7 @@ PAM_FUNC void ProgressBar::handle(const EpochEnd& event) {
 PAM_FUNC void ProgressBar::handle(const CheckpointSaved&) {}
 
 PAM_FUNC void ProgressBar::handle(const Stopped& event) {
-  if (event.reason != StopReason::kCompleted) line("stopped: " + to_string(event.reason));
+  if (event.reason != StopReason::Completed) line("stopped: " + to_string(event.reason));
   if (terminal_ && !moving_.empty()) line("");
 }
 

@@ -36,20 +36,20 @@ PAM_FUNC double poly_factor(std::int64_t step, std::int64_t total, double power,
 
 PAM_FUNC std::string to_string(ScheduleKind kind) {
   switch (kind) {
-    case ScheduleKind::kConstant:
+    case ScheduleKind::Constant:
       return "constant";
-    case ScheduleKind::kMultiStep:
+    case ScheduleKind::MultiStep:
       return "multi_step";
-    case ScheduleKind::kCosine:
+    case ScheduleKind::Cosine:
       return "cosine";
-    case ScheduleKind::kPoly:
+    case ScheduleKind::Poly:
       return "poly";
   }
   return "unknown";
 }
 
 PAM_FUNC bool from_string(const std::string& name, ScheduleKind& kind) {
-  for (auto each : {ScheduleKind::kConstant, ScheduleKind::kMultiStep, ScheduleKind::kCosine, ScheduleKind::kPoly}) {
+  for (auto each : {ScheduleKind::Constant, ScheduleKind::MultiStep, ScheduleKind::Cosine, ScheduleKind::Poly}) {
     if (to_string(each) != name) continue;
     kind = each;
     return true;
@@ -62,16 +62,16 @@ PAM_FUNC const char* option_names(ScheduleKind) { return "one of \"constant\", \
 PAM_FUNC double Schedule::factor(std::int64_t step, std::int64_t total) const {
   const double warm = warm_up_factor(step, warm_up);
   // A warm-up as long as the run leaves cosine and poly no steps to fall over, not a rate of 0.
-  if (step < warm_up && kind != ScheduleKind::kMultiStep) return warm;
+  if (step < warm_up && kind != ScheduleKind::MultiStep) return warm;
   const auto after = step - warm_up;
   switch (kind) {
-    case ScheduleKind::kMultiStep:
+    case ScheduleKind::MultiStep:
       return warm * multi_step_factor(step, total, milestones, gamma);
-    case ScheduleKind::kCosine:
+    case ScheduleKind::Cosine:
       return cosine_factor(after, total - warm_up, floor);
-    case ScheduleKind::kPoly:
+    case ScheduleKind::Poly:
       return poly_factor(after, total - warm_up, power, floor);
-    case ScheduleKind::kConstant:
+    case ScheduleKind::Constant:
       break;
   }
   return warm;

@@ -30,7 +30,7 @@ namespace pam {
 [[nodiscard]] double poly_factor(std::int64_t step, std::int64_t total, double power, double floor);
 
 /// Which curve a `Schedule` follows after its warm-up.
-enum class ScheduleKind { kConstant, kMultiStep, kCosine, kPoly };
+enum class ScheduleKind { Constant, MultiStep, Cosine, Poly };
 
 std::string to_string(ScheduleKind kind);
 bool from_string(const std::string& name, ScheduleKind& kind);
@@ -39,7 +39,7 @@ const char* option_names(ScheduleKind);
 /// A schedule as options; the default is a constant rate. Cosine and poly fall over the steps after the warm-up, if any
 /// are left; milestones are shares of the whole run.
 struct Schedule {
-  ScheduleKind kind = ScheduleKind::kConstant;
+  ScheduleKind kind = ScheduleKind::Constant;
   std::int64_t warm_up = 0;                   ///< steps of linear warm-up
   std::vector<double> milestones{0.5, 0.75};  ///< multi_step: shares of the run, each in (0, 1]
   double gamma = 0.1;                         ///< multi_step: factor at each milestone
@@ -50,7 +50,7 @@ struct Schedule {
   /// run, no warm-up.
   static Schedule released() {
     Schedule schedule;
-    schedule.kind = ScheduleKind::kMultiStep;
+    schedule.kind = ScheduleKind::MultiStep;
     return schedule;
   }
 

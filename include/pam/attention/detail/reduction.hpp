@@ -6,7 +6,7 @@
 
 #include <algorithm>
 
-namespace pam {
+namespace pam::detail {
 
 /// max(1, channels / reduction): the authors' code only divides, and breaks at small widths. `who` names the attention.
 inline std::int64_t reduced_channels(std::int64_t channels, std::int64_t reduction, const char* who) {
@@ -14,8 +14,6 @@ inline std::int64_t reduced_channels(std::int64_t channels, std::int64_t reducti
   check(reduction > 0, "{}: reduction must be positive, got {}", who, reduction);
   return std::max<std::int64_t>(1, channels / reduction);
 }
-
-namespace detail {
 
 /// x (N, C, H, W) normalised over each (sample, channel) plane, times `weight` plus `bias` where defined. LibTorch does
 /// not check the plane's size, and the norm of one value is always its bias; it also refuses an empty batch.
@@ -31,6 +29,4 @@ inline torch::Tensor checked_instance_norm(const torch::Tensor& x, const torch::
                               /*cudnn_enabled=*/true);
 }
 
-}  // namespace detail
-
-}  // namespace pam
+}  // namespace pam::detail

@@ -90,7 +90,7 @@ PAM_FUNC void doubt_background(Case& result) {
 }
 
 PAM_FUNC void normalise_intensities(Case& result, const CaseOptions& options) {
-  if (options.normalise == Normalise::ZScore || (options.normalise == Normalise::Auto && result.is_volume)) {
+  if (options.normalise == Normalise::ZScoreNonzero || (options.normalise == Normalise::Auto && result.is_volume)) {
     if (result.is_volume) doubt_background(result);
     zscore_nonzero(result.image);
   }
@@ -102,10 +102,12 @@ PAM_FUNC void normalise_intensities(Case& result, const CaseOptions& options) {
 PAM_FUNC void normalise_and_crop(Case& result, const CaseOptions& options) {
   normalise_intensities(result, options);
   crop_case(result, options.crop, options.pad_label);
-  if (options.at_least.given()) {
+  if (options.pad_to_at_least.given()) {
     const auto plane = result.plane();
-    crop_case(result, {std::max(plane.height, options.at_least.height), std::max(plane.width, options.at_least.width)},
-              options.pad_label);
+    crop_case(
+        result,
+        {std::max(plane.height, options.pad_to_at_least.height), std::max(plane.width, options.pad_to_at_least.width)},
+        options.pad_label);
   }
 }
 

@@ -278,9 +278,7 @@ class FitRun {
   struct Wishes {
     bool interrupt = false, stop = false, save = false;
     [[nodiscard]] bool leave() const { return interrupt || stop; }
-    [[nodiscard]] StopReason reason() const {
-      return interrupt ? StopReason::kInterrupted : StopReason::kStopRequested;
-    }
+    [[nodiscard]] StopReason reason() const { return interrupt ? StopReason::Interrupted : StopReason::StopRequested; }
   };
 
   /// Whether any process wants to stop; with several processes all get the same answer, so that none continues alone.
@@ -329,7 +327,7 @@ class FitRun {
     // Epochs without validation have no score that could be better.
     const bool hopeless =
         end.validation && options_.patience > 0 && end.epoch - progress_.best_epoch >= options_.patience;
-    if (last || hopeless) progress_.finished = to_string(last ? StopReason::kCompleted : StopReason::kEarlyStopped);
+    if (last || hopeless) progress_.finished = to_string(last ? StopReason::Completed : StopReason::EarlyStopped);
     emit(end);
     const auto now = wishes();
     const bool over = !progress_.finished.empty();
@@ -339,8 +337,7 @@ class FitRun {
   }
 
   [[nodiscard]] StopReason finished_reason() const {
-    return progress_.finished == to_string(StopReason::kEarlyStopped) ? StopReason::kEarlyStopped
-                                                                      : StopReason::kCompleted;
+    return progress_.finished == to_string(StopReason::EarlyStopped) ? StopReason::EarlyStopped : StopReason::Completed;
   }
 
   EpochEnd summary() {

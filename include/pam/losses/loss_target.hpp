@@ -66,5 +66,5 @@ LossTarget make_target(const torch::Tensor& logits, const torch::Tensor& labels,
 }  // namespace pam
 
 #ifndef PAM_COMPILED
-#include <pam/losses/detail/loss_target-inl.hpp>
+#include <pam/losses/loss_target-inl.hpp>
 #endif

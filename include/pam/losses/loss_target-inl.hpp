@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <pam/losses/detail/loss_target.hpp>
+#include <pam/losses/loss_target.hpp>
 
 #include <algorithm>
 

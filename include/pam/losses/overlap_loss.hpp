@@ -3,7 +3,7 @@
 /// into one sum, and how the losses of several sums become one number.
 #pragma once
 
-#include <pam/losses/detail/loss_target.hpp>
+#include <pam/losses/loss_target.hpp>
 
 #include <functional>
 
@@ -38,5 +38,5 @@ torch::Tensor overlap_loss(const torch::Tensor& logits, const torch::Tensor& lab
 }  // namespace pam
 
 #ifndef PAM_COMPILED
-#include <pam/losses/detail/overlap_loss-inl.hpp>
+#include <pam/losses/overlap_loss-inl.hpp>
 #endif

@@ -2,7 +2,7 @@
 #pragma once
 
 #include <pam/kernels/dice.hpp>
-#include <pam/losses/detail/overlap_loss.hpp>
+#include <pam/losses/overlap_loss.hpp>
 
 #include <vector>
 
