@@ -176,6 +176,25 @@ inline MetricSummary finite_mean(const std::vector<const ComparedCell*>& cells, 
   return summary;
 }
 
+/// The cells of two networks in the folds and repeats that both have: where a training failed, its partner is left out,
+/// so that both are judged on the same seeds.
+[[nodiscard]] inline Comparison shared_cells(const Comparison& comparison, const std::string& a, const std::string& b) {
+  const auto has = [&](const std::string& net, const ComparedCell& cell) {
+    return std::any_of(comparison.cells.begin(), comparison.cells.end(), [&](const auto& other) {
+      return other.net == net && other.fold == cell.fold && other.repeat == cell.repeat;
+    });
+  };
+  Comparison shared;
+  shared.nets = {a, b};
+  shared.folds = comparison.folds;
+  shared.repeats = comparison.repeats;
+  shared.unit = comparison.unit;
+  for (const auto& cell : comparison.cells) {
+    if ((cell.net == a && has(b, cell)) || (cell.net == b && has(a, cell))) shared.cells.push_back(cell);
+  }
+  return shared;
+}
+
 /// One summary per network, in the order of `comparison.nets`.
 [[nodiscard]] inline std::vector<NetSummary> summarise_nets(const Comparison& comparison) {
   std::vector<NetSummary> summaries;

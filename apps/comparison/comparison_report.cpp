@@ -67,7 +67,7 @@ Results results_of(const CompareSetup& setup, const Comparison& comparison, cons
   Results results;
   results.nets = summarise_nets(comparison);
   results.baseline = setup.options.baseline == "best" ? best_baseline(results.nets) : setup.options.baseline;
-  results.tests = all_paired_tests(results.nets, results.baseline);
+  results.tests = all_paired_tests(comparison, results.baseline);
   results.paper = paper_columns(setup.options);
   results.tables.push_back(settings_table(comparison_settings(setup, facts)));
   auto scores = score_table(comparison, results.nets, results.paper,
@@ -81,7 +81,7 @@ Results results_of(const CompareSetup& setup, const Comparison& comparison, cons
   results.tables.push_back(cost_table(results.nets, results.paper));
   if (!results.tests.empty()) results.tables.push_back(test_table(results.tests, results.baseline));
   if (!setup.hypotheses) return results;
-  results.hypotheses = judge(*setup.hypotheses, comparison, results.nets);
+  results.hypotheses = judge(*setup.hypotheses, comparison);
   for (auto& table : hypothesis_tables(*setup.hypotheses, *results.hypotheses))
     results.tables.push_back(std::move(table));
   return results;

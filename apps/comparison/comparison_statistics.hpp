@@ -20,26 +20,30 @@ inline const std::vector<std::string>& tested_metrics() {
   return keys;
 }
 
-/// Every network but `baseline` against it in the score `metric`. Throws where `baseline` is not among `summaries`.
-[[nodiscard]] inline std::vector<PairedTest> paired_tests(const std::vector<NetSummary>& summaries,
-                                                          const std::string& baseline, const std::string& metric) {
-  const auto base = std::find_if(summaries.begin(), summaries.end(), [&](const auto& s) { return s.net == baseline; });
-  check(base != summaries.end(), "baseline {}: is not among the networks compared", baseline);
+/// Every network but `baseline` against it in the score `metric`, over the cells that both have. Throws where
+/// `baseline` is not among the networks.
+[[nodiscard]] inline std::vector<PairedTest> paired_tests(const Comparison& comparison, const std::string& baseline,
+                                                          const std::string& metric) {
+  const auto& nets = comparison.nets;
+  check(std::find(nets.begin(), nets.end(), baseline) != nets.end(), "baseline {}: is not among the networks compared",
+        baseline);
   std::vector<PairedTest> tests;
-  for (const auto& summary : summaries) {
-    if (summary.net != baseline) tests.push_back(paired_test(summary.net, summary.cases, base->cases, metric));
+  for (const auto& net : nets) {
+    if (net == baseline) continue;
+    const auto shared = shared_cells(comparison, net, baseline);
+    tests.push_back(paired_test(net, summarise_net(shared, net).cases, summarise_net(shared, baseline).cases, metric));
   }
   correct_holm(tests);
   return tests;
 }
 
 /// `paired_tests` for every one of `tested_metrics`, one after the other; none where `baseline` is empty.
-[[nodiscard]] inline std::vector<PairedTest> all_paired_tests(const std::vector<NetSummary>& summaries,
+[[nodiscard]] inline std::vector<PairedTest> all_paired_tests(const Comparison& comparison,
                                                               const std::string& baseline) {
   std::vector<PairedTest> all;
   for (const auto& metric : tested_metrics()) {
     if (baseline.empty()) break;
-    for (auto& test : paired_tests(summaries, baseline, metric)) all.push_back(std::move(test));
+    for (auto& test : paired_tests(comparison, baseline, metric)) all.push_back(std::move(test));
   }
   return all;
 }

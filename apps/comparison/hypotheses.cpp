@@ -24,6 +24,7 @@ namespace pam::apps {
 namespace {
 
 std::string content_of(const std::filesystem::path& path) {
+  check(!std::filesystem::is_directory(path), "--hypotheses {}: is a folder; give the JSON file", path.string());
   std::ifstream in(path, std::ios::binary);
   check(in.is_open(), "--hypotheses {}: cannot be opened: {}", path.string(), std::strerror(errno));
   return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
@@ -77,11 +78,43 @@ std::string metric_name(const std::string& where, const std::string& word) {
     name += c == ' ' ? '_' : static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
   }
   if (name == "fn" || name == "fp") name += "_percent";
-  std::vector<std::string> known;
+  std::vector<std::string> known{"fn", "fp", kFnAtEqualFp};
   for (const auto& metric : case_metrics()) known.emplace_back(metric.key);
-  known.push_back(kFnAtEqualFp);
   check_known(where + ".metric", name, known);
   return name;
+}
+
+/// The JSON of a file in which no object may name a key twice: nlohmann would take the last.
+nlohmann::json parsed(const std::string& text, const std::string& where) {
+  std::vector<std::set<std::string>> keys;
+  const auto unique = [&](int, nlohmann::json::parse_event_t event, const nlohmann::json& value) {
+    if (event == nlohmann::json::parse_event_t::object_start) keys.emplace_back();
+    if (event == nlohmann::json::parse_event_t::object_end) keys.pop_back();
+    if (event == nlohmann::json::parse_event_t::key) {
+      check(keys.back().insert(value.get<std::string>()).second, "{}: the key {} is there twice in one object", where,
+            value.dump());
+    }
+    return true;
+  };
+  auto json = nlohmann::json::parse(text, unique, /*allow_exceptions=*/false, /*ignore_comments=*/true);
+  check(!json.is_discarded(), "{}: is not JSON", where);
+  return json;
+}
+
+/// Throws where two hypotheses are one test: tests are two-sided, so a direction or the order of the networks makes no
+/// other (but for FN at equal FP, where the first network's threshold is moved).
+void check_different(const std::string& where, const std::vector<Hypothesis>& list) {
+  const auto& last = list.back();
+  for (std::size_t i = 0; i + 1 < list.size(); ++i) {
+    const auto& one = list[i];
+    const bool same = one.net == last.net && one.against == last.against,
+               mirrored = one.net == last.against && one.against == last.net && last.metric != kFnAtEqualFp;
+    check(
+        one.metric != last.metric || (!same && !mirrored),
+        "{}: {} tests the same as {}: {} of {} and {}. Tests are two-sided, so that one hypothesis decides for either "
+        "direction, and a second one would only weaken the others by Holm's correction; leave one out",
+        where, last.id, one.id, last.metric, last.net, last.against);
+  }
 }
 
 Hypothesis hypothesis_from(const nlohmann::json& json, const std::string& where, const std::vector<std::string>& nets) {
@@ -130,9 +163,7 @@ Hypotheses read_hypotheses(const std::filesystem::path& path, const std::filesys
   hypotheses.file = (gone ? kept : path).string();
   hypotheses.text = content_of(hypotheses.file);
   const auto where = "--hypotheses " + hypotheses.file;
-  const auto json =
-      nlohmann::json::parse(hypotheses.text, nullptr, /*allow_exceptions=*/false, /*ignore_comments=*/true);
-  check(!json.is_discarded(), "{}: is not JSON", where);
+  const auto json = parsed(hypotheses.text, where);
   check_keys(where, json, {"hypotheses", "alpha", "resamples", "seed"});
   const auto list = json.value("hypotheses", nlohmann::json());
   check(list.is_array() && !list.empty(), "{}: \"hypotheses\" must be a list of at least one, got {}", where,
@@ -143,6 +174,7 @@ Hypotheses read_hypotheses(const std::filesystem::path& path, const std::filesys
     hypotheses.list.push_back(hypothesis_from(list[i], place, nets));
     check(ids.insert(hypotheses.list.back().id).second, "{}: the id {} is there twice", place,
           hypotheses.list.back().id);
+    check_different(place, hypotheses.list);
   }
   hypotheses.alpha = number_at(where, json, "alpha", hypotheses.alpha);
   check(hypotheses.alpha > 0 && hypotheses.alpha < 0.5, "{}: \"alpha\" must be above 0 and below 0.5, got {}", where,

@@ -58,30 +58,12 @@ std::optional<double> high_of(const std::optional<BootstrapInterval>& interval) 
 
 double mean_of(const std::vector<double>& values) { return *mean_and_std(values).mean; }
 
-const NetSummary& summary_of(const std::vector<NetSummary>& nets, const std::string& name) {
-  const auto found = std::find_if(nets.begin(), nets.end(), [&](const auto& each) { return each.net == name; });
-  check(found != nets.end(), "{}: is not among the networks compared", name);
-  return *found;
-}
-
-/// `net` as scored by `cells`.
-NetSummary summary_at_equal_fp(const Comparison& comparison, const std::string& net,
-                               const std::vector<MovedCell>& cells) {
-  Comparison moved;
-  moved.nets = {net};
-  moved.folds = comparison.folds;
-  moved.repeats = comparison.repeats;
-  moved.unit = comparison.unit;
-  for (const auto& each : cells) moved.cells.push_back(each.cell);
-  return summarise_net(moved, net);
-}
-
-std::vector<SeedScore> seed_scores(const NetSummary& net, const std::string& metric) {
-  std::vector<SeedScore> scores;
-  for (std::size_t i = 0; i < net.repeats.size(); ++i) {
-    if (const auto mean = net.each[i].of(metric).mean) scores.push_back({net.repeats[i], *mean});
-  }
-  return scores;
+/// `comparison` with `cells` in place of the cells of their network.
+Comparison with_cells(Comparison comparison, const std::string& net, const std::vector<MovedCell>& cells) {
+  auto& all = comparison.cells;
+  all.erase(std::remove_if(all.begin(), all.end(), [&](const auto& cell) { return cell.net == net; }), all.end());
+  for (const auto& each : cells) all.push_back(each.cell);
+  return comparison;
 }
 
 MetricSummary over_seeds(const std::vector<SeedScore>& scores) {
@@ -90,44 +72,95 @@ MetricSummary over_seeds(const std::vector<SeedScore>& scores) {
   return mean_and_std(means);
 }
 
-/// The values of those cases that `test` has paired.
-std::vector<double> paired_values(const std::vector<CaseScores>& cases, const std::vector<CaseScores>& others,
-                                  const std::string& metric) {
-  const auto value_of = [&](const CaseScores& scores) {
-    for (const auto& each : case_metrics()) {
-      if (metric == each.key) return scores.*each.value;
-    }
-    return std::optional<double>();
-  };
-  std::set<std::string> defined;
-  for (const auto& scores : others) {
-    if (value_of(scores)) defined.insert(scores.name);
+std::optional<double> value_of(const CaseScores& scores, const std::string& metric) {
+  for (const auto& each : case_metrics()) {
+    if (metric == each.key) return scores.*each.value;
   }
+  return std::nullopt;
+}
+
+/// The cases in which both networks have the score: those that `paired_test` pairs.
+std::set<std::string> paired_names(const std::vector<CaseScores>& a, const std::vector<CaseScores>& b,
+                                   const std::string& metric) {
+  std::set<std::string> defined, both;
+  for (const auto& scores : a) {
+    if (value_of(scores, metric)) defined.insert(scores.name);
+  }
+  for (const auto& scores : b) {
+    if (value_of(scores, metric) && defined.count(scores.name) == 1) both.insert(scores.name);
+  }
+  return both;
+}
+
+std::vector<double> values_of(const std::vector<CaseScores>& cases, const std::set<std::string>& names,
+                              const std::string& metric) {
   std::vector<double> values;
   for (const auto& scores : cases) {
-    if (value_of(scores) && defined.count(scores.name) == 1) values.push_back(*value_of(scores));
+    if (const auto value = value_of(scores, metric); value && names.count(scores.name) == 1) values.push_back(*value);
   }
   return values;
 }
 
-HypothesisResult tested(const Hypothesis& hypothesis, const NetSummary& net, const NetSummary& against,
-                        const BootstrapOptions& how) {
+/// The mean over the cases `names` in each repeat with every fold; `missing` counts the values that there are not.
+std::vector<SeedScore> seed_scores(const Comparison& comparison, const std::string& net,
+                                   const std::set<std::string>& names, const std::string& metric,
+                                   std::int64_t& missing) {
+  std::vector<SeedScore> scores;
+  const auto cells = detail::cells_of(comparison, net);
+  for (std::int64_t repeat = 0; repeat < comparison.repeats; ++repeat) {
+    const auto cases = detail::repeat_cases(comparison, cells, repeat);
+    if (cases.empty()) continue;
+    const auto values = values_of(cases, names, metric);
+    missing += static_cast<std::int64_t>(names.size() - values.size());
+    if (!values.empty()) scores.push_back({repeat, mean_of(values)});
+  }
+  return scores;
+}
+
+std::int64_t count_false_alarms(const std::vector<CaseScores>& cases, const std::set<std::string>& paired) {
+  return std::count_if(cases.begin(), cases.end(),
+                       [&](const CaseScores& scores) { return scores.false_alarm && paired.count(scores.name) == 0; });
+}
+
+/// `shared` holds the cells of the two networks that both have.
+HypothesisResult tested(const Hypothesis& hypothesis, const Comparison& shared, const BootstrapOptions& how) {
   const auto metric = hypothesis.metric == kFnAtEqualFp ? std::string("fn_percent") : hypothesis.metric;
+  const auto net = summarise_net(shared, hypothesis.net), against = summarise_net(shared, hypothesis.against);
   HypothesisResult result;
   result.hypothesis = hypothesis;
   result.test = paired_test(hypothesis.net, net.cases, against.cases, metric);
   result.test.metric = hypothesis.metric;
-  result.net = seed_scores(net, metric);
-  result.against = seed_scores(against, metric);
+  const auto names = paired_names(net.cases, against.cases, metric);
+  std::int64_t missing = 0, missing_against = 0;
+  result.net = seed_scores(shared, hypothesis.net, names, metric, missing);
+  result.against = seed_scores(shared, hypothesis.against, names, metric, missing_against);
   for (const auto& mine : result.net) {
     for (const auto& theirs : result.against) {
       if (mine.repeat == theirs.repeat) result.seed_differences.push_back({mine.repeat, mine.mean - theirs.mean});
     }
   }
+  if (const auto seeds = over_seeds(result.seed_differences); seeds.std) {
+    const double half =
+        student_t_quantile(0.975, seeds.cases - 1) * *seeds.std / std::sqrt(static_cast<double>(seeds.cases));
+    result.seed_interval = BootstrapInterval{*seeds.mean - half, *seeds.mean + half};
+  }
+  if (const auto left_out = result.test.undefined + result.test.unpaired; left_out > 0) {
+    result.notes.push_back(fmt::format(
+        "{} cases are left out, in which one network or both have no value. Among them are false alarms, masks where "
+        "there is nothing: {} of {}, {} of {}.",
+        left_out, count_false_alarms(net.cases, names), hypothesis.net, count_false_alarms(against.cases, names),
+        hypothesis.against));
+  }
+  if (missing + missing_against > 0) {
+    result.notes.push_back(fmt::format(
+        "single trainings have no value in some of the cases, such as the distance of a missed case, and means are "
+        "over the others: {} values of {} and {} of {} are missing. hd95_penalised has a value for missed cases too.",
+        missing, hypothesis.net, missing_against, hypothesis.against));
+  }
   const auto& differences = result.test.differences;
   if (differences.empty()) return result;
-  result.net_interval = bootstrap_interval(paired_values(net.cases, against.cases, metric), mean_of, how);
-  result.against_interval = bootstrap_interval(paired_values(against.cases, net.cases, metric), mean_of, how);
+  result.net_interval = bootstrap_interval(values_of(net.cases, names, metric), mean_of, how);
+  result.against_interval = bootstrap_interval(values_of(against.cases, names, metric), mean_of, how);
   result.difference = bootstrap_interval(differences, mean_of, how);
   result.rank_biserial = rank_biserial(differences);
   result.rank_biserial_interval = bootstrap_interval(differences, rank_biserial, how);
@@ -143,6 +176,45 @@ std::string verdict_of(const HypothesisResult& result, double alpha) {
   return (*result.rank_biserial < 0) == (direction == Direction::Less) ? "holds" : "the opposite holds";
 }
 
+/// Notes where the FP rates of the validation cases were not made equal: they are nearer than 5 % where they were.
+void note_fp_gap(HypothesisResult& result, const std::vector<MovedCell>& cells) {
+  const MovedCell* worst = nullptr;
+  std::int64_t unequal = 0;
+  for (const auto& cell : cells) {
+    const double gap = std::abs(cell.validation_fp - cell.reference_fp);
+    if (gap > 0.05 * cell.reference_fp) ++unequal;
+    if (worst == nullptr || gap > std::abs(worst->validation_fp - worst->reference_fp)) worst = &cell;
+  }
+  if (worst == nullptr) return;
+  result.fp_gap = std::abs(worst->validation_fp - worst->reference_fp);
+  if (unequal == 0) return;
+  result.notes.push_back(fmt::format(
+      "in {} of {} trainings of {} no threshold makes its FP rate equal to that of {} on the validation cases; the "
+      "nearest gives {:.3g} % in place of {:.3g} % where it is worst. FN is then not at equal FP.",
+      unequal, cells.size(), result.hypothesis.net, result.hypothesis.against, worst->validation_fp,
+      worst->reference_fp));
+}
+
+/// Notes what the cases' test cannot say of other seeds.
+void note_seeds(HypothesisResult& result) {
+  const auto& test = result.test;
+  if (result.rank_biserial && test.difference && *result.rank_biserial * *test.difference < 0) {
+    result.notes.emplace_back(
+        "the mean difference and the ranks have different signs: few large differences stand against many small ones. "
+        "The test is of the ranks.");
+  }
+  if (result.verdict != "holds" && result.verdict != "the opposite holds") return;
+  const auto& interval = result.seed_interval;
+  if (result.seed_differences.size() == 1) {
+    result.notes.emplace_back("each network was trained once: another seed may give the opposite.");
+  } else if (interval && interval->low <= 0 && interval->high >= 0) {
+    result.notes.push_back(fmt::format(
+        "over the {} seeds the difference is {:.3g}, 95 % interval {} by Student's t, which contains 0: the test says "
+        "that these trained networks differ over cases like these; other seeds may give the opposite.",
+        result.seed_differences.size(), *over_seeds(result.seed_differences).mean, interval_text(interval)));
+  }
+}
+
 /// Holm over all hypotheses, then verdicts and what could have been seen.
 void decide(HypothesisReport& report) {
   std::vector<PairedTest> tests;
@@ -155,6 +227,7 @@ void decide(HypothesisReport& report) {
     auto& result = report.results[i];
     result.test.p_holm = tests[i].p_holm;
     result.verdict = verdict_of(result, report.alpha);
+    note_seeds(result);
     // The smallest p-value of so few pairs, all with the same sign.
     const bool reachable =
         std::ldexp(1.0, static_cast<int>(1 - std::min<std::int64_t>(result.test.pairs, 1000))) <= report.each_alpha;
@@ -165,20 +238,21 @@ void decide(HypothesisReport& report) {
   }
 }
 
-EqualFpResult at_equal_fp(const Comparison& comparison, const NetSummary& net, const NetSummary& against,
+EqualFpResult at_equal_fp(const Comparison& shared, const std::string& net, const std::string& against,
                           std::vector<MovedCell> cells, const BootstrapOptions& how) {
   EqualFpResult result;
-  result.net = net.net;
-  result.against = against.net;
-  const auto moved = summary_at_equal_fp(comparison, net.net, cells);
+  result.net = net;
+  result.against = against;
+  const auto half = summarise_net(shared, net), other = summarise_net(shared, against),
+             moved = summarise_net(with_cells(shared, net, cells), net);
   result.cells = std::move(cells);
-  result.fn_half = net.of("fn_percent");
-  result.fp_half = net.of("fp_percent");
+  result.fn_half = half.of("fn_percent");
+  result.fp_half = half.of("fp_percent");
   result.fn_moved = moved.of("fn_percent");
   result.fp_moved = moved.of("fp_percent");
-  result.fn_against = against.of("fn_percent");
-  result.fp_against = against.of("fp_percent");
-  const auto test = paired_test(net.net, moved.cases, against.cases, "fn_percent");
+  result.fn_against = other.of("fn_percent");
+  result.fp_against = other.of("fp_percent");
+  const auto test = paired_test(net, moved.cases, other.cases, "fn_percent");
   result.difference = test.difference;
   if (!test.differences.empty()) result.interval = bootstrap_interval(test.differences, mean_of, how);
   return result;
@@ -213,25 +287,7 @@ Table verdict_table(const Hypotheses& hypotheses, const HypothesisReport& report
                words_of(result.hypothesis), test.pairs, test.difference, interval_text(result.difference),
                result.rank_biserial, interval_text(result.rank_biserial_interval), detail::p_text(test.p_value),
                detail::p_text(test.p_holm), result.verdict});
-    const bool disagree = result.rank_biserial && test.difference && *result.rank_biserial * *test.difference < 0;
-    if (disagree) {
-      table.note(
-          fmt::format("{}: the mean difference and the ranks have different signs: few large differences stand "
-                      "against many small ones. The test is of the ranks.",
-                      result.hypothesis.id));
-    }
-    const auto seeds = over_seeds(result.seed_differences);
-    if (seeds.std && test.difference && *seeds.std > std::abs(*test.difference)) {
-      table.note(
-          fmt::format("{}: the difference, {:.3g}, is smaller than its standard deviation over the seeds, {:.3g}: the "
-                      "test says that "
-                      "these trained networks differ over cases like these; other seeds may give the opposite.",
-                      result.hypothesis.id, *test.difference, *seeds.std));
-    }
-    if (test.undefined + test.unpaired > 0) {
-      table.note(fmt::format("{}: {} cases left out without a value in both networks.", result.hypothesis.id,
-                             test.undefined + test.unpaired));
-    }
+    for (const auto& note : result.notes) table.note(result.hypothesis.id + ": " + note);
   }
   table.note(fmt::format(
       "Fixed before the runs, in {} (fingerprint {}). One pair per case: the mean over the repeats of each network. "
@@ -253,14 +309,15 @@ Table power_table(const HypothesisReport& report) {
                                   {"first", 4},
                                   {"second", 4},
                                   {"difference of seeds", 4},
+                                  "its interval",
                                   "seeds as claimed",
                                   {"deviation of pairs", 4},
                                   {"detectable", 4}});
   for (const auto& result : report.results) {
     table.row({result.hypothesis.id, words_of(result.hypothesis.metric), detail::summary_cell(over_seeds(result.net)),
                detail::summary_cell(over_seeds(result.against)),
-               detail::summary_cell(over_seeds(result.seed_differences)), seeds_as_claimed(result), result.deviation,
-               result.detectable});
+               detail::summary_cell(over_seeds(result.seed_differences)), interval_text(result.seed_interval),
+               seeds_as_claimed(result), result.deviation, result.detectable});
     if (result.test.pairs > 0 && !result.detectable) {
       table.note(fmt::format("{}: whatever the difference, {} pairs cannot reach p = {:.3g}.", result.hypothesis.id,
                              result.test.pairs, report.each_alpha));
@@ -268,7 +325,7 @@ Table power_table(const HypothesisReport& report) {
   }
   table.note(
       "First, second and their difference: mean ± sample standard deviation over the seeds (repeats) of the mean over "
-      "the cases.");
+      "the cases that are paired; interval: 95 %, Student's t over the seeds.");
   table.note(fmt::format(
       "Detectable: the smallest mean difference that so many cases, with the observed deviation of the paired "
       "differences, would have shown with 80 % power at p = {:.3g}, which Holm's correction grants each hypothesis "
@@ -389,22 +446,29 @@ std::vector<MovedCell> cells_at_equal_fp(const Comparison& comparison, const std
   return moved;
 }
 
-HypothesisReport judge(const Hypotheses& hypotheses, const Comparison& comparison,
-                       const std::vector<NetSummary>& nets) {
+HypothesisReport judge(const Hypotheses& hypotheses, const Comparison& comparison) {
   HypothesisReport report;
   report.alpha = hypotheses.alpha;
   std::set<std::pair<std::string, std::string>> compared;
   for (const auto& hypothesis : hypotheses.list) {
-    const auto &net = summary_of(nets, hypothesis.net), &against = summary_of(nets, hypothesis.against);
+    const auto &net = hypothesis.net, &against = hypothesis.against;
+    const auto shared = shared_cells(comparison, net, against);
     const bool moved = hypothesis.metric == kFnAtEqualFp;
     std::vector<MovedCell> cells;
-    if (moved || hypothesis.metric == "fn_percent") {
-      cells = cells_at_equal_fp(comparison, hypothesis.net, hypothesis.against);
+    if (moved || hypothesis.metric == "fn_percent") cells = cells_at_equal_fp(shared, net, against);
+    report.results.push_back(tested(
+        hypothesis, moved ? shared_cells(with_cells(shared, net, cells), net, against) : shared, hypotheses.bootstrap));
+    auto& result = report.results.back();
+    const auto all = comparison.folds.size() * static_cast<std::size_t>(comparison.repeats);
+    if (const auto count = detail::cells_of(shared, net).size(); count < all) {
+      result.notes.push_back(
+          fmt::format("{} of {} trainings of each network are compared; of the others, one or both "
+                      "failed or are missing.",
+                      count, all));
     }
-    report.results.push_back(tested(hypothesis, moved ? summary_at_equal_fp(comparison, net.net, cells) : net, against,
-                                    hypotheses.bootstrap));
-    if (!cells.empty() && compared.emplace(net.net, against.net).second) {
-      report.equal_fp.push_back(at_equal_fp(comparison, net, against, std::move(cells), hypotheses.bootstrap));
+    if (moved) note_fp_gap(result, cells);
+    if (!cells.empty() && compared.emplace(net, against).second) {
+      report.equal_fp.push_back(at_equal_fp(shared, net, against, std::move(cells), hypotheses.bootstrap));
     }
   }
   decide(report);
@@ -436,9 +500,12 @@ Table hypothesis_rows(const HypothesisReport& report) {
                    {"p", 6},
                    {"p Holm", 6},
                    {"difference of seeds", 6},
+                   {"difference of seeds low", 6},
+                   {"difference of seeds high", 6},
                    "seeds as claimed",
                    {"deviation of pairs", 6},
                    {"detectable", 6},
+                   {"fp gap", 6},
                    "verdict"});
   for (const auto& result : report.results) {
     const auto& hypothesis = result.hypothesis;
@@ -460,9 +527,12 @@ Table hypothesis_rows(const HypothesisReport& report) {
                result.test.p_value,
                result.test.p_holm,
                detail::summary_cell(over_seeds(result.seed_differences)),
+               low_of(result.seed_interval),
+               high_of(result.seed_interval),
                seeds_as_claimed(result),
                result.deviation,
                result.detectable,
+               result.fp_gap,
                result.verdict});
   }
   return table;
@@ -513,9 +583,12 @@ nlohmann::ordered_json to_json(const Hypotheses& hypotheses, const HypothesisRep
     entry["net_seeds"] = seeds_json(result.net);
     entry["against_seeds"] = seeds_json(result.against);
     entry["seed_differences"] = seeds_json(result.seed_differences);
+    entry["seed_interval"] = interval_json(result.seed_interval);
     entry["deviation_of_pairs"] = detail::or_null(result.deviation);
     entry["detectable"] = detail::or_null(result.detectable);
+    entry["fp_gap"] = detail::or_null(result.fp_gap);
     entry["verdict"] = result.verdict;
+    entry["notes"] = result.notes;
     json["results"].push_back(std::move(entry));
   }
   json["equal_fp"] = nlohmann::ordered_json::array();

@@ -45,16 +45,20 @@ struct SeedScore {
 
 struct HypothesisResult {
   Hypothesis hypothesis;
-  PairedTest test;                                                  ///< `p_holm` is over all hypotheses
-  std::vector<SeedScore> net, against;                              ///< of the repeats with every fold
-  std::vector<SeedScore> seed_differences;                          ///< of the repeats that both have
+  PairedTest test;                      ///< `p_holm` is over all hypotheses
+  std::vector<SeedScore> net, against;  ///< over the cases that are paired, of the repeats with every fold
+  std::vector<SeedScore> seed_differences;
+  std::optional<BootstrapInterval> seed_interval;  ///< of the mean of `seed_differences`, by Student's t, at 95 %
   std::optional<BootstrapInterval> net_interval, against_interval;  ///< of the mean over the pairs
   std::optional<BootstrapInterval> difference;                      ///< of `test.difference`
   std::optional<double> rank_biserial;                              ///< matched-pairs rank-biserial correlation
   std::optional<BootstrapInterval> rank_biserial_interval;
   std::optional<double> deviation;   ///< sample standard deviation of the paired differences
   std::optional<double> detectable;  ///< none: the test cannot reach its level with so few pairs
+  std::optional<double> fp_gap;      ///< FN at equal FP: what is left of the difference of FP, in percentage points:
+                                     ///< the largest of the cells
   std::string verdict;               ///< "holds", "the opposite holds", "not decided", "no pairs"
+  std::vector<std::string> notes;    ///< what a reader of the verdict must know, each a sentence
 };
 
 /// FN at equal FP of one pair of networks, means over repeats.
@@ -72,8 +76,8 @@ struct HypothesisReport {
   double alpha = 0.05, each_alpha = 0.05;  ///< over all, and what the power statement grants each (Bonferroni's)
 };
 
-[[nodiscard]] HypothesisReport judge(const Hypotheses& hypotheses, const Comparison& comparison,
-                                     const std::vector<NetSummary>& nets);
+/// Both networks of a hypothesis are judged on `shared_cells`.
+[[nodiscard]] HypothesisReport judge(const Hypotheses& hypotheses, const Comparison& comparison);
 
 /// Verdicts with effect sizes; seeds and power; FN at equal FP (last, where there is any).
 [[nodiscard]] std::vector<Table> hypothesis_tables(const Hypotheses& hypotheses, const HypothesisReport& report);

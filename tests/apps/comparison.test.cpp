@@ -154,17 +154,18 @@ TEST_CASE("The best baseline has the highest IoU of all but fpa and rfna; of equ
   }
   REQUIRE(best_baseline(summarise_nets(comparison)) == "aunet");
   REQUIRE(best_baseline(summarise_nets(compared({{"fpa", {0.9}}, {"rfna", {0.9}}}))).empty());
-  REQUIRE(all_paired_tests(summarise_nets(comparison), "").empty());
+  REQUIRE(all_paired_tests(comparison, "").empty());
 }
 
 TEST_CASE("Pairs are cases; undefined ones are left out and counted; Holm is over the networks", "[apps]") {
   // Against unet, fpa is better in all six cases and rfna in four of five: exact p by hand, 2/2^6 and, with the worse
   // case of rank 1 (sum 1 or less: 2 of 32 patterns), 2·2/2^5.
-  const auto nets = summarise_nets(compared({{"unet", {0.5, 0.5, 0.5, 0.5, 0.5, 0.5, std::nullopt}},
-                                             {"fpa", {0.51, 0.52, 0.53, 0.54, 0.55, 0.56, 0.0}},
-                                             {"rfna", {0.49, 0.52, 0.53, 0.54, 0.55, std::nullopt, std::nullopt}}},
-                                            2));
-  const auto tests = paired_tests(nets, "unet", "iou");
+  const auto comparison = compared({{"unet", {0.5, 0.5, 0.5, 0.5, 0.5, 0.5, std::nullopt}},
+                                    {"fpa", {0.51, 0.52, 0.53, 0.54, 0.55, 0.56, 0.0}},
+                                    {"rfna", {0.49, 0.52, 0.53, 0.54, 0.55, std::nullopt, std::nullopt}}},
+                                   2);
+  const auto nets = summarise_nets(comparison);
+  const auto tests = paired_tests(comparison, "unet", "iou");
   REQUIRE(tests.size() == 2);
   REQUIRE((tests[0].pairs == 6 && tests[0].undefined == 1 && tests[0].unpaired == 0));
   REQUIRE((tests[1].pairs == 5 && tests[1].undefined == 2));
@@ -175,9 +176,9 @@ TEST_CASE("Pairs are cases; undefined ones are left out and counted; Holm is ove
   REQUIRE(*tests[1].p_holm == Approx(4.0 / 32));      // the larger: times 1
   REQUIRE(*tests[0].difference == Approx(0.035));
   // A smaller distance is the better one.
-  REQUIRE(paired_tests(nets, "unet", "hd95_penalised")[0].better == 6);
-  REQUIRE(all_paired_tests(nets, "unet").size() == 4);
-  REQUIRE_THROWS_WITH(paired_tests(nets, "wunet", "iou"), Contains("wunet"));
+  REQUIRE(paired_tests(comparison, "unet", "hd95_penalised")[0].better == 6);
+  REQUIRE(all_paired_tests(comparison, "unet").size() == 4);
+  REQUIRE_THROWS_WITH(paired_tests(comparison, "wunet", "iou"), Contains("wunet"));
   const auto text = test_table(tests, "unet").text();
   REQUIRE_THAT(text, Contains("0.0312") && Contains("0.0625") && Contains("0.125"));
   const auto json = comparison_json(compared({}), nets, "unet", tests);
@@ -188,7 +189,7 @@ TEST_CASE("Pairs are cases; undefined ones are left out and counted; Holm is ove
 TEST_CASE("A network without a common case has no p-value and no part in Holm's correction", "[apps]") {
   auto comparison = compared({{"unet", {0.5, 0.6}}, {"aunet", {0.6, 0.8}}, {"fpa", {0.7, 0.8}}});
   for (auto& scores : comparison.cells.back().result.cases) scores.name += "_other";
-  const auto tests = paired_tests(summarise_nets(comparison), "unet", "iou");
+  const auto tests = paired_tests(comparison, "unet", "iou");
   REQUIRE((tests[1].pairs == 0 && tests[1].unpaired == 4 && !tests[1].p_value && !tests[1].p_holm));
   REQUIRE(*tests[0].p_holm == *tests[0].p_value);
   REQUIRE_THAT(test_table(tests, "unet").text(), Contains("4 cases left out"));
@@ -209,7 +210,7 @@ TEST_CASE("p-values of means over repeats equal scipy's", "[apps]") {
       comparison.cells.push_back(cell(net, 0, repeat, std::move(cases)));
     }
   }
-  const auto found = paired_tests(summarise_nets(comparison), "unet", "iou")[0];
+  const auto found = paired_tests(comparison, "unet", "iou")[0];
   nlohmann::json data;
   for (std::int64_t i = 0; i < 20; ++i) data.push_back((other - base).mean(0)[i].item<double>());
   const auto p = std::stod(test::run_python(

@@ -4,6 +4,7 @@
 #include "comparison/hypothesis_results.hpp"
 
 #include "comparison/comparison_options.hpp"
+#include "comparison/comparison_statistics.hpp"
 #include "engine/probability_histograms.hpp"
 
 #include "apps/program_runs.hpp"
@@ -89,6 +90,14 @@ TEST_CASE("what is no hypothesis is refused with the nearest name", "[apps]") {
   refuses(with("claim", 3), {"\"claim\" must be a word, got 3"});
   refuses(with("id", "a/b"), {"letters, digits"});
   refuses({{"hypotheses", {hypothesis("H1", "FN"), hypothesis("H1", "FP")}}}, {"the id H1 is there twice"});
+  refuses({{"hypotheses", {hypothesis("H1", "FN"), hypothesis("H2", "fn_percent", "greater")}}},
+          {"H2 tests the same as H1", "two-sided"});
+  auto mirrored = hypothesis("H2", "FN", "greater");
+  mirrored["net"] = "unet", mirrored["against"] = "fpa";
+  refuses({{"hypotheses", {hypothesis("H1", "FN"), mirrored}}}, {"H2 tests the same as H1"});
+  mirrored["metric"] = "FN at equal FP";  // moves unet's threshold, and H1 that of fpa
+  CHECK(read(folder, {{"hypotheses", {hypothesis("H1", "FN at equal FP"), mirrored}}}).list.size() == 2);
+  refuses(with("metric", "FNN"), {"did you mean fn?"});
   refuses({{"hypothesis", {hypothesis("H1", "FN")}}}, {"no key \"hypothesis\"", "\"hypotheses\"?"});
   refuses({{"hypotheses", nlohmann::json::array()}}, {"a list of at least one"});
   refuses({{"hypotheses", {hypothesis("H1", "FN")}}, {"alpha", 0.7}}, {"\"alpha\" must be above 0"});
@@ -98,6 +107,11 @@ TEST_CASE("what is no hypothesis is refused with the nearest name", "[apps]") {
   std::ofstream(folder / "h.json") << "{";
   CHECK_THAT(test::message_of<Error>([&] { static_cast<void>(read_hypotheses(folder / "h.json", {}, kNets)); }),
              Contains("is not JSON"));
+  std::ofstream(folder / "h.json") << R"({"alpha": 0.01, "hypotheses": [], "alpha": 0.05})";
+  CHECK_THAT(test::message_of<Error>([&] { static_cast<void>(read_hypotheses(folder / "h.json", {}, kNets)); }),
+             Contains("the key \"alpha\" is there twice"));
+  CHECK_THAT(test::message_of<Error>([&] { static_cast<void>(read_hypotheses(folder.path(), {}, kNets)); }),
+             Contains("is a folder; give the JSON file"));
   CHECK_THAT(test::message_of<Error>([&] { static_cast<void>(read_hypotheses(folder / "none.json", {}, kNets)); }),
              Contains("none.json: cannot be opened: No such file"));
 }
@@ -222,16 +236,13 @@ TEST_CASE("a network that only predicts more has fewer FN at 0.5, and none fewer
   const auto hypotheses = some_hypotheses({{"H1", "fewer FN", "fn_percent", "fpa", "unet", Direction::Less},
                                            {"H2", "fewer FN at equal FP", kFnAtEqualFp, "fpa", "unet", Direction::Less},
                                            {"H3", "FP differs", "fp_percent", "fpa", "unet", Direction::Different}});
-  const auto nets = summarise_nets(comparison);
-  const auto report = judge(hypotheses, comparison, nets);
+  const auto report = judge(hypotheses, comparison);
   REQUIRE(report.results.size() == 3);
   const auto& fewer = report.results[0];
   CHECK(fewer.test.pairs == 8);
   CHECK(*fewer.test.difference == Approx(-(10 + 3.5)));  // -10 - i, mean over i = 0 … 7, in per cent of 100 pixels
   CHECK(*fewer.test.p_value == Approx(2 / 256.0));       // exact: all eight of one sign
-  // H3's differences are all equal, so its p is the normal approximation's, 0.0047, the smallest of the three; H1 is
-  // next: times 2.
-  CHECK(*fewer.test.p_holm == Approx(2 * 2 / 256.0));
+  CHECK(*fewer.test.p_holm == Approx(3 * 2 / 256.0));    // the three p-values are equal, H3's with its ties too
   CHECK(*fewer.rank_biserial == -1);
   CHECK((fewer.difference->low >= -17 && fewer.difference->high <= -10 && fewer.difference->low < -13.5));
   CHECK(fewer.verdict == "holds");
@@ -270,6 +281,84 @@ TEST_CASE("a network that only predicts more has fewer FN at 0.5, and none fewer
   CHECK_THAT(*trade, Contains("FN %") && Contains("FP %") && Contains("<polyline"));
 }
 
+TEST_CASE("a failed training takes its partner out of the comparison", "[apps]") {
+  auto comparison = bolder_fpa();
+  // A third seed in which unet is far better, of which fpa's training failed.
+  std::vector<CaseHistogram> good;
+  for (std::int64_t i = 0; i < 8; ++i) good.push_back(spread("case" + std::to_string(i), 99, 20));
+  comparison.cells.push_back(cell("unet", 2, {spread("v", 99, 20)}, good));
+  comparison.repeats = 3;
+  const auto hypotheses =
+      some_hypotheses({{"H1", "fewer FN", "fn_percent", "fpa", "unet", Direction::Less},
+                       {"H2", "fewer FN at equal FP", kFnAtEqualFp, "fpa", "unet", Direction::Less}});
+  const auto report = judge(hypotheses, comparison);
+  for (const auto& result : report.results) {
+    CHECK((result.against.size() == 2 && result.seed_differences.size() == 2));
+    REQUIRE_FALSE(result.notes.empty());
+    CHECK_THAT(result.notes.front(), Contains("2 of 3 trainings"));
+  }
+  CHECK(*report.results[0].test.difference == Approx(-13.5));  // as without the third seed
+  REQUIRE(report.equal_fp.size() == 1);
+  CHECK(report.equal_fp[0].fn_against.cases == 2);
+  CHECK(paired_tests(comparison, "unet", "iou")[0].differences ==
+        paired_tests(bolder_fpa(), "unet", "iou")[0].differences);
+}
+
+TEST_CASE("means over seeds are over the cases that are paired, and false alarms are named", "[apps]") {
+  auto comparison = bolder_fpa();
+  // A case without foreground, in which fpa raises an alarm and unet does not: neither has an FN rate there; IoU is 0
+  // for fpa and undefined for unet.
+  for (auto& each : comparison.cells) {
+    CaseScores empty;
+    empty.name = "empty";
+    empty.confusion.tn = 1000;
+    empty.confusion.fp = each.net == "fpa" ? 100 : 0;
+    pam::detail::score_counts(empty);
+    each.result.cases.push_back(empty);
+    each.probabilities = {};
+  }
+  const auto report = judge(some_hypotheses({{"H1", "IoU", "iou", "fpa", "unet", Direction::Greater}}), comparison);
+  const auto& result = report.results[0];
+  CHECK((result.test.pairs == 8 && result.test.undefined == 1));
+  CHECK(*mean_and_std({result.seed_differences[0].mean, result.seed_differences[1].mean}).mean ==
+        Approx(*result.test.difference).epsilon(1e-12));
+  REQUIRE_FALSE(result.notes.empty());
+  CHECK_THAT(result.notes.front(), Contains("1 cases are left out") && Contains("1 of fpa, 0 of unet"));
+}
+
+TEST_CASE("what other seeds may give is Student's interval over the seeds, and unequal FP rates are noted", "[apps]") {
+  auto comparison = bolder_fpa();
+  const auto both = some_hypotheses({{"H1", "fewer FN", "fn_percent", "fpa", "unet", Direction::Less},
+                                     {"H2", "FN at equal FP", kFnAtEqualFp, "fpa", "unet", Direction::Less}});
+  const auto same = judge(both, comparison).results;
+  REQUIRE(same[0].seed_interval);
+  CHECK(same[0].seed_interval->low == Approx(-13.5));  // both seeds differ by the same
+  CHECK(same[0].notes.empty());
+  CHECK((same[1].notes.empty() && *same[1].fp_gap < 0.05 * 2));
+  // In the second seed fpa now misses one pixel more than unet in every case: -13.5 and +1, whose interval is wide; and
+  // all of the background's probability is in the lowest bin, so that no threshold gives unet's FP rate of 2 %.
+  auto certain = spread("v", 70, 0);
+  std::fill(certain.background.begin(), certain.background.end(), 0);
+  certain.background[0] = 1000;
+  for (auto& each : comparison.cells) {
+    if (each.net != "fpa" || each.repeat != 1) continue;
+    std::vector<CaseHistogram> worse;
+    for (std::int64_t i = 0; i < 8; ++i) worse.push_back(spread("case" + std::to_string(i), 60 + i, 60));
+    each = cell("fpa", 1, {certain}, worse);
+  }
+  const auto varied = judge(both, comparison).results;
+  const double half = 12.706205 * 7.25;  // t(0.975, 1) of printed tables, times the deviation / sqrt(2)
+  CHECK(varied[0].verdict == "holds");
+  CHECK(varied[0].seed_interval->low == Approx(-6.25 - half).epsilon(1e-6));
+  CHECK(varied[0].seed_interval->high == Approx(-6.25 + half).epsilon(1e-6));
+  REQUIRE(varied[0].notes.size() == 1);
+  CHECK_THAT(varied[0].notes[0], Contains("other seeds may give the opposite"));
+  CHECK(*varied[1].fp_gap == Approx(2.0));
+  REQUIRE_FALSE(varied[1].notes.empty());
+  CHECK_THAT(varied[1].notes[0], Contains("in 1 of 2 trainings of fpa") && Contains("0 % in place of 2 %"));
+  CHECK_THAT(hypothesis_tables(both, judge(both, comparison))[0].text(), Contains("H2: in 1 of 2 trainings"));
+}
+
 TEST_CASE("too few pairs for a level are said, and no pairs give no verdict", "[apps]") {
   auto comparison = bolder_fpa();
   for (auto& each : comparison.cells) {
@@ -278,7 +367,7 @@ TEST_CASE("too few pairs for a level are said, and no pairs give no verdict", "[
   }
   const auto hypotheses = some_hypotheses({{"H1", "fewer FN", "fn_percent", "fpa", "unet", Direction::Less},
                                            {"H2", "distance", "hd95", "fpa", "unet", Direction::Less}});
-  const auto report = judge(hypotheses, comparison, summarise_nets(comparison));
+  const auto report = judge(hypotheses, comparison);
   CHECK(report.results[0].verdict == "not decided");  // the smallest p of four pairs is 1 / 8
   CHECK_FALSE(report.results[0].detectable);
   CHECK(report.results[1].verdict == "no pairs");  // no distances in these scores
@@ -365,6 +454,10 @@ TEST_CASE("compare tests its hypotheses, keeps them, and refuses to continue wit
   REQUIRE(end.code == 0);
   CHECK(test::text_of(out / "hypotheses.csv") == table);
   CHECK_THAT(end.out, Contains("fpa: done already"));
+
+  end = run({"--resume", "--repeats", "3"});
+  CHECK(end.code == 2);
+  CHECK_THAT(end.err, Contains("--repeats 3") && Contains("begun with 2") && Contains("fixed before the runs"));
 
   file["hypotheses"][0]["direction"] = "greater";
   save();

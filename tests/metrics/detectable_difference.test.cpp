@@ -48,6 +48,15 @@ TEST_CASE("the detectable difference of many cases is the normal one, and scales
   REQUIRE(detectable_difference(20, 1, 0.01) > detectable_difference(20, 1, 0.05));
 }
 
+TEST_CASE("Student's quantiles are those of printed tables", "[metrics]") {
+  CHECK(student_t_quantile(0.975, 1) == Approx(12.7062047).epsilon(1e-8));
+  CHECK(student_t_quantile(0.975, 4) == Approx(2.7764451).epsilon(1e-7));
+  CHECK(student_t_quantile(0.95, 30) == Approx(1.6972609).epsilon(1e-7));
+  CHECK(student_t_quantile(0.5, 3) == Approx(0).margin(1e-9));
+  CHECK_THROWS_WITH(student_t_quantile(0.4, 3), Contains("share must be 0.5 or more"));
+  CHECK_THROWS_WITH(student_t_quantile(0.9, 0), Contains("freedom must be at least 1"));
+}
+
 TEST_CASE("designs that cannot be are refused", "[metrics]") {
   REQUIRE_THROWS_WITH(detectable_difference(1, 1), Contains("at least 2 pairs, got 1"));
   REQUIRE_THROWS_WITH(detectable_difference(5, -1), Contains("not negative, got -1"));
