@@ -319,7 +319,7 @@ TEST_CASE("predict reads ahead and writes behind: each file is decoded once, res
                                 (folder / "in" / (name + "_0001.nii.gz")).string(), "--out",
                                 (folder / "alone").string(), "--overwrite"});
     REQUIRE(alone.code == 0);
-    for (const std::string file : {name + ".nii.gz", name + "_probability.nii.gz"}) {
+    for (const std::string& file : {name + ".nii.gz", name + "_probability.nii.gz"}) {
       CHECK(torch::equal(read_nifti(folder / "out" / file).voxels, read_nifti(folder / "alone" / file).voxels));
     }
   }
