@@ -474,7 +474,7 @@ int main(int argc, char** argv) {
                "pam's kernels for AVX2, also where there is AVX-512 (for LibTorch's operations set "
                "ONEDNN_MAX_CPU_ISA=AVX2 and ATEN_CPU_CAPABILITY=avx2)");
   app.add_flag("--errors", settings.errors, "errors against float64 instead of times");
-  app.add_flag("--json", settings.json, "a JSON line a measurement instead of the table");
+  app.add_flag("--json", settings.json, "one JSON line per measurement instead of the table");
   CLI11_PARSE(app, argc, argv);
   pam::keep_freed_memory();
   at::set_num_threads(settings.threads);

@@ -94,15 +94,17 @@ int train(const Settings& s) {
 int main(int argc, char** argv) {
   Settings s;
   CLI::App app{"Trains one network on one fold of BRATS."};
+  app.option_defaults()->always_capture_default();
   app.add_option("--data", s.data, "the folder with HGG/ and LGG/, or with the case folders")->required();
   app.add_option("--net", s.net, "network by name: unet, fpa, rfna, aunet, …");
   app.add_option("--fold", s.fold, "which of the five folds is the test set, 0 to 4");
-  app.add_option("--epochs", s.epochs);
+  app.add_option("--epochs", s.epochs, "passes over the training data");
   app.add_option("--batch", s.batch, "slices per step");
   app.add_option("--lr", s.learning_rate, "learning rate");
   app.add_option("--width", s.width, "channels of level 0 (0: the network's own)");
   app.add_option("--device", s.device, "auto: cuda if there is a GPU")->check(CLI::IsMember({"auto", "cpu", "cuda"}));
-  app.add_option("--precision", s.precision)->check(CLI::IsMember({"float32", "bfloat16", "float16"}));
+  app.add_option("--precision", s.precision, "type of the computation")
+      ->check(CLI::IsMember({"float32", "bfloat16", "float16"}));
   app.add_option("--seed", s.seed, "seed of split, weights, order and flips");
   app.add_flag("--resume", s.resume, "continue the training in --out");
   app.add_option("--out", s.out, "folder for checkpoints, masks and scores");

@@ -4,6 +4,8 @@
 #include <pam/core/options_json.hpp>
 #include <pam/losses/segmentation_loss.hpp>
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
@@ -101,7 +103,9 @@ std::string help_with_default(const std::string& help, const nlohmann::json& def
   std::string text;
   for (const auto& each : value.is_array() ? value : nlohmann::json::array({value})) {
     if (!text.empty()) text += " ";
-    text += each.is_string() ? each.get<std::string>() : each.dump();
+    text += each.is_string()         ? each.get<std::string>()
+            : each.is_number_float() ? fmt::format("{:g}", each.get<double>())
+                                     : each.dump();
   }
   return text.empty() ? help : help + " (default: " + text + ")";
 }

@@ -140,6 +140,7 @@ std::vector<std::int64_t> parse_folds(const std::string& test_folds, std::int64_
 }
 
 CompareReader::CompareReader(CLI::App& app) : app_(&app) {
+  app.footer("Defaults that are not given here are those of the task: train --task NAME --help.");
   add("--task", "task", "cityscapes, brats, isles or folder");
   add("--data", "data", "the task's folder, as downloaded");
   app.add_option_function<std::vector<std::string>>(
@@ -150,19 +151,17 @@ CompareReader::CompareReader(CLI::App& app) : app_(&app) {
       "networks by name (the ten of the paper's table 5); see --list-nets");
   add("--ablation", "ablation", "fpa or rfna: exactly the fifteen networks of it in the paper's figure 7");
   add("--folds", "test_folds", "all, or numbers from 0 such as 0,2");
-  add("--repeats", "repeats", "trainings of each network on each fold, with seeds seed, seed + 1, ... (3)");
+  add("--repeats", "repeats", "trainings of each network on each fold, with seeds seed, seed + 1, ...", "INT");
   add("--baseline", "baseline", "network that the tests are against, or best: the best of all but fpa and rfna");
   add("--out", "out", "folder of the comparison");
-  for (const auto& [flag, key, help] : {std::array{"--epochs", "epochs", "passes over the training slices"},
-                                        {"--batch", "batch", "slices or pictures per step"},
-                                        {"--lr", "optimizer.learning_rate", "learning rate of AdamW"},
-                                        {"--width", "width", "channels of level 0 (0: the network's own, mostly 32)"},
-                                        {"--seed", "seed", "seed of the split, and of repeat 0"},
-                                        {"--precision", "precision", kPrecisionHelp},
-                                        {"--layout", "layout", kLayoutHelp},
-                                        {"--threads", "threads", "threads that compute (0: one per core)"}}) {
-    add(flag, key, help);
-  }
+  add("--epochs", "epochs", "passes over the training slices", "INT");
+  add("--batch", "batch", "slices or pictures per step", "INT");
+  add("--lr", "optimizer.learning_rate", "learning rate of AdamW", "FLOAT");
+  add("--width", "width", "channels of level 0 (0: the network's own, mostly 32)", "INT");
+  add("--seed", "seed", "seed of the split, and of repeat 0", "INT");
+  add("--precision", "precision", kPrecisionHelp);
+  add("--layout", "layout", kLayoutHelp);
+  add("--threads", "threads", "threads that compute (0: one per core)", "INT");
   add("--device", "device", "auto, cpu, cuda or cuda:N");
   add("--paper-figures", "paper_figures",
       "JSON file with scores of other publications, in the form of --paper's columns");
@@ -195,10 +194,12 @@ CompareReader::CompareReader(CLI::App& app) : app_(&app) {
   app.add_flag("--print-config", print_, "print all options as JSON and exit");
 }
 
-void CompareReader::add(const std::string& flag, const std::string& key, const std::string& help) {
+void CompareReader::add(const std::string& flag, const std::string& key, const std::string& help, const char* type) {
   app_->add_option_function<std::string>(
-          flag, [this, flag, key](const std::string& value) { take(key, value, flag); }, help)
-      ->take_last();
+          flag, [this, flag, key](const std::string& value) { take(key, value, flag); },
+          help_with_default(help, options_to_json(CompareOptions()), key))
+      ->take_last()
+      ->type_name(type);
 }
 
 void CompareReader::take(const std::string& key, const std::string& word, const std::string& where) {

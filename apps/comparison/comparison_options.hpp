@@ -71,7 +71,7 @@ class CompareReader {
   [[nodiscard]] bool print_config() const { return print_; }
 
  private:
-  void add(const std::string& flag, const std::string& key, const std::string& help);
+  void add(const std::string& flag, const std::string& key, const std::string& help, const char* type = "TEXT");
   void take(const std::string& key, const std::string& word, const std::string& where);
   [[nodiscard]] std::vector<Given> given() const;
 

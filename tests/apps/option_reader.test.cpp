@@ -36,4 +36,18 @@ TEST_CASE("normalise zscore of an older pam stays what it was, and new configura
   CHECK(normalise(R"({"normalise": "zscore"})") == "zscore");
 }
 
+TEST_CASE("help texts end with the default, unless they speak of it themselves", "[apps]") {
+  const nlohmann::json defaults{
+      {"epochs", 20}, {"optimizer", {{"learning_rate", 1e-3}}}, {"nets", {"unet", "fpa"}}, {"clip", 0.0}, {"out", ""},
+      {"flip", true}};
+  CHECK(apps::help_with_default("passes", defaults, "epochs") == "passes (default: 20)");
+  CHECK(apps::help_with_default("rate", defaults, "optimizer.learning_rate") == "rate (default: 0.001)");
+  CHECK(apps::help_with_default("networks", defaults, "nets") == "networks (default: unet fpa)");
+  CHECK(apps::help_with_default("limit", defaults, "clip") == "limit (default: 0)");
+  CHECK(apps::help_with_default("flips", defaults, "flip") == "flips (default: true)");
+  CHECK(apps::help_with_default("folder", defaults, "out") == "folder");
+  CHECK(apps::help_with_default("other", defaults, "other") == "other");
+  CHECK(apps::help_with_default("grey (default) or red", defaults, "epochs") == "grey (default) or red");
+}
+
 }  // namespace apps_option_reader_test

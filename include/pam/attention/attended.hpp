@@ -44,7 +44,7 @@ template <typename Attention, typename Block = ConvBlock>
 class AttendedImpl final : public torch::nn::Cloneable<AttendedImpl<Attention, Block>> {
  public:
   using Options = AttendedOptions<Attention, Block>;
-  /// As the block alone does.
+  /// Whether networks of this block learn reversed labels by default: as the block alone says.
   static constexpr bool kTrainsReversed = detail::trains_reversed<Block>::value;
 
   explicit AttendedImpl(const Options& options_) : options(options_) { reset(); }
@@ -62,7 +62,7 @@ class AttendedImpl final : public torch::nn::Cloneable<AttendedImpl<Attention, B
 
   torch::Tensor forward(const torch::Tensor& input) { return forward_activation(input).tensor(); }
 
-  /// The same for an input that may still have to be computed, as the output of a block without attention may.
+  /// The same for an `Activation`, whose last norm and ReLU may still have to be applied (kernels/activation.hpp).
   kernels::Activation forward_activation(const kernels::Activation& input) {
     const auto y = kernels::forward_activation(block, input);
     return options.attend() ? kernels::Activation(attention(y.tensor())) : y;

@@ -67,7 +67,8 @@ struct AttentionGateOptions {
   }
 };
 
-/// gate (N, gate_channels, h, w), skip (N, skip_channels, H, W) -> (N, skip_channels, H, W).
+/// gate (N, gate_channels, h, w), skip (N, skip_channels, H, W) -> (N, skip_channels, H, W). `forward` throws `Error`
+/// for other channels, and for a skip of fewer than `theta_stride` pixels per side.
 class AttentionGateImpl final : public torch::nn::Cloneable<AttentionGateImpl>, public Inspectable {
  public:
   using Options = AttentionGateOptions;

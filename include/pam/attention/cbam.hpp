@@ -57,7 +57,7 @@ struct CBAMOptions {
   }
 };
 
-/// (N, channels, H, W) -> the same shape.
+/// (N, channels, H, W) -> the same shape. Throws `Error` for an even `kernel_size`; `forward` for another shape.
 class CBAMImpl final : public torch::nn::Cloneable<CBAMImpl>, public Inspectable {
  public:
   using Options = CBAMOptions;

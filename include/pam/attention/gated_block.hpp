@@ -62,7 +62,8 @@ struct GatedBlockOptions {
   }
 };
 
-/// (N, in_channels, H, W) -> (N, out_channels, ceil(H / stride), ceil(W / stride)).
+/// (N, in_channels, H, W) -> (N, out_channels, ceil(H / stride), ceil(W / stride)). `forward` throws `Error` for
+/// another shape, and where the branch's A has another shape than F.
 ///
 /// A branch of your own is a block whose forward gives A in [0, 1]. It reads X, or, where it has a method
 /// `bool reads_features() const` that returns true, F.

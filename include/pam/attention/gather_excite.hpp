@@ -63,6 +63,7 @@ struct GatherExciteOptions {
 };
 
 /// (N, channels, H, W) -> the same shape. With instance norms the gathered map must have more than one pixel.
+/// Throws `Error` for an `extent` that is no power of two from 2 to 64; `forward` for another shape and a smaller map.
 class GatherExciteImpl final : public torch::nn::Cloneable<GatherExciteImpl>, public Inspectable {
  public:
   using Options = GatherExciteOptions;

@@ -103,6 +103,7 @@ struct GlobalContextOptions {
 };
 
 /// (N, channels, H, W) -> the same shape. Its record holds the pixel weights (N, 1, H, W), which sum to 1.
+/// Throws `Error` for `ContextNorm::Instance`; `forward` for another shape.
 class GlobalContextImpl final : public torch::nn::Cloneable<GlobalContextImpl>, public Inspectable {
  public:
   using Options = GlobalContextOptions;

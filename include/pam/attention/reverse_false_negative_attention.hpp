@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 /// Reverse False Negative Attention (RFNA), section 3.3 and equation 2 of "Learning To Pay Attention To Mistakes"
-/// (Xu, Oxtoby, Alexander, Jacob, BMVC 2020, https://arxiv.org/abs/2007.15131). The network trains on reversed labels, so that
-/// the false negatives of its foreground are false positives of the real one; a pooled branch attends to that background with
-/// a narrower effective receptive field than the main branch has.
+/// (Xu, Oxtoby, Alexander, Jacob, BMVC 2020, https://arxiv.org/abs/2007.15131). The network trains on reversed labels,
+/// so that the false negatives of its foreground are false positives of the real one; a pooled branch attends to that
+/// background. According to the paper the branch has a narrower effective receptive field than the main branch;
+/// measured, it is wider (docs/paper.md, "The two claims about receptive fields").
 ///
 ///     Y = F * A + F,   F = ConvBlock(X),   A = sigmoid(P(up8(D3(D2(E(F))))) + F)     (equation 2)
 ///
@@ -13,9 +14,10 @@
 ///                                      |                        ^
 ///                                      +-> E --> D2 --> D3 --> P, up to F's size
 ///
-/// E = 1x1 conv, stride 2, norm, ReLU; D2, D3 = 3x3 conv, stride 2, norm, ReLU. P is linear and 1x1, so it commutes with
-/// the bilinear upsampling; it is computed first, on 64 times fewer pixels. The authors' released code differs: the branch
-/// reads X, pools nothing, adds its convolutions' inputs back, and F's place in A takes a 1x1 projection of X.
+/// E = 1x1 conv, stride 2, norm, ReLU; D2, D3 = 3x3 conv, stride 2, norm, ReLU. P is linear and 1x1, so it commutes
+/// with the bilinear upsampling; it is computed first, on 64 times fewer pixels. The authors' released code differs:
+/// the branch reads X, pools nothing, adds its convolutions' inputs back, and F's place in A takes a 1x1 projection of
+/// X.
 #pragma once
 
 #include <pam/attention/reverse_false_negative_branch.hpp>
@@ -58,8 +60,15 @@ struct ReverseFalseNegativeAttentionOptions {
  public:  // TORCH_ARG ends in private:
   /// Table 5's 5.63 M parameters: expansion 8, D2 and D3 share their weights. The default.
   ReverseFalseNegativeAttentionOptions& table5() {
-    return ratio(8).prune_convolutions(true).expansion(8).depthwise(true).share_weights(true).identity(true)
-        .input(BranchInput::Features).expand_norm(true).residual(false);
+    return ratio(8)
+        .prune_convolutions(true)
+        .expansion(8)
+        .depthwise(true)
+        .share_weights(true)
+        .identity(true)
+        .input(BranchInput::Features)
+        .expand_norm(true)
+        .residual(false);
   }
   /// Section 3.3: expansion 4, D2 and D3 have weights of their own.
   ReverseFalseNegativeAttentionOptions& section33() { return table5().expansion(4).share_weights(false); }
@@ -96,8 +105,7 @@ class ReverseFalseNegativeAttentionImpl final : public torch::nn::Cloneable<Reve
   /// Networks with this block in the encoder learn reversed labels by default.
   static constexpr bool kTrainsReversed = true;
 
-  explicit ReverseFalseNegativeAttentionImpl(const ReverseFalseNegativeAttentionOptions& options_)
-      : options(options_) {
+  explicit ReverseFalseNegativeAttentionImpl(const ReverseFalseNegativeAttentionOptions& options_) : options(options_) {
     reset();
   }
 
@@ -105,7 +113,7 @@ class ReverseFalseNegativeAttentionImpl final : public torch::nn::Cloneable<Reve
 
   torch::Tensor forward(const torch::Tensor& input);
 
-  /// The smallest input side: the branch's smallest map must have more than one pixel a side.
+  /// The smallest input side: the branch's smallest map must have more than one pixel per side.
   [[nodiscard]] std::int64_t min_size() const {
     return (options.branch() && branch->normalises() ? options.ratio() : 1) * options.stride() + 1;
   }

@@ -51,7 +51,8 @@ struct ReverseFalseNegativeBranchOptions {
   TORCH_ARG(std::int64_t, ratio) = 8;
   /// The paper's way to ratios 4 and 2 (section 4.3): ratio 4 has no D3, ratio 2 neither D2 nor D3. false: they stay,
   /// with stride 1. Without effect for ratio 8, where all halve, and for 1, which the paper does not have. The D of
-  /// ratio 4 without D3 is named "down" in a state dict, so that weights of "down2", which ran twice, do not fit it.
+  /// ratio 4 without D3 is named "down" in a state dict, not "down2": a file whose shared "down2" was applied twice
+  /// would otherwise load without an error.
   TORCH_ARG(bool, prune_convolutions) = true;
   /// The branch has expansion * out_channels channels. Default: 8.
   TORCH_ARG(std::int64_t, expansion) = 8;

@@ -62,7 +62,7 @@ struct SpatialChannelSqueezeExciteOptions {
   }
 };
 
-/// (N, channels, H, W) -> the same shape.
+/// (N, channels, H, W) -> the same shape. `forward` throws `Error` for another shape.
 class SpatialChannelSqueezeExciteImpl final : public torch::nn::Cloneable<SpatialChannelSqueezeExciteImpl>,
                                               public Inspectable {
  public:

@@ -42,7 +42,7 @@ struct SqueezeExciteOptions {
   }
 };
 
-/// (N, channels, H, W) -> the same shape.
+/// (N, channels, H, W) -> the same shape. `forward` throws `Error` for another shape.
 class SqueezeExciteImpl final : public torch::nn::Cloneable<SqueezeExciteImpl>, public Inspectable {
  public:
   using Options = SqueezeExciteOptions;

@@ -12,10 +12,10 @@ namespace pam {
 /// Options of the Dice and Tversky losses. The defaults are those of the paper's released code; MONAI's are named in
 /// docs/losses.md.
 struct OverlapLossOptions : LossOptions {
-  double smooth = 1;       ///< added above and below; positive
+  double smooth = 1;       ///< added to numerator and denominator; above 0
   bool per_class = false;  ///< several classes: false = one quotient over all classes, as released; true = the mean
                            ///< over the classes of one quotient each
-  bool include_background = true;  ///< several classes: false leaves out class 0. One channel is the foreground's alone
+  bool include_background = true;  ///< several classes: false leaves out class 0; one logit channel: no effect
   bool per_image = false;  ///< false = sums over the whole batch; true = the mean over the images of a loss each, where
                            ///< an image whose every pixel is ignored has loss 0
 };

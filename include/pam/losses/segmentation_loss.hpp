@@ -16,12 +16,12 @@ namespace pam {
 struct SegmentationLossOptions : OverlapLossOptions {  // the overlap's: dice, dice_bce, tversky
   bool squared_pred = false;                           ///< dice, dice_bce
   bool jaccard = false;                                ///< dice, dice_bce
-  double dice_weight = 1;                              ///< dice_bce
-  double bce_weight = 1;                               ///< dice_bce
-  double focal_gamma = 2;                              ///< focal
-  double focal_alpha = 0.25;                           ///< focal
-  double tversky_alpha = 0.3;                          ///< tversky: weight of a false positive
-  double tversky_beta = 0.7;                           ///< tversky: weight of a false negative
+  double dice_weight = 1;                              ///< dice_bce; 0 or more
+  double bce_weight = 1;                               ///< dice_bce; 0 or more
+  double focal_gamma = 2;                              ///< focal; 0 or more
+  double focal_alpha = 0.25;                           ///< focal; at most 1, negative: no weights
+  double tversky_alpha = 0.3;                          ///< tversky: weight of a false positive; 0 or more
+  double tversky_beta = 0.7;                           ///< tversky: weight of a false negative; 0 or more
 
   template <typename Self, typename Visitor>
   static void visit(Self& self, Visitor&& field) {

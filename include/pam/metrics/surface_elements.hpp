@@ -4,7 +4,7 @@
 ///
 /// | convention        | a surface is made of                         | each counts    | as                         |
 /// |-------------------|----------------------------------------------|----------------|----------------------------|
-/// | `Border`          | border voxels, `mask_border` (default)       | one            | MONAI's `SurfaceDice`      |
+/// | `Border`          | border voxels, `mask_border` (default)       | one            | MONAI's `SurfaceDiceMetric` |
 /// | `SurfaceElements` | the surface's pieces between eight voxels,   | by its area,   | DeepMind's surface-distance|
 /// |                   | in 2-D the contour's between four pixels     | or its length  | (MSD, Metrics Reloaded)    |
 ///

@@ -36,18 +36,20 @@ struct UNetOptions {
   UNetOptions(std::int64_t in_channels, std::int64_t classes) : in_channels_(in_channels), classes_(classes) {}
   /// Channels of the input image (modalities, or 3 for RGB).
   TORCH_ARG(std::int64_t, in_channels) = 0;
-  /// 1 = binary, one logit channel; N >= 2 = N logit channels, channel 0 the background.
+  /// 1 = binary, one logit channel; N >= 2 = N logit channels, channel 0 the background. Default: 1.
   TORCH_ARG(std::int64_t, classes) = 1;
-  /// Channels of level 0. Default: 32.
+  /// Channels of level 0, at least 1. Default: 32.
   TORCH_ARG(std::int64_t, width) = 32;
-  /// Number of strided stages. Default: 3.
+  /// Number of strided stages, 1 to 15. Default: 3.
   TORCH_ARG(std::int64_t, depth) = 3;
   /// The net learns reversed labels (1 - label) and its prediction is p < 0.5 (section 3.3): binary only.
   /// Default: true where the stage asks for it (RFNA).
   TORCH_ARG(bool, reversed) = detail::trains_reversed<Stage>::value;
+  /// Prototype of the block of level 0; its channels are filled in.
   TORCH_ARG(options_t<Stem>, stem);
   /// One prototype for all stages, or one per stage, from level 1 down.
   TORCH_ARG(std::vector<options_t<Stage>>, stages) = std::vector<options_t<Stage>>(1);
+  /// Prototype of the block below the last stage; its channels are filled in.
   TORCH_ARG(options_t<Bridge>, bridge);
   /// One prototype for all decoder levels, or one per level, from level 0 down.
   TORCH_ARG(std::vector<options_t<Decoder>>, decoders) = std::vector<options_t<Decoder>>(1);
@@ -74,6 +76,9 @@ struct UNetOptions {
 };
 
 /// (N, in_channels, H, W) -> logits (N, classes, H, W), for every H and W from `min_size()` up, odd ones too.
+/// Construction throws `Error` for channels, classes or width below 1, for a depth outside 1 to 15, for reversed labels
+/// with several classes, and for lists of prototypes that are not one per level; `forward` for another number of
+/// channels, sides below `min_size()`, and a part that returns another shape than it must.
 template <typename Stage, typename Bridge = Stage, typename Decoder = ConvBlock, typename Skip = ConcatSkip,
           typename Stem = ConvBlock>
 class UNetImpl final : public torch::nn::Cloneable<UNetImpl<Stage, Bridge, Decoder, Skip, Stem>>, public Reversible {

@@ -44,6 +44,8 @@ PAM_LAZY [[nodiscard]] Network network_from_json(const nlohmann::json& json, con
                                                  const NetworkLimits& limits = {});
 
 /// Builds the net that `spec` describes; the same spec after the same `torch::manual_seed` gives the same weights.
+/// Throws as `network_from_json`, and where `spec.options` holds name, in_channels or classes, which are the spec's
+/// own.
 PAM_LAZY [[nodiscard]] Network build_network(const NetworkSpec& spec, const NetworkLimits& limits = {});
 
 namespace detail {

@@ -40,7 +40,7 @@ struct StepEnd {
   std::int64_t epoch = 0;  ///< finished epochs
   std::int64_t batch = 0;  ///< batches done in the current epoch
   std::int64_t step = 0;   ///< optimizer steps done in the run
-  double loss = 0;         ///< mean over the step's micro-batches; of the last read step where losses are read rarely
+  double loss = 0;         ///< mean over the step's micro-batches; with `read_loss_every` > 1 the last that was read
   double learning_rate = 0;
 };
 

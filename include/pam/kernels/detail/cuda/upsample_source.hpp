@@ -381,7 +381,7 @@ __device__ inline void gate_columns_backward(const Element* f, const Element* lo
 }
 
 // `rows` of the logits a block. dshortcut null: the shortcut is f, and df holds both. columns: the logits' gradient,
-// summed down the rows but not yet across them: s.h rows of the large map's width, then one row a block, which belongs
+// summed down the rows but not yet across them: s.h rows of the large map's width, then one row per block, which belongs
 // to the first row of the next.
 extern "C" __global__ void upsample_gate_backward(const Element* f, const Element* logits, const Element* shortcut,
                                                   const Element* dy, Element* df, Element* dshortcut, Element* columns,
