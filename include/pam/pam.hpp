@@ -80,6 +80,8 @@
 #include <pam/losses/dice_bce_loss.hpp>
 #include <pam/losses/dice_loss.hpp>
 #include <pam/losses/focal_loss.hpp>
+#include <pam/losses/loss_target.hpp>
+#include <pam/losses/overlap_loss.hpp>
 #include <pam/losses/segmentation_loss.hpp>
 #include <pam/losses/tversky_loss.hpp>
 #include <pam/metrics/bootstrap_interval.hpp>
