@@ -93,4 +93,35 @@ TEST_CASE("the z-score over voxels that are not 0 warns of images whose backgrou
   }
 }
 
+TEST_CASE("why 0 is no background is said, and not where a training's preparation is followed", "[images]") {
+  CaseOptions plain;
+  plain.normalise = Normalise::None;
+  auto ct = torch::arange(2000).view({1, 20, 10, 10}).to(torch::kFloat) - 1000;
+  CHECK(background_doubt(prepare_case(ct, plain, "ct")) == "ct: holds negative values, down to -1000");
+  CHECK(background_doubt(prepare_case(ct + 1001, plain, "head")) == "head: only 0 of 2000 voxels are 0");
+  CHECK(background_doubt(prepare_case(ct.clamp_min(0), plain, "mri")).empty());
+  CaseOptions options;
+  options.normalise = Normalise::ZScoreNonzero;
+  REQUIRE(prepare_case(ct, options, "ct").notices.size() == 1);
+  options.as_trained = true;
+  CHECK(prepare_case(ct, options, "ct").notices.empty());
+}
+
+TEST_CASE("a channel of one value has a notice with the value; one colour of a picture may be constant", "[images]") {
+  CaseOptions options;
+  options.normalise = Normalise::ZScoreAll;
+  auto volume = torch::rand({2, 3, 8, 8});
+  CHECK(prepare_case(volume, options, "scan").notices.empty());
+  volume[1].fill_(7);
+  const auto notices = prepare_case(volume, options, "scan").notices;
+  REQUIRE(notices.size() == 1);
+  CHECK(notices.front() == "scan: all voxels of channel 1 have the value 7: there is nothing to segment");
+  auto picture = torch::randint(0, 256, {3, 8, 8}, torch::kByte);
+  picture[2].fill_(9);
+  CHECK(prepare_case(picture, {}, "picture").notices.empty());
+  picture.fill_(9);
+  CHECK(prepare_case(picture, {}, "picture").notices ==
+        std::vector<std::string>{"picture: all pixels have one value: there is nothing to segment"});
+}
+
 }  // namespace images_prepare_case_test

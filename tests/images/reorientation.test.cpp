@@ -86,21 +86,56 @@ TEST_CASE("images and labels of one case that are stored in two orientations are
   CHECK(torch::equal(each.image[0].to(torch::kShort), each.labels));
 }
 
-TEST_CASE("a volume whose axes are not those of the training gives a warning; one without a place is not turned",
-          "[images]") {
+TEST_CASE("a volume whose axes are not those of the training is turned as with orient, with a notice", "[images]") {
   const TempDir folder;
-  const auto stored = stored_as("LPS");
-  write_nifti(folder / "a.nii", stored.voxels, stored.geometry);
+  const auto expected = stored_as("RAS");
   CaseOptions options;
   options.normalise = Normalise::None;
-  options.axes = "LPS";
-  CHECK(load_case({"a", {folder / "a.nii"}, {}}, options).notices.empty());
   options.axes = "RAS";
-  CHECK_THAT(load_case({"a", {folder / "a.nii"}, {}}, options).notices.at(0),
-             Contains("a.nii: its voxel axes run LPS, those of the training ran RAS"));
-  options.orient = "RAS";
-  CHECK(load_case({"a", {folder / "a.nii"}, {}}, options).notices.empty());
+  for (const char* code : {"RAS", "LPS", "PIR", "RPI"}) {
+    CAPTURE(code);
+    const auto stored = stored_as(code);
+    write_nifti(folder / "a.nii", stored.voxels, stored.geometry);
+    write_nifti(folder / "l.nii", stored.voxels.to(torch::kShort), stored.geometry);
+    options.labels = LabelMap::parse("300-399");
+    const auto each = load_case({"a", {folder / "a.nii"}, folder / "l.nii"}, options);
+    CHECK(torch::equal(each.image[0], expected.voxels));
+    CHECK(torch::equal(each.labels.eq(1), expected.voxels.ge(300) & expected.voxels.lt(400)));
+    CHECK(each.geometry.affine == stored.geometry.affine);
+    CHECK(torch::equal(to_input_grid(each.image[0], each), stored.voxels));
+    if (std::string(code) == "RAS") {
+      CHECK(each.notices.empty());
+    } else {
+      REQUIRE(each.notices.size() == 1);
+      CHECK_THAT(each.notices.front(), Contains("a.nii: its voxel axes run " + std::string(code) +
+                                                "; turned to RAS, as the training's volumes ran"));
+    }
+  }
+  // Anisotropic voxels: 2 x 3 x 4 mm along x, y, z as stored in PIR; x (to the right) of RAS is its z, and so on.
+  write_nifti(folder / "s.nii", torch::rand({5, 6, 7}), geometry_of({{{0, 0, 4, 0}, {-2, 0, 0, 0}, {0, -3, 0, 0}}}));
+  const auto spaced = load_case({"s", {folder / "s.nii"}, {}}, options);
+  CHECK_THAT(spaced.notices.at(0), Contains("run PIR"));
+  CHECK(spaced.image_spacing() == std::vector<double>{4, 2, 3});
+  CHECK(spaced.spacing() == std::vector<double>{4, 3, 2});  // (z, y, x) of the file
+  options.orient = "LPS";                                   // outranks axes, and has no notice
+  const auto turned = load_case({"a", {folder / "a.nii"}, {}}, options);
+  CHECK(turned.notices.empty());
+  CHECK(turned.axes() == "LPS");
+}
+
+TEST_CASE("a volume without a place stays as stored for axes, with a notice, and is refused for orient", "[images]") {
+  const TempDir folder;
+  const auto stored = stored_as("LPS");
   write_nifti(folder / "b.nii", stored.voxels, NiftiGeometry());
+  CaseOptions options;
+  options.normalise = Normalise::None;
+  options.axes = "RAS";
+  const auto each = load_case({"b", {folder / "b.nii"}, {}}, options);
+  CHECK(torch::equal(each.image[0], stored.voxels));
+  REQUIRE(each.notices.size() == 1);
+  CHECK_THAT(each.notices.front(), Contains("b.nii: its header has neither sform nor qform") &&
+                                       Contains("ran RAS: taken as it is stored") && Contains("set one of the two"));
+  options.orient = "RAS";
   CHECK_THROWS_WITH(load_case({"b", {folder / "b.nii"}, {}}, options),
                     Contains("b.nii") && Contains("neither sform nor qform"));
 }

@@ -43,7 +43,9 @@ TEST_CASE("every way to normalise survives its JSON, and \"zscore\" stays what i
   for (const auto kind : {Normalise::Auto, Normalise::ZScoreNonzero, Normalise::ZScoreAll, Normalise::MinMax,
                           Normalise::Unit, Normalise::None}) {
     options.normalise = kind;
-    CHECK(preparation_from_json(preparation_to_json(options), "net.pt").normalise == kind);
+    const auto back = preparation_from_json(preparation_to_json(options), "net.pt");
+    CHECK(back.normalise == kind);
+    CHECK(back.as_trained == (kind != Normalise::Auto));  // what the file names is not to be doubted
   }
   // Files of older versions: over the voxels that are not 0.
   CHECK(preparation_from_json(Json::parse(R"({"normalise": "zscore"})"), "net.pt").normalise ==

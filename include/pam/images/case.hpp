@@ -33,7 +33,7 @@ struct Case {
   /// How many voxels of the resized input were cut off before and after the ones in `image`, per axis. Not always what
   /// `offset` says: what was cut off may have been padded again.
   std::array<std::int64_t, 3> cut_before{}, cut_after{};
-  Reorientation reorientation;       ///< from the input's axes to those of `image` (`CaseOptions::orient`)
+  Reorientation reorientation;       ///< from the input's axes to those of `image` (`CaseOptions::orient`, `axes`)
   std::vector<std::string> notices;  ///< warnings for the user: resampled files, affines that differ
   MaskSurvey masks;                  ///< what numbers the label file holds
 
@@ -49,6 +49,13 @@ struct Case {
     if (!is_volume) return {};
     return {geometry.spacing.begin(), geometry.spacing.end()};
   }
+  /// The size of a voxel in mm along the axes x, y, z of `image`, which the preparation may have turned; empty for a
+  /// picture.
+  [[nodiscard]] std::vector<double> image_spacing() const {
+    if (!is_volume) return {};
+    const auto turned = reorientation.changes() ? reorientation.apply(geometry, input_size).spacing : geometry.spacing;
+    return {turned.rbegin(), turned.rend()};
+  }
   [[nodiscard]] PlaneSize plane() const { return {image.size(2), image.size(3)}; }
 };
 
@@ -57,7 +64,8 @@ Sample slice_of(const Case& source, std::int64_t z);
 
 namespace detail {
 
-/// The window of `size` at `offset` (negative: before the start) along `dimension`; positions outside the tensor are `fill`.
+/// The window of `size` at `offset` (negative: before the start) along `dimension`; positions outside the tensor are
+/// `fill`.
 torch::Tensor window(const torch::Tensor& tensor, std::int64_t dimension, std::int64_t offset, std::int64_t size,
                      double fill);
 

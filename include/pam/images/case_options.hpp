@@ -30,11 +30,14 @@ struct CaseOptions {
   bool resample = false;  ///< bring modalities of another grid to the grid of the labels (or of the first modality)
   bool ignore_affine = false;    ///< pair files voxel by voxel even if their axes point in different directions
   bool zero_non_finite = false;  ///< take NaN and infinity in images and labels as 0 instead of refusing the file
+  /// `normalise` is that of a training, as a weights file names it: no notice advises another. Not kept in files.
+  bool as_trained = false;
   double window_low = 0, window_high = 1;  ///< of `Normalise::Window`: these intensities become 0 and 1
   /// "RAS", "LPS" …: volumes are brought to this orientation (predictions return to the input's); empty = as stored.
   std::string orient = {};
-  /// The orientation that the training's volumes had: others get a warning. Empty = not known. Not looked at with
-  /// `orient`.
+  /// The orientation that the training's volumes had, where `orient` is empty: volumes of another are brought to it,
+  /// with a notice (predictions return to the input's); a file whose header does not say how its axes run stays as
+  /// stored, with a notice. Empty = not known, as stored.
   std::string axes = {};
   MaskChannel mask_channel = MaskChannel::Grey;  ///< of label pictures: where the labels are
 };

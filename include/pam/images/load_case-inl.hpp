@@ -126,18 +126,35 @@ PAM_FUNC void resample_to_one_grid(std::vector<LoadedFile>& images, const Loaded
   }
 }
 
-PAM_FUNC Reorientation reorient(std::vector<LoadedFile>& images, LoadedFile& labels, const CaseOptions& options) {
+PAM_FUNC Reorientation reorient(std::vector<LoadedFile>& images, LoadedFile& labels, const CaseOptions& options,
+                                std::vector<std::string>& notices) {
+  const auto& code = options.orient.empty() ? options.axes : options.orient;
   const auto& first = images.front();
-  if (options.orient.empty() || !first.is_volume) return {};
-  check(first.geometry.is_placed(),
+  if (code.empty() || !first.is_volume) return {};
+  check(first.geometry.is_placed() || options.orient.empty(),
         "{}: its header has neither sform nor qform, so nothing says how its axes run, and it cannot be brought to {} "
         "(CaseOptions::orient); set one of them",
         first.path.string(), options.orient);
-  const Reorientation of_first(orientation(first.geometry.affine), options.orient);
+  if (!first.geometry.is_placed()) {
+    notices.push_back(
+        fmt::format("{}: its header has neither sform nor qform, so nothing says how its voxel axes run, and the "
+                    "training's volumes ran {}: taken as it is stored; if it runs otherwise, the mask is wrong: set "
+                    "one of the two",
+                    first.path.string(), code));
+    return {};
+  }
+  const auto from = orientation(first.geometry.affine);
+  const Reorientation of_first(from, code);
+  if (options.orient.empty() && of_first.changes()) {
+    notices.push_back(
+        fmt::format("{}: its voxel axes run {}; turned to {}, as the training's volumes ran; the result has the file's "
+                    "own",
+                    first.path.string(), from, code));
+  }
   const auto turn = [&](LoadedFile& file) {
     if (!file.values.defined() || !file.is_volume) return;
     const bool by_itself = file.geometry.is_placed() && !options.ignore_affine;
-    const auto how = by_itself ? Reorientation(orientation(file.geometry.affine), options.orient) : of_first;
+    const auto how = by_itself ? Reorientation(orientation(file.geometry.affine), code) : of_first;
     if (!how.changes()) return;
     if (file.geometry.is_placed()) file.geometry = how.apply(file.geometry, file.size());
     file.values = how.apply(file.values);
@@ -158,16 +175,6 @@ PAM_FUNC void take_hemisphere(Case& result, const NiftiGeometry& geometry) {
   result.offset[index] += range.start;
   result.cut_before[index] = range.start;
   result.cut_after[index] = result.resized_size[index] - range.start - range.length;
-}
-
-/// A warning where the axes of a case are not those of the training.
-PAM_FUNC void warn_of_axes(Case& result, const CaseOptions& options) {
-  const auto axes = result.axes();
-  if (axes.empty() || options.axes.empty() || axes == options.axes || !options.orient.empty()) return;
-  result.notices.push_back(fmt::format(
-      "{}: its voxel axes run {}, those of the training ran {}: its slices are other planes, or mirrored; train with "
-      "CaseOptions::orient, which brings all volumes to one orientation",
-      result.files.images.front().string(), axes, options.axes));
 }
 
 PAM_FUNC std::vector<LoadedFile> load_image_files(const std::vector<std::filesystem::path>& paths,
@@ -193,7 +200,7 @@ PAM_FUNC Case load_case_files(const CaseFiles& files, const CaseOptions& options
   result.is_volume = images[0].is_volume;
   result.geometry = images[0].geometry;
   result.input_size = images[0].size();
-  result.reorientation = reorient(images, labels, options);
+  result.reorientation = reorient(images, labels, options, result.notices);
   const bool as_stored = options.ignore_affine;
   for (std::size_t i = 1; i < images.size(); ++i) {
     check_same_grid(images[0], images[i], "image", as_stored, result.notices);
@@ -203,7 +210,6 @@ PAM_FUNC Case load_case_files(const CaseFiles& files, const CaseOptions& options
     result.labels = options.labels.apply(labels.values[0], labels.path.string(), torch::kShort);
     result.masks.add(labels.values[0], result.labels, labels.path.string(), labels.alpha);
   }
-  warn_of_axes(result, options);
   if (const auto doubt = spacing_doubt(result.geometry); result.is_volume && !doubt.empty()) {
     result.notices.push_back(images[0].path.string() + ": " + doubt);
   }

@@ -23,7 +23,8 @@ LoadedFile load_volume(const std::filesystem::path& path);
 
 LoadedFile load_image_file(const std::filesystem::path& path, std::int64_t channels);
 
-/// All images of a case, decoded at the same time, on as many threads as LibTorch uses. If files cannot be read, throws the error of the first of them.
+/// All images of a case, decoded at the same time, on as many threads as LibTorch uses. If files cannot be read, throws
+/// the error of the first of them.
 std::vector<LoadedFile> load_image_files(const std::vector<std::filesystem::path>& paths, std::int64_t channels);
 
 /// `options`: of labels, mask_channel and zero_non_finite.
@@ -43,8 +44,10 @@ void check_same_grid(const LoadedFile& first, const LoadedFile& second, const ch
 void resample_to_one_grid(std::vector<LoadedFile>& images, const LoadedFile& labels, const CaseOptions& options,
                           std::vector<std::string>& notices);
 
-/// Brings the volumes of a case to `CaseOptions::orient`; returns what was done to the first image.
-Reorientation reorient(std::vector<LoadedFile>& images, LoadedFile& labels, const CaseOptions& options);
+/// Brings the volumes of a case to `CaseOptions::orient`, or else to `CaseOptions::axes`; returns what was done to the
+/// first image.
+Reorientation reorient(std::vector<LoadedFile>& images, LoadedFile& labels, const CaseOptions& options,
+                       std::vector<std::string>& notices);
 
 /// `geometry`: of the reoriented input.
 void take_hemisphere(Case& result, const NiftiGeometry& geometry);

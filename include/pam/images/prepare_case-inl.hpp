@@ -42,4 +42,6 @@ PAM_FUNC Case prepare_case(const torch::Tensor& image, const CaseOptions& option
   return result;
 }
 
+PAM_FUNC std::string background_doubt(const Case& source) { return detail::why_no_background(source); }
+
 }  // namespace pam

@@ -18,6 +18,11 @@ namespace pam {
 [[nodiscard]] Case prepare_case(const torch::Tensor& image, const CaseOptions& options = {},
                                 const std::string& name = "image");
 
+/// Why 0 is no background in `source`, whose intensities are as stored (`Normalise::None`): "FILE: holds negative
+/// values, down to -1000" or "FILE: only 3 of 5000 voxels are 0"; empty where 0 is one, as in skull-stripped MRI, and
+/// for channels of one value. `Normalise::ZScoreNonzero` is for images with such a background.
+[[nodiscard]] std::string background_doubt(const Case& source);
+
 }  // namespace pam
 
 #ifndef PAM_COMPILED

@@ -51,7 +51,8 @@ struct CaseSummary {
   PlaneSize plane;  ///< of its samples
   std::vector<std::string> notices;
   bool is_volume = true;
-  std::string axes;  ///< `Case::axes`
+  std::string axes;             ///< `Case::axes`
+  std::vector<double> spacing;  ///< `Case::image_spacing`
 };
 
 /// A case that was left out, and why.
@@ -154,8 +155,9 @@ class SliceDataset final : public Dataset {
   }
 
   void add(const Case& source, const SliceOptions& options) {
-    CaseSummary summary{source.name,      source.slices(), 0, source.image.size(0), source.plane(), source.notices,
-                        source.is_volume, source.axes()};
+    CaseSummary summary{source.name,          source.slices(), 0,
+                        source.image.size(0), source.plane(),  source.notices,
+                        source.is_volume,     source.axes(),   source.image_spacing()};
     for (std::int64_t z = 0; z < source.slices(); ++z) {
       if (!detail::wants_slice(source, z, options.slices)) continue;
       store_.add(source.image.select(1, z), source.labels.defined() ? source.labels[z] : torch::Tensor(),

@@ -102,14 +102,17 @@ class Predictor {
   /// Class probabilities of an image on its own grid, float32 on the CPU: (K, H, W) of a picture (C, H, W), (K, D, H,
   /// W) of a volume (C, D, H, W). K = 1: of the foreground. What the preparation crops away has probability 0; resized
   /// pictures come back bilinear. `image` holds intensities as they are stored, as `prepare_case` wants them; channels
-  /// are modalities in the order of the training, or RGB.
+  /// are modalities in the order of the training, or RGB. A tensor has no header, so nothing turns it: the axes x, y, z
+  /// of a volume (its last, last but one and last but two dimensions) must run as `preparation().orient` says, or where
+  /// that is empty `preparation().axes`; `predict_case` turns files.
   /// Throws `Error` for another number of channels, and as `prepare_case` does; `NonFiniteError` where what the net
   /// gives is NaN or infinite: there is no mask then.
   [[nodiscard]] torch::Tensor probabilities(const torch::Tensor& image, const Progress& progress = {}) const;
 
   /// The mask of an image on its own grid, int64 on the CPU: (H, W) of a picture, (D, H, W) of a volume; 0 =
-  /// background. Decided on the net's grid, as the scoring of a training does; resized pictures come back by nearest
-  /// neighbour, so at edges there this can differ by a pixel from a threshold of `probabilities`.
+  /// background. The axes of a volume as for `probabilities`. Decided on the net's grid, as the scoring of a training
+  /// does; resized pictures come back by nearest neighbour, so at edges there this can differ by a pixel from a
+  /// threshold of `probabilities`.
   [[nodiscard]] torch::Tensor labels(const torch::Tensor& image, const Progress& progress = {}) const;
 
   /// The same for planes that are prepared already, on their own grid: images (D, C, H, W) of any size on any device

@@ -46,6 +46,7 @@ PAM_FUNC CaseOptions preparation_from_json(const nlohmann::json& json, const std
       } else {
         detail::field_from_json(value, options.normalise, field);
       }
+      options.as_trained = options.normalise != Normalise::Auto;
     } else if (key == "channels") {
       detail::field_from_json(value, options.channels, field);
     } else if (key == "crop") {

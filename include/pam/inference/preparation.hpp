@@ -17,7 +17,8 @@ namespace pam {
 /// `CaseOptions::pad_to_at_least`. And "orient" and "axes" where they are given.
 [[nodiscard]] nlohmann::json preparation_to_json(const CaseOptions& options);
 
-/// The reverse; fields that `json` lacks keep their defaults. `where` names the file in messages. Throws `Error` for
+/// The reverse; fields that `json` lacks keep their defaults. Sets `CaseOptions::as_trained` where it names a
+/// normalisation. `where` names the file in messages. Throws `Error` for
 /// what it does not know: another preparation would give other predictions.
 [[nodiscard]] CaseOptions preparation_from_json(const nlohmann::json& json, const std::string& where);
 

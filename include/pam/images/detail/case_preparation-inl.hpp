@@ -65,33 +65,61 @@ PAM_FUNC torch::Tensor stack_images(std::vector<LoadedFile>& files, const CaseOp
   return image;
 }
 
-PAM_FUNC void doubt_background(Case& result) {
-  const auto per_channel = result.image.numel() / std::max<std::int64_t>(result.image.size(0), 1);
-  for (std::int64_t channel = 0; channel < result.image.size(0) && per_channel > 0; ++channel) {
-    const float* values = result.image.data_ptr<float>() + channel * per_channel;
+PAM_FUNC std::string file_of_channel(const Case& source, std::int64_t channel) {
+  const auto& files = source.files.images;
+  if (files.empty()) return source.name;
+  return files[files.size() > 1 ? static_cast<std::size_t>(channel) % files.size() : 0].string();
+}
+
+PAM_FUNC std::string why_no_background(const Case& source) {
+  const auto per_channel = source.image.numel() / std::max<std::int64_t>(source.image.size(0), 1);
+  for (std::int64_t channel = 0; channel < source.image.size(0) && per_channel > 0; ++channel) {
+    const float* values = source.image.data_ptr<float>() + channel * per_channel;
     const auto zeros = std::count(values, values + per_channel, 0.0F);
     const auto lowest = *std::min_element(values, values + per_channel);
     // An image of one value has nothing to normalise; a background takes more than a thousandth of an image.
     if (lowest >= 0 && (zeros * 1000 > per_channel || lowest == *std::max_element(values, values + per_channel))) {
       continue;
     }
-    const auto& files = result.files.images;
-    const auto file = files.empty()
-                          ? result.name
-                          : files[files.size() > 1 ? static_cast<std::size_t>(channel) % files.size() : 0].string();
-    result.notices.push_back(
-        formatted("{}: {}, so 0 is no background here, but this z-score leaves voxels of exactly 0 as they are; choose "
-                  "CaseOptions::normalise: a z-score over all voxels, or for CT a window",
-                  file,
-                  lowest < 0 ? formatted("holds negative values, down to {:.6g}", lowest)
-                             : formatted("only {} of {} voxels are 0", zeros, per_channel)));
-    return;
+    const auto file = file_of_channel(source, channel);
+    return lowest < 0 ? formatted("{}: holds negative values, down to {:.6g}", file, lowest)
+                      : formatted("{}: only {} of {} voxels are 0", file, zeros, per_channel);
   }
+  return {};
+}
+
+PAM_FUNC void doubt_background(Case& result) {
+  const auto doubt = why_no_background(result);
+  if (doubt.empty()) return;
+  result.notices.push_back(
+      doubt +
+      ", so 0 is no background here, but this z-score leaves voxels of exactly 0 as they are; choose "
+      "CaseOptions::normalise: a z-score over all voxels, or for CT a window");
+}
+
+PAM_FUNC void note_constant(Case& result) {
+  const auto per_channel = result.image.numel() / std::max<std::int64_t>(result.image.size(0), 1);
+  if (per_channel < 2) return;
+  std::vector<std::string> found;
+  for (std::int64_t channel = 0; channel < result.image.size(0); ++channel) {
+    const float* values = result.image.data_ptr<float>() + channel * per_channel;
+    if (std::any_of(values, values + per_channel, [&](float value) { return value != values[0]; })) continue;
+    const bool several = result.image.size(0) > 1 && result.files.images.size() < 2;
+    found.push_back(file_of_channel(result, channel) +
+                    (result.is_volume ? formatted(": all voxels{} have the value {:.6g}",
+                                                  several ? formatted(" of channel {}", channel) : "", values[0])
+                                      : std::string(": all pixels have one value")) +
+                    ": there is nothing to segment");
+  }
+  // One of the colours of a picture may well be constant.
+  if (!result.is_volume && static_cast<std::int64_t>(found.size()) < result.image.size(0)) return;
+  if (!result.is_volume && found.size() > 1) found.resize(1);
+  result.notices.insert(result.notices.end(), found.begin(), found.end());
 }
 
 PAM_FUNC void normalise_intensities(Case& result, const CaseOptions& options) {
   if (options.normalise == Normalise::ZScoreNonzero || (options.normalise == Normalise::Auto && result.is_volume)) {
-    if (result.is_volume) doubt_background(result);
+    if (result.is_volume && !options.as_trained) doubt_background(result);
     zscore_nonzero(result.image);
   }
   if (options.normalise == Normalise::ZScoreAll) zscore_all(result.image);
@@ -100,6 +128,7 @@ PAM_FUNC void normalise_intensities(Case& result, const CaseOptions& options) {
 }
 
 PAM_FUNC void normalise_and_crop(Case& result, const CaseOptions& options) {
+  note_constant(result);
   normalise_intensities(result, options);
   crop_case(result, options.crop, options.pad_label);
   if (options.pad_to_at_least.given()) {

@@ -31,6 +31,15 @@ void handle_non_finite(LoadedFile& file, bool to_zero, std::vector<std::string>&
 /// The modalities as one (C, Z, H, W) float32 image on the first file's grid, resized; sets `Case::eight_bit`.
 torch::Tensor stack_images(std::vector<LoadedFile>& files, const CaseOptions& options, Case& result);
 
+/// The file that holds `channel` of a case's image, or the case's name where it is of no file.
+std::string file_of_channel(const Case& source, std::int64_t channel);
+
+/// `pam::background_doubt`.
+std::string why_no_background(const Case& source);
+
+/// A warning where a channel of a volume, or all of a picture, has only one value.
+void note_constant(Case& result);
+
 /// A warning where `zscore_nonzero`, made for images whose background is 0, meets one that has no such background.
 void doubt_background(Case& result);
 
