@@ -146,7 +146,11 @@ class TrainingRun {
     fit.overwrite = options_.overwrite;
     fit.allow_changes = options_.allow_changes;
     fit.metadata["pam.net"] = net_.options().dump();
-    if (!task_.input.is_null()) fit.metadata["pam.input"] = task_.input.dump();
+    for (const auto& [key, value] : {std::pair{"pam.input", &task_.input},
+                                     {"pam.modalities", &task_.modalities},
+                                     {"pam.spacing", &task_.spacing}}) {
+      if (!value->is_null()) fit.metadata[key] = value->dump();
+    }
     if (task_.validation) fit.validate = [this](std::int64_t) { return validate(); };
     return fit;
   }

@@ -49,7 +49,7 @@ void add_label_warning(Task& task, const CaseFiles& first) {
   }
 }
 
-Task make_task(const BratsData& options, std::int64_t seed) {
+Task make_task(const BratsData& options, std::int64_t seed, const std::filesystem::path& /*begun*/) {
   BratsOptions where{options.data, separate_words(options.modalities), options.grades};
   where.check_names = options.label_values == kBratsEnhancing;
   std::vector<std::string> incomplete;
@@ -65,6 +65,7 @@ Task make_task(const BratsData& options, std::int64_t seed) {
                                  "give more cases, or fewer --folds");
   auto how = task_options(options);
   how.incomplete = std::move(incomplete);
+  how.modalities = where.modalities;
   return case_task(std::move(task), found.cases, split, how);
 }
 

@@ -6,8 +6,12 @@
 
 #include <pam/data/loader.hpp>
 #include <pam/data/ordered_workers.hpp>
+#include <pam/images/nifti.hpp>
+#include <pam/images/prepare_case.hpp>
 #include <pam/inference/preparation.hpp>
+#include <pam/train/checkpoint.hpp>
 #include <pam/train/interrupt.hpp>
+#include <pam/weights/safetensors.hpp>
 
 #include <fmt/format.h>
 
@@ -15,6 +19,7 @@
 #include <iostream>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <utility>
 
@@ -45,7 +50,8 @@ struct Reading {
   std::vector<std::string> warnings;
   std::vector<SkippedCase> skipped;
   std::map<std::string, std::vector<std::string>> axes;  ///< orientation ("RAS") → cases; of volumes that say
-  MaskSurvey masks;                                      ///< of all label files
+  std::vector<std::pair<double, double>> spacing;  ///< smallest and largest voxel of the training volumes: x, y, z
+  MaskSurvey masks;                                ///< of all label files
 };
 
 /// The foreground classes that occur; looks no further once all `classes` - 1 are found.
@@ -59,6 +65,52 @@ std::set<std::int64_t> classes_in(const SliceDataset& slices, std::int64_t class
     }
   }
   return seen;
+}
+
+/// The normalisation that the weights of the run in `folder`, or of one below it, were trained with; nothing where it
+/// has none that say it.
+std::optional<Normalise> begun_with(const std::filesystem::path& folder) {
+  std::error_code ignored;
+  if (folder.empty() || !std::filesystem::is_directory(folder, ignored)) return std::nullopt;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(folder)) {
+    const CheckpointPaths paths(entry.path().parent_path());
+    if (entry.path() != paths.state && entry.path() != paths.last) continue;
+    try {
+      const auto metadata = read_safetensors(entry.path()).metadata;
+      const auto input = nlohmann::json::parse(metadata.at("pam.input"));
+      return preparation_from_json(input, entry.path().string()).normalise;
+    } catch (const std::exception&) {  // damaged, or of other weights: whoever continues the run says what is wrong
+      continue;
+    }
+  }
+  return std::nullopt;
+}
+
+/// Sets `how.cases.normalise`, where it is Auto, to what that means for these cases; says so where it is not the usual.
+void settle_normalise(const std::vector<CaseFiles>& training, CaseTaskOptions& how, Task& task) {
+  if (how.cases.normalise != Normalise::Auto || training.empty()) return;
+  const bool volumes = is_nifti_name(training.front().images.front());
+  how.cases.normalise = volumes ? Normalise::ZScoreNonzero : Normalise::Unit;
+  if (!volumes) return;
+  const auto before = begun_with(how.begun);
+  if (before) {  // before pam resolved Auto, it was ZScoreNonzero for all volumes
+    if (*before != Normalise::Auto) how.cases.normalise = *before;
+    return;
+  }
+  auto as_stored = how.cases;
+  as_stored.normalise = Normalise::None;
+  for (const auto& files : training) {
+    try {
+      const auto doubt = background_doubt(load_case(files, as_stored));
+      if (doubt.empty()) return;
+      how.cases.normalise = Normalise::ZScoreAll;
+      add_notes(task,
+                {doubt + ", so 0 is no background: --normalise auto is zscore here, over all voxels, for all cases."});
+      return;
+    } catch (const Error&) {
+      if (!how.skip_bad) throw;
+    }
+  }
 }
 
 /// The training slices, in memory.
@@ -83,6 +135,13 @@ std::shared_ptr<const SliceDataset> training_slices(const std::vector<CaseFiles>
   for (const auto& each : slices->cases()) {
     reading.warnings.insert(reading.warnings.end(), each.notices.begin(), each.notices.end());
     if (!each.axes.empty()) reading.axes[each.axes].push_back(each.name);
+    for (std::size_t axis = 0; axis < each.spacing.size(); ++axis) {
+      // without the digits that a float32 of the header adds
+      const auto length = std::stod(fmt::format("{:.6g}", each.spacing[axis]));
+      if (reading.spacing.size() <= axis) reading.spacing.emplace_back(length, length);
+      auto& [low, high] = reading.spacing[axis];
+      low = std::min(low, length), high = std::max(high, length);
+    }
     if (each.used > 0) continue;
     reading.warnings.push_back(
         fmt::format("case {}: none of its {} slices is used (--slices), so it does not take part in the training",
@@ -196,14 +255,16 @@ std::vector<std::filesystem::path> files_of(const std::vector<CaseFiles>& cases,
 
 }  // namespace
 
-Task case_task(Task about, const std::vector<CaseFiles>& cases, const Split& split, const CaseTaskOptions& how) {
+Task case_task(Task about, const std::vector<CaseFiles>& cases, const Split& split, const CaseTaskOptions& given) {
   auto task = std::move(about);
+  auto how = given;
   const auto classes = how.cases.labels.classes();
   check(classes >= 2, "--label-values {}: does not say how many classes there are; name them, such as 1=1,2=2",
         how.cases.labels.text());
   check(!split.train.empty() && (how.all_train || !split.test.empty()),
         "the split has {} to train and {} to test; both are needed", counted(split.train.size(), "case"),
         counted(split.test.size(), "case"));
+  settle_normalise(select_cases(cases, split.train), how, task);
   Reading reading;
   for (const auto& reason : how.incomplete) reading.skipped.push_back({reason.substr(0, reason.find(": ")), reason});
   const auto slices = training_slices(select_cases(cases, split.train), how, reading);
@@ -248,6 +309,8 @@ Task case_task(Task about, const std::vector<CaseFiles>& cases, const Split& spl
   task.files = file_fingerprints(files_of(cases, split, reading.skipped));
   if (prepared.orient.empty() && reading.axes.size() == 1) prepared.axes = reading.axes.begin()->first;
   task.input = preparation_to_json(prepared);
+  if (!how.modalities.empty()) task.modalities = how.modalities;
+  if (!reading.spacing.empty()) task.spacing = reading.spacing;
   return task;
 }
 

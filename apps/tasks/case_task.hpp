@@ -12,6 +12,7 @@
 #include <pam/images/slice_dataset.hpp>
 
 #include <cstdint>
+#include <filesystem>
 #include <string>
 #include <utility>
 #include <vector>
@@ -23,6 +24,9 @@ struct CaseTaskOptions {
   CaseOptions cases;
   SliceChoice slices = SliceChoice::Foreground;  ///< of volumes, that train; scored is every slice
   std::vector<std::string> incomplete = {};      ///< why cases were left out before, because they lack a file
+  std::vector<std::string> modalities = {};      ///< the words that name the images of a case, in channel order
+  /// The folder of the run or comparison that is continued: what `Normalise::Auto` meant there stays. Empty: none is.
+  std::filesystem::path begun = {};
   bool skip_bad = false;          ///< leave out cases that cannot be read, saying which, instead of throwing
   bool all_train = false;         ///< no case is left to test, as asked for (test_share 0); otherwise that is refused
   bool trained_range = false;     ///< score only the range of the training slices (two halves of one volume)
@@ -59,7 +63,9 @@ void add_volume_flags(OptionReader& reader);
 /// The task of training on `split.train`, choosing the epoch by `split.validation` where there are such cases, and
 /// scoring `split.test`. `about` has the title, the data's place and what is to be said of them; the rest is filled in.
 /// Every case is read before it returns, so that a bad file is found now and not after hours of training; the training
-/// slices stay in memory. Warnings go to standard error. Throws `Error`: no cases to train or (unless `all_train`) to
+/// slices stay in memory. `Normalise::Auto` becomes what it means for these images: for pictures Unit, for volumes
+/// ZScoreNonzero, or, where 0 is no background of the first training volume (`background_doubt`), ZScoreAll for all of
+/// them, with a note. Warnings go to standard error. Throws `Error`: no cases to train or (unless `all_train`) to
 /// test on, a case that cannot be read (unless `skip_bad`), no foreground, other channels in one case than in another.
 Task case_task(Task about, const std::vector<CaseFiles>& cases, const Split& split, const CaseTaskOptions& how);
 

@@ -46,7 +46,7 @@ void check_options(const CityscapesData& options) {
 }
 
 /// The split is the data set's own: `seed` changes nothing.
-Task make_task(const CityscapesData& options, std::int64_t /*seed*/) {
+Task make_task(const CityscapesData& options, std::int64_t /*seed*/, const std::filesystem::path& /*begun*/) {
   const auto found = find_cityscapes(options.data, options.val_city);
   Task task;
   const bool vehicles = options.label_values == kCityscapesVehicles;

@@ -302,7 +302,7 @@ void check_folder_options(const FolderData& options) {
   check(options.max_cases >= 0, "--max-cases: must not be negative, got {}", options.max_cases);
 }
 
-Task folder_task(const FolderData& options, std::int64_t seed) {
+Task folder_task(const FolderData& options, std::int64_t seed, const std::filesystem::path& begun) {
   std::vector<std::string> incomplete;
   auto cases = found_cases(options, incomplete);
   check_kind(options, cases);
@@ -314,6 +314,8 @@ Task folder_task(const FolderData& options, std::int64_t seed) {
   const auto split = make_split(options, cases, seed, task);
   auto how = task_options(options);
   how.incomplete = std::move(incomplete);
+  how.modalities = separate_words(options.modalities);
+  how.begun = begun;
   how.all_train = options.folds == 0 && options.test_share == 0;
   if (hemispheres) {
     how.train_noun = "left hemisphere";

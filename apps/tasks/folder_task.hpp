@@ -82,7 +82,7 @@ void check_folder_options(const FolderData& options);
 
 /// Finds, splits and reads the folder. Training slices are in memory when it returns, and every file was read.
 /// `seed` determines the split.
-Task folder_task(const FolderData& options, std::int64_t seed);
+Task folder_task(const FolderData& options, std::int64_t seed, const std::filesystem::path& begun = {});
 
 /// `train`, or `train --task folder`.
 TrainingProgram<FolderData> folder_program();

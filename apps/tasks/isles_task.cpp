@@ -38,7 +38,7 @@ void check_options(const IslesData& options) {
   check_parts(options.folds, options.fold, options.test_share, options.validation_share, IslesData().test_share);
 }
 
-Task make_task(const IslesData& options, std::int64_t seed) {
+Task make_task(const IslesData& options, std::int64_t seed, const std::filesystem::path& /*begun*/) {
   std::vector<std::string> incomplete;
   const auto found = find_isles(options.data, /*need_labels=*/true, options.skip_bad ? &incomplete : nullptr);
   const bool mri = found.edition == IslesEdition::Isles22;
@@ -57,6 +57,7 @@ Task make_task(const IslesData& options, std::int64_t seed) {
   auto how = task_options(options);
   how.cases.resample = found.needs_resampling();
   how.incomplete = std::move(incomplete);
+  how.modalities = found.modalities;
   how.all_train = options.folds == 0 && options.test_share == 0;
   if (how.show_channel < 0) how.show_channel = mri ? 0 : 3;
   return case_task(std::move(task), found.cases, split, how);

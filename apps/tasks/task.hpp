@@ -85,8 +85,10 @@ struct Task {
   std::string data;                    ///< where it is from, in words
   std::function<std::unique_ptr<DataLoader>(const LoaderRequest&)> make_loader;
   std::shared_ptr<const CaseSource> validation;  ///< may be null: then the last weights are scored, else the best
-  std::shared_ptr<const CaseSource> test;  ///< never null; without cases nothing is scored
-  nlohmann::json input;  ///< how images are prepared (`preparation_to_json`), for the weights' metadata; may be null
+  std::shared_ptr<const CaseSource> test;        ///< never null; without cases nothing is scored
+  /// For the weights' metadata, each may be null: how images are prepared (`preparation_to_json`), the words that name
+  /// the modalities, and for x, y, z the [smallest, largest] voxel of the training volumes in mm.
+  nlohmann::json input, modalities, spacing;
 };
 
 /// Rows and columns flipped so that a NIfTI slice is shown as radiologists look at it: front (or top) up, the subject's

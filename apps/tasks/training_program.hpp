@@ -15,6 +15,7 @@
 #include <fmt/format.h>
 
 #include <cstdint>
+#include <filesystem>
 #include <string>
 #include <utility>
 
@@ -40,8 +41,14 @@ struct TrainingProgram {
   TrainingOptions<Data> defaults;
   void (*add_flags)(OptionReader& reader);
   void (*check)(const Data& options);  ///< throws `Error` for values that are wrong whatever the data
-  Task (*make_task)(const Data& options, std::int64_t split_seed);
+  /// `begun`: the folder of the run or comparison that is continued; empty: none is.
+  Task (*make_task)(const Data& options, std::int64_t split_seed, const std::filesystem::path& begun);
 };
+
+/// The folder of the run that `options` continue; empty where they begin one.
+inline std::filesystem::path begun_folder(const ExperimentOptions& options) {
+  return options.resume && !options.overwrite ? std::filesystem::path(options.out) : std::filesystem::path();
+}
 
 /// Reads the command line and trains; returns the exit code. `base` gives the initial options, and may add flags of its
 /// own before.
@@ -72,7 +79,7 @@ int run_training(const TrainingProgram<Data>& program, CLI::App& app, int argc, 
     program.check(options);
     tune_process(options.threads);
     return run_experiment(options, options_to_json(options), command_line(argc, argv),
-                          [&] { return program.make_task(options, options.seed); });
+                          [&] { return program.make_task(options, options.seed, begun_folder(options)); });
   });
 }
 
@@ -99,7 +106,7 @@ Recipe recipe_of(const TrainingProgram<Data>& program) {
   recipe.make_task = [program, read](const nlohmann::json& json, std::int64_t split_seed) {
     const auto options = read(json);
     program.check(options);
-    return program.make_task(options, split_seed);
+    return program.make_task(options, split_seed, begun_folder(options));
   };
   return recipe;
 }
