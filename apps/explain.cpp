@@ -66,11 +66,13 @@ std::vector<std::int64_t> chosen_slices(const ExplainArguments& a, const torch::
 }
 
 int explain_maps(const ExplainArguments& a) {
-  std::vector<LoadedNetwork> nets;
+  std::vector<TrainedNetwork> nets;
   for (std::size_t i = 0; i < a.weights.size(); ++i) nets.push_back(load_network(source_of(a, i)));
   const auto channels = nets.front().net.in_channels();
   check(a.show_channel < channels, "--show-channel {}: the network has channels 0 to {}", a.show_channel, channels - 1);
-  auto cases = find_inputs(a.inputs, {}, channels);
+  std::vector<std::string> warnings;
+  auto cases = find_inputs(a.inputs, {}, nets.front().facts.modalities, channels, warnings);
+  for (const auto& warning : warnings) std::cerr << "warning: " << warning << "\n";
   check(cases.size() == 1, "--input: explain maps shows one case, got {}", cases.size());
   auto options = nets.front().preparation.value_or(CaseOptions());
   options.labels = a.label_threshold ? LabelMap::threshold(*a.label_threshold) : LabelMap::parse(a.label_values);
@@ -80,6 +82,8 @@ int explain_maps(const ExplainArguments& a) {
   if (!a.labels.empty()) check_apart("--out", a.out, {a.labels}, "figures");
   const auto source = load_input(cases.front(), options, channels);
   for (const auto& notice : source.notices) std::cerr << "warning: " << with_flags(notice) << "\n";
+  const auto sizes = spacing_warning(source, nets.front().facts);
+  if (!sizes.empty()) std::cerr << "warning: " << sizes << "\n";
   auto doubts = source.masks.warnings(options.labels);
   doubts.push_back(source.masks.unusable(options.labels));
   for (const auto& doubt : doubts) {
@@ -96,7 +100,9 @@ int explain_maps(const ExplainArguments& a) {
   }
   options.normalise = Normalise::None;  // a z-scored volume would show air as grey
   const auto shown = load_input(cases.front(), options, channels).image[a.show_channel];
-  OverlayOptions view = source.is_volume ? radiological_view(orientation(source.geometry.affine)) : OverlayOptions();
+  // What is shown runs as the network saw it, which is not as it is stored where the preparation turned it.
+  const auto axes = source.axes().empty() ? orientation(source.geometry.affine) : source.axes();
+  OverlayOptions view = source.is_volume ? radiological_view(axes) : OverlayOptions();
   view.window = robust_window(shown);
   const auto side = std::max(shown.size(1), shown.size(2));
   view.scale = std::clamp<std::int64_t>((400 + side - 1) / side, 1, 6);  // one pixel can be seen
@@ -127,7 +133,7 @@ int explain_maps(const ExplainArguments& a) {
 
 int explain_field(const ExplainArguments& a) {
   auto blocks = measure_blocks(a.field);
-  std::vector<LoadedNetwork> trained;
+  std::vector<TrainedNetwork> trained;
   for (std::size_t i = 0; i < a.weights.size(); ++i) {
     trained.push_back(load_network(source_of(a, i)));
     for (auto& block : measure_blocks_of(trained.back().net, a.weights[i], a.field)) blocks.push_back(std::move(block));

@@ -49,6 +49,7 @@ CaseOptions preparation(const PredictArguments& a, CaseOptions options) {
   options.resample = a.resample || (options.resample && !a.ignore_affine);  // what is given counts
   options.ignore_affine = options.ignore_affine || a.ignore_affine;
   options.zero_non_finite = options.zero_non_finite || a.zero_non_finite;
+  if (!a.normalise.empty()) options.as_trained = false;
   return options;
 }
 
@@ -72,15 +73,54 @@ void check_use(const CLI::App& app, const std::vector<CaseFiles>& cases, const N
   }
 }
 
+/// What may be wrong with these cases for these weights.
+void warn_of_use(const CLI::App& app, const std::vector<CaseFiles>& cases, const TrainedNetwork& loaded) {
+  const auto file = loaded.path.string();
+  if (!loaded.preparation && app.count("--normalise") == 0) {
+    std::cerr << fmt::format(
+        "note: {}: does not say how its training prepared images (no pam.input): taken as --normalise auto, without "
+        "padding; give --normalise, --crop or --resize as in the training\n",
+        file);
+  }
+  const auto picture =
+      std::find_if(cases.begin(), cases.end(), [](const auto& each) { return !is_nifti_name(each.images.front()); });
+  const bool of_volumes =
+      !loaded.facts.spacing.empty() ||
+      (loaded.preparation && !(loaded.preparation->axes.empty() && loaded.preparation->orient.empty()));
+  if (of_volumes && picture != cases.end()) {
+    std::cerr << fmt::format(
+        "warning: {}: is a picture, and {} was trained on volumes: its masks of pictures mean nothing; give volumes "
+        "(.nii, .nii.gz)\n",
+        picture->images.front().string(), file);
+  }
+}
+
 /// Whether a plane is taken in several windows.
 bool takes_windows(const PlaneSize& plane, const PredictorOptions& how) {
   if (how.window > 0) return plane.height > how.window || plane.width > how.window;
   return plane.height * plane.width > how.max_plane_pixels;
 }
 
+/// A warning where more than half of a binary mask is foreground and the labels may have been reversed: one wrong
+/// answer inverts every mask. `by_flag`: --reversed said whether they were.
+void warn_of_inverted(const CasePrediction& found, const Predictor& predictor, bool by_flag) {
+  if (found.probabilities.size(0) != 1 || !(predictor.reversed() || by_flag)) return;
+  const auto share = found.labels.gt(0).to(torch::kDouble).mean().item<double>();
+  if (share <= 0.5) return;
+  std::cerr << fresh_line()
+            << fmt::format(
+                   "warning: {}: {:.0f} % of the mask is foreground, and {} that the network learnt {} labels: if the "
+                   "mask is inverted, {}\n",
+                   found.source.name, 100 * share, by_flag ? "--reversed says" : "the weights file says",
+                   predictor.reversed() ? "reversed" : "plain",
+                   by_flag ? fmt::format("give --reversed {}", predictor.reversed() ? "no" : "yes")
+                           : std::string("pam.reversed in the file is wrong: write the file again"));
+}
+
 /// Predicts all cases: while one is in the network, the next is read and the results of the one before are written.
 /// Returns whether any plane was taken in windows.
-bool predict_all(const Predictor& predictor, const std::vector<CaseFiles>& cases, const PredictArguments& a) {
+bool predict_all(const Predictor& predictor, const std::vector<CaseFiles>& cases, const PredictArguments& a,
+                 const TrainingFacts& facts) {
   ProgressLine line(cases.size());
   ResultWriter writer(a.out, !a.no_probability, line);
   bool overlapped = false;
@@ -91,14 +131,18 @@ bool predict_all(const Predictor& predictor, const std::vector<CaseFiles>& cases
   try {
     while (auto source = reader.next()) {
       overlapped = overlapped || takes_windows(source->plane(), a.how);
+      const auto sizes = spacing_warning(*source, facts);
+      if (!sizes.empty()) source->notices.push_back(sizes);
       if (!source->notices.empty()) writer.finish();  // warnings follow the results of the case before
       for (const auto& notice : source->notices) std::cerr << "warning: " << with_flags(notice) << "\n";
       const auto name = source->name;
-      writer.start(predict_one(predictor, std::move(*source), a, [&](std::int64_t done, std::int64_t total) {
+      auto found = predict_one(predictor, std::move(*source), a, [&](std::int64_t done, std::int64_t total) {
         writer.finish_if_written();
         if (interrupted() != 0) throw Interrupted("Stopped; finished cases are in " + a.out + ".");
         line.show(before, name, done, total);
-      }));
+      });
+      warn_of_inverted(found, predictor, !a.reversed.empty());
+      writer.start(std::move(found));
       ++before;
     }
   } catch (...) {
@@ -116,12 +160,17 @@ int predict(const CLI::App& app, PredictArguments& a) {
   const auto loaded = load_network(a.weights);
   const auto& net = loaded.net;
   const auto options = preparation(a, loaded.preparation.value_or(CaseOptions()));
-  const auto cases = find_inputs(a.inputs, separate_words(a.modalities), net.in_channels());
+  const auto modalities = separate_words(a.modalities);
+  check_modalities(modalities, loaded.facts, loaded.path.string());
+  std::vector<std::string> warnings;
+  const auto cases = find_inputs(a.inputs, modalities, loaded.facts.modalities, net.in_channels(), warnings);
+  for (const auto& warning : warnings) std::cerr << "warning: " << warning << "\n";
   if (a.inputs.size() == 1 && std::filesystem::is_directory(a.inputs.front())) {
     const auto others = other_files_warning(cases);
     if (!others.empty()) std::cerr << "warning: " << others << "\n";
   }
   check_use(app, cases, net);
+  warn_of_use(app, cases, loaded);
   check_results(cases, a.no_probability ? 0 : net.classes(), a.out, a.overwrite);
   a.how.device = find_device(a.device);
   a.how.channels_last = channels_last(a.layout);
@@ -136,7 +185,7 @@ int predict(const CLI::App& app, PredictArguments& a) {
   std::cout << fmt::format("{}: {} channels in, {} to predict", net.name(), net.in_channels(),
                            cases.size() == 1 ? "1 case" : fmt::format("{} cases", cases.size()))
             << std::endl;
-  const bool overlapped = predict_all(predictor, cases, a);
+  const bool overlapped = predict_all(predictor, cases, a, loaded.facts);
   if (app.count("--overlap") > 0 && !overlapped) {
     std::cerr
         << "warning: --overlap changed nothing: every plane was taken whole (--window sets the side of windows)\n";

@@ -30,8 +30,9 @@ namespace pam::apps {
 namespace {
 
 /// What the library calls by its C++ field, and the flag that sets it.
-constexpr std::array<std::pair<const char*, const char*>, 30> kFlags{
-    {{"LoadNetworkOptions::net", "--net"},
+constexpr std::array<std::pair<const char*, const char*>, 31> kFlags{
+    {{"pretrained: ", "--weights: "},
+     {"LoadNetworkOptions::net", "--net"},
      {"LoadNetworkOptions::reversed", "--reversed"},
      {"LoadOptions::reversed", "--reversed"},
      {"LoadOptions::section", "--section"},

@@ -2,12 +2,15 @@
 /// The zoo for programs: one translation unit compiles every network, so that the others compile in seconds.
 #pragma once
 
+#include "engine/training_facts.hpp"
+
 #include <pam/inference/load_network.hpp>
 #include <pam/nets/network.hpp>
 
 #include <nlohmann/json.hpp>
 
 #include <cstdint>
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -32,9 +35,16 @@ struct WeightsSource {
   LoadNetworkOptions how = {};
 };
 
+/// A net from a file, what else the file says of its training, and which file it is.
+struct TrainedNetwork : LoadedNetwork {
+  TrainingFacts facts;
+  std::filesystem::path path;
+};
+
 /// `pam::load_network`, compiled here for all programs. Prints a note for each choice that the file left to it: which
-/// section of a checkpoint, a prefix that was taken off all names, entries that were left out.
-LoadedNetwork load_network(const WeightsSource& source);
+/// section of a checkpoint, a prefix that was taken off all names, entries that were left out; for a name, where it is.
+/// Throws `Error` that names --weights where there is no such file or name.
+TrainedNetwork load_network(const WeightsSource& source);
 
 /// The number of trainable values.
 std::int64_t parameter_count(const Network& net);

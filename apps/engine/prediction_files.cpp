@@ -63,45 +63,115 @@ std::vector<CaseFiles> channel_cases(const std::vector<fs::path>& files, std::in
   return cases;
 }
 
-std::vector<CaseFiles> cases_in(const fs::path& folder, const std::vector<std::string>& modalities,
-                                std::int64_t channels) {
-  FolderOptions where;
-  where.need_labels = false;
-  const auto files = data_files(folder);
-  if (files.empty() && modalities.empty()) {
-    for (const char* images : {"images", "imagesTs", "imagesTr"}) {
-      if (fs::is_directory(folder / images)) return cases_in(folder / images, modalities, channels);
+/// The folders in `folder` that hold images, sorted.
+std::vector<fs::path> folders_with_images(const fs::path& folder) {
+  std::vector<fs::path> found;
+  for (const auto& entry : fs::directory_iterator(folder)) {
+    if (!entry.is_directory() || pam::detail::is_passed_over(entry.path())) continue;
+    for (const auto& file : fs::directory_iterator(entry.path(), fs::directory_options::skip_permission_denied)) {
+      if (!file.is_regular_file() || !pam::detail::has_data_name(file)) continue;
+      found.push_back(entry.path());
+      break;
     }
   }
-  if (files.empty() || !modalities.empty()) {
-    where.root = folder;
+  std::sort(found.begin(), found.end());
+  return found;
+}
+
+/// A warning where one folder holds volumes and pictures.
+void warn_of_two_kinds(const fs::path& folder, const std::vector<fs::path>& files, std::vector<std::string>& warnings) {
+  const auto volumes = std::count_if(files.begin(), files.end(), [](const auto& file) { return is_nifti_name(file); });
+  const auto pictures = static_cast<std::ptrdiff_t>(files.size()) - volumes;
+  if (volumes == 0 || pictures == 0) return;
+  warnings.push_back(fmt::format(
+      "{}: holds volumes ({}) and pictures ({}); a network is trained on one kind, and its masks of the other mean "
+      "nothing: keep each kind in a folder of its own",
+      folder.string(), volumes, pictures));
+}
+
+/// What the two ways to read a folder have in common: the files in it, or one folder per case.
+struct FolderReader {
+  const std::vector<std::string>& modalities;
+  const std::vector<std::string>& trained;
+  std::int64_t channels;
+  std::vector<std::string>& warnings;
+
+  [[nodiscard]] std::vector<CaseFiles> read(const fs::path& folder) const {
+    const auto files = data_files(folder);
+    if (files.empty() && modalities.empty()) {
+      for (const char* images : {"images", "imagesTs", "imagesTr"}) {
+        if (fs::is_directory(folder / images)) return read(folder / images);
+      }
+    }
+    const auto folders = folders_with_images(folder);
+    if (files.empty() || !modalities.empty()) return read_folders(folder, folders, files);
+    if (!folders.empty()) {
+      const auto first = folders.front().filename().string();
+      warnings.push_back(fmt::format(
+          "{}: holds images, so {} left out: a folder is read as its files, or with --modalities as one "
+          "folder per case; give --modalities, or each folder as an --input of its own",
+          folder.string(),
+          folders.size() == 1
+              ? fmt::format("the folder {} in it, which holds images too, is", first)
+              : fmt::format("the {} folders in it that hold images too, such as {}, are", folders.size(), first)));
+    }
+    return read_files(folder, files);
+  }
+
+  /// One folder per case, or the layouts of training.
+  [[nodiscard]] std::vector<CaseFiles> read_folders(const fs::path& root, const std::vector<fs::path>& folders,
+                                                    const std::vector<fs::path>& files) const {
+    if (!files.empty()) {
+      warnings.push_back(
+          fmt::format("{}: with --modalities its folders are the cases, and the {} beside them {} left out, such as "
+                      "{}; to predict these, leave --modalities out",
+                      root.string(), files.size() == 1 ? "image" : fmt::format("{} images", files.size()),
+                      files.size() == 1 ? "is" : "are", files.front().filename().string()));
+    }
+    const bool deeper = std::any_of(fs::directory_iterator(root), fs::directory_iterator(),
+                                    [](const auto& entry) { return entry.is_directory(); });
+    check(deeper || !files.empty(),
+          "--input {}: holds no image; give the folder that holds them, as NIfTI (.nii, .nii.gz) or pictures (.png, "
+          ".jpg, .tif, .bmp, .webp); DICOM must be converted before, such as by dcm2niix",
+          root.string());
+    FolderOptions where;
+    where.need_labels = false;
+    where.root = root;
     where.modalities = modalities;
+    if (modalities.empty() && !folders.empty() && !fs::is_directory(root / "trainannot")) where.modalities = trained;
     auto cases = find_cases(where);
     for (auto& each : cases) each.labels.clear();  // labels are not read, so damage or another grid does not matter
     return cases;
   }
-  auto grouped = channel_cases(files, channels);
-  if (!grouped.empty()) return grouped;
-  where.images = folder;
-  where.modalities.clear();
-  auto cases = find_cases(where);
-  std::vector<fs::path> firsts;
-  for (const auto& each : cases) firsts.push_back(each.images.front());
-  const auto names = names_of_files(firsts);
-  for (std::size_t i = 0; i < cases.size(); ++i) cases[i].name = names[i];
-  return cases;
-}
+
+  /// Each file a case, or NAME_0000 … one.
+  [[nodiscard]] std::vector<CaseFiles> read_files(const fs::path& folder, const std::vector<fs::path>& files) const {
+    warn_of_two_kinds(folder, files, warnings);
+    auto grouped = channel_cases(files, channels);
+    if (!grouped.empty()) return grouped;
+    FolderOptions where;
+    where.need_labels = false;
+    where.images = folder;
+    auto cases = find_cases(where);
+    std::vector<fs::path> firsts;
+    for (const auto& each : cases) firsts.push_back(each.images.front());
+    const auto names = names_of_files(firsts);
+    for (std::size_t i = 0; i < cases.size(); ++i) cases[i].name = names[i];
+    return cases;
+  }
+};
 
 }  // namespace
 
 std::vector<CaseFiles> find_inputs(const std::vector<std::string>& inputs, const std::vector<std::string>& modalities,
-                                   std::int64_t channels) {
+                                   const std::vector<std::string>& trained, std::int64_t channels,
+                                   std::vector<std::string>& warnings) {
   for (const auto& input : inputs) check(fs::exists(input), "--input {}: no such file or folder", input);
   const bool folder =
       std::any_of(inputs.begin(), inputs.end(), [](const auto& path) { return fs::is_directory(path); });
   check(!folder || inputs.size() == 1, "--input: give one folder, or files; got {} paths with a folder among them",
         inputs.size());
-  if (folder) return cases_in(inputs.front(), modalities, channels);
+  if (folder) return FolderReader{modalities, trained, channels, warnings}.read(inputs.front());
   std::vector<fs::path> files(inputs.begin(), inputs.end());
   check(modalities.empty(),
         "--modalities: is for an --input folder that holds one folder per case; with files, give "

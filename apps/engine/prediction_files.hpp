@@ -15,9 +15,12 @@ namespace pam::apps {
 
 /// The cases of `inputs`, for a net of `channels` channels: one folder (files, NAME_0000 … channels, or with
 /// `modalities` one folder per case), or files: one case per file if the net takes what one file holds (`channels` is 1
-/// or the files are pictures), else the modalities of one case, in channel order. Throws `Error` if nothing is found.
+/// or the files are pictures), else the modalities of one case, in channel order. Where a folder holds one folder per
+/// case and `modalities` is empty, `trained` (what the weights were trained on) is taken. `warnings` gets what of a
+/// folder is left out, or does not fit together. Throws `Error` if nothing is found.
 std::vector<CaseFiles> find_inputs(const std::vector<std::string>& inputs, const std::vector<std::string>& modalities,
-                                   std::int64_t channels);
+                                   const std::vector<std::string>& trained, std::int64_t channels,
+                                   std::vector<std::string>& warnings);
 
 /// Throws `Error` where `out` cannot be written to, and where results would lie on an input, on each other, or, without
 /// `overwrite`, on existing files: they may be somebody's labels. `probabilities`: maps per case, one per channel of

@@ -18,7 +18,9 @@ ExplainCommands add_explain_options(CLI::App& app, ExplainArguments& a) {
   maps->add_option("--label-values", a.label_values, "foreground of the mask (default: nonzero)");
   maps->add_option("--label-threshold", a.label_threshold, kLabelThresholdHelp)->check(CLI::PositiveNumber);
   maps->add_option("--mask-channel", a.mask_channel, kMaskChannelHelp);
-  maps->add_option("--slice", a.slice, "slice to show, from 0 on (default: those with most foreground)")
+  maps->add_option(
+          "--slice", a.slice,
+          "slice to show, from 0 on, of the volume as the network sees it (default: those with most foreground)")
       ->check(CLI::NonNegativeNumber);
   maps->add_option("--slices", a.slices, "how many are chosen (default 3)")->check(CLI::Range(1, 100));
   maps->add_option("--show-channel", a.show_channel, "modality under the colours (default 0)")

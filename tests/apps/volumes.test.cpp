@@ -142,6 +142,41 @@ TEST_CASE("a net trained with --orient gives equal masks for copies of a volume 
   }
 }
 
+TEST_CASE("a net trained without --orient on LPS turns copies in other orientations, and says so", "[apps]") {
+  PAM_SKIP_WITHOUT("train");
+  PAM_SKIP_WITHOUT("predict");
+  const TempDir folder;
+  for (int i = 0; i < 4; ++i) {
+    write_world(folder / "data" / "images" / fmt::format("c{}.nii.gz", i), scan(i), "LPS");
+    write_world(folder / "data" / "labels" / fmt::format("c{}.nii.gz", i), blob(i), "LPS");
+  }
+  const auto trained = train(folder / "data", folder / "run", {"--epochs", "8"});
+  INFO(trained.err);
+  REQUIRE(trained.code == 0);
+  CHECK(trained.err.find("turned to") == std::string::npos);
+  std::vector<std::string> arguments{"--weights", (folder / "run" / "unet" / "last.safetensors").string(),
+                                     "--threads", "1",
+                                     "--out",     (folder / "out").string(),
+                                     "--input"};
+  for (const char* code : {"LPS", "RAS", "PIR"}) {
+    const auto path = folder / "new" / (std::string(code) + ".nii.gz");
+    write_world(path, scan(9), code);
+    arguments.push_back(path.string());
+  }
+  const auto done = test::run_program_with(test::program_named("predict"), arguments);
+  INFO(done.err);
+  REQUIRE(done.code == 0);
+  CHECK(done.err.find("run LPS; turned") == std::string::npos);
+  const auto expected = world_of(folder / "out" / "LPS.nii.gz", "LPS");
+  const auto found = expected.sum().item<std::int64_t>();
+  CHECK((found > 50 && found < expected.numel() / 2));
+  for (const char* code : {"RAS", "PIR"}) {
+    CAPTURE(code);
+    CHECK_THAT(done.err, Contains(std::string(code) + ".nii.gz: its voxel axes run " + code + "; turned to LPS"));
+    CHECK(torch::equal(world_of(folder / "out" / (std::string(code) + ".nii.gz"), code), expected));
+  }
+}
+
 /// CT in Hounsfield units plus `shift`: air, tissue with voxels of exactly 0 HU, a lesion.
 World ct(int number, int shift) {
   return [number, shift](auto r, auto a, auto s) {
@@ -186,13 +221,63 @@ TEST_CASE("CT in Hounsfield units and the same plus 5000 train to equal losses",
   // the last place of float32, 6e-8 of it. That a loss after some 20 steps differs by 1e-5 would take more.
   const auto one = losses_with(0, "zscore"), other = losses_with(5000, "zscore");
   for (std::size_t i = 0; i < one.size(); ++i) CHECK(std::abs(one[i] - other[i]) <= 1e-5);
-  // The default, for skull-stripped MRI, warns of both.
-  for (const int shift : {0, 5000}) {
-    const auto end =
-        train(folder / fmt::format("ct{}", shift), folder / fmt::format("plain{}", shift), {"--epochs", "1"});
-    CHECK(end.code == 0);
-    CHECK_THAT(end.err, Contains("so 0 is no background here") && Contains("--normalise"));
+}
+
+/// What the weights of a run say under `key`.
+nlohmann::json noted(const std::filesystem::path& out, const std::string& key) {
+  return nlohmann::json::parse(read_safetensors(out / "unet" / "last.safetensors").metadata.at(key));
+}
+
+TEST_CASE(
+    "--normalise auto is zscore for CT, zscore-nonzero for volumes with a background, and a resumed run keeps its",
+    "[apps]") {
+  PAM_SKIP_WITHOUT("train");
+  const TempDir folder;
+  const auto write = [&](const char* name, const std::function<World(int)>& image) {
+    for (int i = 0; i < 4; ++i) {
+      write_world(folder / name / "images" / fmt::format("c{}.nii.gz", i), image(i), "RAS");
+      write_world(folder / name / "labels" / fmt::format("c{}.nii.gz", i), blob(i), "RAS");
+    }
+  };
+  write("ct", [](int i) { return ct(i, 0); });
+  write("shifted", [](int i) { return ct(i, 5000); });
+  write("stripped",
+        [](int i) -> World { return [i](auto r, auto a, auto s) { return a < 4 ? 0 : scan(i)(r, a, s); }; });
+  for (const std::string data : {"ct", "shifted"}) {
+    CAPTURE(data);
+    const auto end = train(folder / data, folder / ("auto_" + data), {"--epochs", "2"});
+    INFO(end.err);
+    REQUIRE(end.code == 0);
+    CHECK_THAT(end.err, Contains("note: ") && Contains("--normalise auto is zscore here, over all voxels") &&
+                            Contains(data == "ct" ? "holds negative values" : "only 0 of"));
+    CHECK_THAT(end.err, !Contains("warning"));
+    CHECK_THAT(end.out, Contains("z-score over all voxels (--normalise zscore)"));
+    CHECK(noted(folder / ("auto_" + data), "pam.input").at("normalise") == "zscore-all");  // the file's name of it
+    REQUIRE(train(folder / data, folder / ("all_" + data), {"--epochs", "2", "--normalise", "zscore"}).code == 0);
+    CHECK(losses(folder / ("auto_" + data)) == losses(folder / ("all_" + data)));
   }
+  const auto stripped = train(folder / "stripped", folder / "run", {"--epochs", "1"});
+  INFO(stripped.err);
+  REQUIRE(stripped.code == 0);
+  CHECK_THAT(stripped.err, !Contains("--normalise auto is"));
+  CHECK(noted(folder / "run", "pam.input").at("normalise") == "zscore");
+  CHECK(noted(folder / "run", "pam.spacing").size() == 3);
+
+  // A run from before auto was resolved: its weights say auto, which was zscore-nonzero for all volumes.
+  const auto begun = folder / "auto_ct" / "unet";
+  for (const char* name : {"last.safetensors", "last.state.safetensors"}) {
+    auto file = read_safetensors(begun / name);
+    for (auto& [key, tensor] : file.tensors) tensor = tensor.clone();
+    auto input = nlohmann::json::parse(file.metadata.at("pam.input"));
+    input["normalise"] = "auto";
+    file.metadata["pam.input"] = input.dump();
+    write_safetensors(begun / name, file.tensors, file.metadata);
+  }
+  const auto resumed = train(folder / "ct", folder / "auto_ct", {"--epochs", "3", "--resume", "--allow-changes"});
+  INFO(resumed.err);
+  REQUIRE(resumed.code == 0);
+  CHECK_THAT(resumed.out, Contains("--normalise zscore-nonzero"));
+  CHECK(noted(folder / "auto_ct", "pam.input").at("normalise") == "zscore");
 }
 
 TEST_CASE("--normalise and --orient of BRATS and ISLES are kept with the weights; the default is named in the log",
@@ -219,6 +304,8 @@ TEST_CASE("--normalise and --orient of BRATS and ISLES are kept with the weights
     CHECK_THAT(plain.out, Contains("z-score over the voxels that are not 0 (--normalise zscore-nonzero)"));
     CHECK(input().at("normalise") == "zscore");  // the file's name of it
     CHECK_FALSE(input().contains("orient"));
+    CHECK(noted(trainer.out(), "pam.modalities") == (task == "brats" ? nlohmann::json({"t1", "t1ce", "t2", "flair"})
+                                                                     : nlohmann::json({"CBF", "CBV", "MTT", "Tmax"})));
     auto more = small;
     more.insert(more.end(), {"--normalise", "window:0:500", "--orient", "LPS"});
     const auto chosen = trainer.run(more);

@@ -99,11 +99,14 @@ TEST_CASE("PAM_WEIGHTS_DIR comes first, then the installation and the source tre
   const TempDir folder;
   const WeightsFolder weights(folder.path());
   const auto folders = pretrained_folders();
-  REQUIRE(folders.size() == 3);
+  REQUIRE(folders.size() == 4);
   REQUIRE(folders[0] == folder.path());
+  // This test program is PREFIX/bin/pam_tests.
+  const auto program = std::filesystem::canonical("/proc/self/exe");
+  REQUIRE(folders[1] == program.parent_path().parent_path() / "share" / "pam" / "weights");
   const std::filesystem::path source = PAM_SOURCE_DIR;
-  REQUIRE(folders[1] == source / "share" / "pam" / "weights");  // the headers' include/ lies beside share/
-  REQUIRE(folders[2] == source / "weights");
+  REQUIRE(folders[2] == source / "share" / "pam" / "weights");  // the headers' include/ lies beside share/
+  REQUIRE(folders[3] == source / "weights");
 }
 
 TEST_CASE("Each model that pam comes with loads by its name and gives the logits of its card", "[inference]") {

@@ -34,9 +34,14 @@ PAM_FUNC Case load_input(const CaseFiles& files, const CaseOptions& options, std
     how.channels = in_channels;
   }
   auto source = load_case(files, how);
-  check(in_channels == 0 || source.image.size(0) == in_channels,
+  const auto channels = source.image.size(0);
+  check(in_channels == 0 || channels == in_channels || files.images.size() > 1 || !source.is_volume || channels == 1,
+        "case {}: {}: its fourth axis has {} volumes, the network takes {}; save {} of them as a file of its own",
+        files.name, files.images.front().string(), channels, in_channels,
+        in_channels == 1 ? std::string("one") : formatted("the {} that it was trained on", in_channels));
+  check(in_channels == 0 || channels == in_channels,
         "case {}: has {} channels ({}), the network takes {}; give its modalities in channel order (CaseFiles::images)",
-        files.name, source.image.size(0), files.images.front().string(), in_channels);
+        files.name, channels, files.images.front().string(), in_channels);
   return source;
 }
 

@@ -32,12 +32,18 @@ PAM_FUNC std::vector<std::filesystem::path> pretrained_folders() {
   std::vector<std::filesystem::path> folders;
   if (const char* named = std::getenv("PAM_WEIGHTS_DIR"); named != nullptr && *named != '\0')
     folders.emplace_back(named);
-  // ROOT/include/pam/inference/pretrained-inl.hpp, wherever the headers lie now: an installation can be moved.
+  // PREFIX/bin/PROGRAM: right for a program that was built elsewhere, or with -ffile-prefix-map.
+  std::error_code ignored;
+  const auto program = std::filesystem::read_symlink("/proc/self/exe", ignored);
+  if (!program.empty()) folders.push_back(program.parent_path().parent_path() / "share" / "pam" / "weights");
+  // ROOT/include/pam/inference/pretrained-inl.hpp, as the compiler found it: an installation can be moved.
   const auto root = std::filesystem::path(__FILE__).parent_path().parent_path().parent_path().parent_path();
   folders.push_back(root / "share" / "pam" / "weights");
   folders.push_back(root / "weights");
   return folders;
 }
+
+PAM_FUNC std::vector<std::string> pretrained_names() { return detail::pretrained_names(pretrained_folders()); }
 
 PAM_FUNC std::filesystem::path pretrained_path(const std::string& name) {
   check(!name.empty() && name.find_first_of("/\\.") == std::string::npos,
