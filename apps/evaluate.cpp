@@ -38,12 +38,36 @@ Table summary_table(const ScoreSummary& summary, const ScoreOptions& options) {
   name(summary.missed, "missed, nothing of the foreground found");
   name(summary.false_alarms, "false alarms, foreground where there is none");
   name(summary.empty, "empty, no foreground in truth and prediction");
+  if (options.classes > 2) {
+    table.note(fmt::format("scored: class {} of {}; others with --class.", options.class_index, options.classes - 1));
+  }
   table.note(
       fmt::format("nsd: tolerance {}, convention {}.", options.nsd_tolerance, to_string(options.nsd_convention)));
   table.note(
       "iou and dice are of the foreground; miou and mdice are means over foreground and background, what the paper's "
       "table 5 must print as \"IoU\" (66 % beside 58 % false negatives cannot be of the foreground alone).");
   return table;
+}
+
+/// Adds the classes that `labels` hold.
+void note_classes(const torch::Tensor& labels, std::set<std::int64_t>& classes) {
+  const auto values = std::get<0>(at::_unique(labels.to(torch::kLong)));
+  for (std::int64_t i = 0; i < values.numel(); ++i) classes.insert(values[i].item<std::int64_t>());
+}
+
+/// A warning where foreground classes of the truths are in no prediction; else empty.
+std::string never_predicted(const std::set<std::int64_t>& truths, const std::set<std::int64_t>& predictions) {
+  std::vector<std::string> never;
+  for (const auto value : truths) {
+    if (value > 0 && value != kIgnoreLabel && predictions.count(value) == 0) never.push_back(std::to_string(value));
+  }
+  if (never.empty()) return {};
+  return fmt::format(
+      "{} {} of the true masks {} in no prediction: was the network trained without {}, or do the predictions hold "
+      "other "
+      "values (--pred-label-values)?",
+      never.size() == 1 ? "class" : "classes", joined(never, ", "), never.size() == 1 ? "occurs" : "occur",
+      never.size() == 1 ? "it" : "them");
 }
 
 /// Writes a file, and its folder where there is none.
@@ -115,9 +139,16 @@ int main(int argc, char** argv) {
           "it out",
           pairs.front().truth.string());
     std::vector<std::string> warnings;
+    std::set<std::int64_t> predicted_classes, true_classes;
     for (const auto& pair : pairs) {
       const auto [prediction, truth] = read_pair(pair, prediction_reader, truth_reader, a.ignore_affine, warnings);
+      note_classes(prediction.labels, predicted_classes);
+      note_classes(truth.labels, true_classes);
       cases.push_back(score_case(prediction.labels, truth.labels, truth.spacing, pair.name, a.score));
+    }
+    if (a.score.classes > 2) {
+      const auto never = never_predicted(true_classes, predicted_classes);
+      if (!never.empty()) warnings.push_back(never);
     }
     for (const auto& doubt : truth_reader.doubts()) warnings.push_back("true masks: " + doubt);
     for (const auto& doubt : prediction_reader.doubts()) warnings.push_back("predictions: " + doubt);

@@ -79,6 +79,25 @@ TEST_CASE("Values that could be the truth's or class numbers are not guessed", "
   CHECK(iou(folder) == Approx(12.0 / 20));
 }
 
+TEST_CASE("Which of several classes is scored is said, and a class that is never predicted is named", "[apps]") {
+  PAM_SKIP_WITHOUT("evaluate");
+  const TempDir folder;
+  const std::vector<std::string> two{"--label-values", "1=1,2=2"};
+  write_mask(folder / "truth/a.nii.gz", 5, 1);
+  write_mask(folder / "truth/b.nii.gz", 5, 2);
+  write_mask(folder / "pred/a.nii.gz", 5, 1);
+  write_mask(folder / "pred/b.nii.gz", 5, 1);
+  auto done = evaluate(folder, two);
+  REQUIRE(done.code == 0);
+  CHECK_THAT(done.out, Contains("scored: class 1 of 2; others with --class."));
+  CHECK_THAT(done.err, Contains("class 2 of the true masks occurs in no prediction"));
+  write_mask(folder / "pred/b.nii.gz", 5, 2);
+  done = evaluate(folder, {"--label-values", "1=1,2=2", "--class", "2"});
+  CHECK_THAT(done.out, Contains("scored: class 2 of 2"));
+  CHECK(done.err.empty());
+  CHECK_THAT(evaluate(folder, {"--label-values", "1-2"}).out, !Contains("scored: class"));  // one foreground
+}
+
 TEST_CASE("What predict writes is scored as it is, and results have a place before anything is scored", "[apps]") {
   PAM_SKIP_WITHOUT("evaluate");
   const TempDir folder;
