@@ -503,7 +503,8 @@ def read_weights(path):
 
 
 def load(path, options=None, reversed_=None):
-    """The net that `path` holds. `options`: for files without pam.net in their metadata; `reversed_` likewise."""
+    """The net that `path` holds. `options`: for files without pam.net in their metadata; `reversed_` for files without
+    pam.reversed. The file's metadata stay with the net (`net.metadata`), for `save`."""
     tensors, metadata = read_weights(path)
     if options is None:
         if "pam.net" not in metadata:
@@ -522,17 +523,24 @@ def load(path, options=None, reversed_=None):
             "%s: the options of the net say reversed = %s, but %s says otherwise; the wrong one of the two would invert "
             "every mask" % (path, net.reversed, "the caller" if noted is None else "pam.reversed in its metadata")
         )
-    if net.reversed and reversed_ is None and "pam.net" not in metadata:
-        raise ValueError("%s: does not say whether it was trained on reversed labels; say which" % path)
+    if net.reversed and reversed_ is None:
+        raise ValueError(
+            "%s: does not say whether its weights were trained on reversed labels (no pam.reversed in its metadata), and "
+            "a %s can be trained either way; say which by reversed_ (--reversed)" % (path, net.options["name"])
+        )
     net.load_state_dict(tensors)
     if reversed_ is not None:
         net.reversed = net.options["reversed"] = reversed_
+    net.metadata = metadata
     return net
 
 
 def save(net, path):
-    """Weights and what C++ needs to know; .safetensors, or .pt (a plain dict; the metadata lie beside it in the zip)."""
-    metadata = {"pam.net": json.dumps(net.options), "pam.reversed": "true" if net.reversed else "false"}
+    """Weights and what C++ needs to know; .safetensors, or .pt (a plain dict; the metadata lie beside it in the zip). What
+    the file of a loaded net said of its images (pam.input, pam.modalities, pam.spacing) is written again."""
+    noted = getattr(net, "metadata", {})
+    metadata = {key: noted[key] for key in ("pam.input", "pam.modalities", "pam.spacing") if key in noted}
+    metadata.update({"pam.net": json.dumps(net.options), "pam.reversed": "true" if net.reversed else "false"})
     if path.endswith(".safetensors"):
         write_safetensors(path, net.state_dict(), metadata)
     elif path.endswith((".pt", ".pth")):

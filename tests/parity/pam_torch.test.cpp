@@ -187,9 +187,37 @@ TEST_CASE("pam_torch.py says what is wrong with a description or a file", "[pari
     REQUIRE_THAT(refused(write("true") + " --reversed false"), Catch::Contains("the caller says otherwise"));
     REQUIRE(pam_torch(write("true"), folder / "log"));
   }
+  // A file that does not say it is refused as in C++, whatever its pam.net says.
+  write_safetensors(folder / "silent.safetensors", state_dict(*net), {{"pam.net", net.options().dump()}});
+  const auto silent = fmt::format("--weights '{}'", (folder / "silent.safetensors").string());
+  REQUIRE_THAT(refused(silent), Catch::Contains("no pam.reversed") && Catch::Contains("--reversed"));
+  REQUIRE(pam_torch(silent + " --reversed true", folder / "log"));
   std::ofstream(folder / "short.safetensors") << "123";
   REQUIRE_THAT(refused(fmt::format("--weights '{}'", (folder / "short.safetensors").string())),
                Catch::Contains("cut short"));
+}
+
+TEST_CASE("what a file says of its images survives pam_torch.py", "[parity]") {
+  if (!python_has("torch")) PAM_SKIP("needs Python with torch (Debian: python3-torch)");
+  const TempDir folder;
+  const auto net = build_network({"unet", 1, 1, 2});
+  const Metadata images{{"pam.input", R"({"normalise": "zscore-all", "axes": "RAS"})"},
+                        {"pam.spacing", "[[1,1],[1,1],[1,2]]"},
+                        {"pam.modalities", R"(["t1"])"}};
+  auto all = images;
+  all["pam.net"] = net.options().dump();
+  save_weights(net, folder / "cpp.safetensors", all);
+  for (const std::string name : {"python.safetensors", "python.pt"}) {
+    CAPTURE(name);
+    const auto saved = pam_torch(
+        fmt::format("--weights '{}' --save '{}'", (folder / "cpp.safetensors").string(), (folder / name).string()),
+        folder / "log");
+    INFO(text_of(folder / "log"));
+    REQUIRE(saved);
+    const auto metadata = read_weights(folder / name).metadata;
+    for (const auto& [key, value] : images) CHECK(metadata.at(key) == value);
+    CHECK(metadata.at("pam.reversed") == "false");
+  }
 }
 
 }  // namespace parity_pam_torch_test
