@@ -60,7 +60,7 @@ def card(runs, path, kind):
     trained, tested = runs / "all" / kind, runs / "cross_validation" / "fold_0" / "repeat_0" / kind
     record = read_json(trained / "run.json")
     tensors, metadata = pam_torch.read_safetensors(str(trained / "last.safetensors"))
-    metadata = {key: metadata[key] for key in ("pam.net", "pam.reversed", "pam.input", "pam.version")}
+    metadata = {key: metadata[key] for key in ("pam.net", "pam.reversed", "pam.input", "pam.spacing", "pam.version")}
     pam_torch.write_safetensors(str(path), {key: tensor.half() for key, tensor in tensors.items()}, metadata)
 
     net = pam_torch.load(str(path)).float().eval()
@@ -77,7 +77,8 @@ def card(runs, path, kind):
         "bytes": path.stat().st_size,
         "segments": "the whole hippocampus (anterior and posterior together)",
         "input": {"image": "one channel: T1-weighted MRI, 1 mm voxels, cropped around one hippocampus as MSD Task04 is",
-                  "preparation": json.loads(metadata["pam.input"])},
+                  "preparation": json.loads(metadata["pam.input"]),
+                  "voxels_mm_x_y_z": json.loads(metadata["pam.spacing"])},
         "not_for": "clinical use; whole heads, other sequences, other resolutions, other structures",
         "data": {"name": "Medical Segmentation Decathlon, Task04_Hippocampus",
                  "source": "http://medicaldecathlon.com",
