@@ -81,8 +81,10 @@ class ComparisonRun {
 
   void note_data(std::int64_t fold, const Task& task) {
     const auto& options = setup_.experiment;
-    const auto changed =
-        keep_data(out_ / fmt::format("fold_{}", fold), task.files, options.resume && !options.overwrite);
+    const bool resume = options.resume && !options.overwrite;
+    const auto folder = out_ / fmt::format("fold_{}", fold);
+    keep_parts(folder, task.parts, resume);
+    const auto changed = keep_data(folder, task.files, resume);
     if (changed.empty()) return;
     std::cerr << fresh_line() << "warning: " << changed << "\n";
     facts_.front().caveats.push_back(changed);

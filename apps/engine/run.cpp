@@ -67,6 +67,29 @@ void decide_precision(const Task& task, ExperimentOptions& options, nlohmann::js
   record.set("options", config).set("precision_choice", choice.reason);
 }
 
+/// With --allow-changes: a warning for each network that is finished, and keeps its scores, although the options have
+/// changed since.
+std::vector<std::string> changes_of_finished(const ExperimentOptions& options, const nlohmann::json& config) {
+  std::vector<std::string> warnings;
+  if (!options.resume || !options.allow_changes) return warnings;
+  for (const auto& net : options.nets) {
+    const auto folder = std::filesystem::path(options.out) / net;
+    const auto own = options_of_run(folder.string());
+    if (!std::filesystem::exists(folder / "scores.json") || !own.is_object()) continue;
+    if (own.value("epochs", nlohmann::json()) < config.at("epochs")) continue;  // it trains on
+    std::vector<std::string> differ;
+    for (const auto& key : RunFolder().changeable) {
+      const auto before = own.find(key);
+      if (before != own.end() && *before != config.at(key)) differ.push_back(key + " " + before->dump());
+    }
+    if (differ.empty()) continue;
+    warnings.push_back(fmt::format(
+        "{} is finished and keeps its scores: it was trained with {}, and not with what the options say now.", net,
+        joined(differ, ", ")));
+  }
+  return warnings;
+}
+
 }  // namespace
 
 std::string command_line(int argc, char** argv) {
@@ -108,8 +131,10 @@ int run_experiment(const ExperimentOptions& given, const nlohmann::json& given_c
   processes().barrier();  // nothing is written before every process has looked at the folder
   if (processes().first()) {
     if (options.overwrite) forget_run(out);
+    keep_parts(out, task.parts, options.resume && !options.overwrite);
     mark_results(out);
     write_atomically(config_path(out), config.dump(2) + "\n");
+    add_warnings(task, changes_of_finished(options, config));
     const auto changed = keep_data(out, task.files, options.resume && !options.overwrite);
     if (!changed.empty()) add_warnings(task, {changed});
   }

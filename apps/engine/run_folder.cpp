@@ -16,6 +16,7 @@
 #include <fstream>
 #include <functional>
 #include <iterator>
+#include <map>
 #include <set>
 #include <utility>
 
@@ -31,12 +32,15 @@ constexpr std::array kMachineOptions{"resume", "overwrite", "allow_changes", "ou
 /// Options that name files and folders: one place may be written in several ways.
 constexpr std::array kPlaces{"data", "images", "labels", "grades", "paper_figures"};
 /// The files of an older run (or comparison) and of its networks that a new one removes.
-constexpr std::array kResults{"scores.json",     "scores.csv",      "run.json",     "data.json",
-                              "report.html",     "table.md",        "table.csv",    "robustness.json",
-                              "robustness.csv",  "robustness.md",   "curves.svg",   "comparison.md",
-                              "comparison.csv",  "comparison.json", "cases.csv",    "ablation.svg",
-                              "ablation.png",    "predictions",     "overlays",     "probabilities.safetensors",
-                              "hypotheses.json", "hypotheses.csv",  "equal_fp.csv", "trade.svg"};
+constexpr std::array kResults{"parts.json",      "scores.json",    "scores.csv",
+                              "run.json",        "data.json",      "report.html",
+                              "table.md",        "table.csv",      "robustness.json",
+                              "robustness.csv",  "robustness.md",  "curves.svg",
+                              "comparison.md",   "comparison.csv", "comparison.json",
+                              "cases.csv",       "ablation.svg",   "ablation.png",
+                              "predictions",     "overlays",       "probabilities.safetensors",
+                              "hypotheses.json", "hypotheses.csv", "equal_fp.csv",
+                              "trade.svg"};
 
 std::vector<std::filesystem::path> folders_in(const std::filesystem::path& folder) {
   std::vector<std::filesystem::path> folders;
@@ -170,6 +174,45 @@ void forget_run(const std::filesystem::path& out) {
     const bool chart = path.filename().string().rfind("hypothesis_", 0) == 0 && path.extension() == ".svg";
     if (chart && file.is_regular_file()) std::filesystem::remove(path);
   }
+}
+
+void keep_parts(const std::filesystem::path& folder, const nlohmann::json& parts, bool resume) {
+  const auto path = folder / "parts.json";
+  const auto text = parts.dump(1, ' ', false, nlohmann::json::error_handler_t::replace);
+  auto before = nlohmann::json(nullptr);
+  if (resume) before = nlohmann::json::parse(std::ifstream(path), nullptr, /*allow_exceptions=*/false);
+  if (!before.is_object()) {  // a run that begins, or one of a pam that kept none
+    std::filesystem::create_directories(folder);
+    write_atomically(path, text + "\n");
+    return;
+  }
+  const auto now = nlohmann::json::parse(text);
+  if (before == now) return;
+  const char* remedy = "a run continues with its own; restore it, or start again with --overwrite or another --out";
+  const auto part_of = [](const nlohmann::json& all) {
+    std::map<std::string, std::string> part;
+    for (const char* name : {"train", "validation", "test"}) {
+      for (const auto& each : all.value(name, nlohmann::json::array())) part[each.get<std::string>()] = name;
+    }
+    return part;
+  };
+  const auto old = part_of(before), present = part_of(now);
+  for (const auto& [name, part] : present) {
+    const auto found = old.find(name);
+    check(found != old.end() && found->second == part,
+          "--resume: the case {} is {} in {}, and {} now: the split has changed (its file, the cases in the folder, or "
+          "--max-cases), and networks would be tested on what they were trained on; {}",
+          name, found == old.end() ? "in no part" : "a " + found->second + " case", path.string(),
+          "a " + part + " case", remedy);
+  }
+  for (const auto& [name, part] : old) {
+    check(present.count(name) > 0, "--resume: the case {} is a {} case in {}, and in no part now; {}", name, part,
+          path.string(), remedy);
+  }
+  check(before.value("labels", nlohmann::json()) == now.value("labels", nlohmann::json()),
+        "--resume: the label map (--label-values) is {} in {}, and {} now; {}",
+        before.value("labels", nlohmann::json()).dump(), path.string(), now.value("labels", nlohmann::json()).dump(),
+        remedy);
 }
 
 std::string keep_data(const std::filesystem::path& folder, const std::vector<FileFingerprint>& files, bool resume) {

@@ -44,6 +44,11 @@ void mark_results(const std::filesystem::path& folder);
 /// killed cannot be mistaken for the old one. Other runs in folders below `out`, and other files, are not touched.
 void forget_run(const std::filesystem::path& out);
 
+/// At the start of a run, keeps `parts` (`Task::parts`) in `folder`/parts.json. With `resume` throws `Error` where they
+/// are not those that the run was started with: a split file or a label map may have been edited, and a network must
+/// not be tested on what it was trained on.
+void keep_parts(const std::filesystem::path& folder, const nlohmann::json& parts, bool resume);
+
 /// At the start of a run, keeps a fingerprint of each of `files` in `folder`/data.json. With `resume` it returns a
 /// warning if the files are not those that the run was started with, else nothing.
 std::string keep_data(const std::filesystem::path& folder, const std::vector<FileFingerprint>& files, bool resume);

@@ -188,7 +188,8 @@ class TrainingRun {
     record_.set("processes", processes_.world_size()).set("repeated_samples", loader.repeated());
   }
 
-  /// The mean Dice of the foreground over the validation cases that have some. Each process counts the pixels of its
+  /// The mean Dice of the foreground over the validation cases in which truth or prediction has some: a false alarm in
+  /// an empty case counts 0, and an empty mask there is in no mean. Each process counts the pixels of its
   /// share of the cases; they synchronise after each case, so that none waits longer than one case takes.
   Validation validate() {
     const auto count = static_cast<std::int64_t>(task_.validation->names().size());

@@ -16,6 +16,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <filesystem>
+#include <fstream>
 #include <iostream>
 #include <map>
 #include <memory>
@@ -52,6 +54,7 @@ struct Reading {
   std::map<std::string, std::vector<std::string>> axes;  ///< orientation ("RAS") → cases; of volumes that say
   std::vector<std::pair<double, double>> spacing;  ///< smallest and largest voxel of the training volumes: x, y, z
   MaskSurvey masks;                                ///< of all label files
+  std::set<std::string> with_foreground;           ///< of the cases that do not train
 };
 
 /// The foreground classes that occur; looks no further once all `classes` - 1 are found.
@@ -173,6 +176,7 @@ std::vector<CaseFiles> readable_cases(const std::vector<CaseFiles>& cases, std::
       reading.warnings.insert(reading.warnings.end(), each.notices.begin(), each.notices.end());
       if (!each.axes().empty()) reading.axes[each.axes()].push_back(each.name);
       reading.masks.add(each.masks);
+      if (each.labels.gt(0).any().item<bool>()) reading.with_foreground.insert(each.name);
       good.push_back(files);
     } catch (const Error& error) {
       if (!how.skip_bad) throw;
@@ -253,6 +257,14 @@ std::vector<std::filesystem::path> files_of(const std::vector<CaseFiles>& cases,
   return files;
 }
 
+/// What is foreground: the text of a label map, or what its file holds.
+nlohmann::json rule_of(const LabelMap& labels) {
+  const std::filesystem::path file = labels.text();
+  std::error_code ignored;
+  if (file.extension() != ".json" || !std::filesystem::is_regular_file(file, ignored)) return labels.text();
+  return nlohmann::json::parse(std::ifstream(file), nullptr, /*allow_exceptions=*/false);
+}
+
 }  // namespace
 
 Task case_task(Task about, const std::vector<CaseFiles>& cases, const Split& split, const CaseTaskOptions& given) {
@@ -279,6 +291,16 @@ Task case_task(Task about, const std::vector<CaseFiles>& cases, const Split& spl
   tell(reading, task);
   check(split.test.empty() || !test.empty(), "none of the {} test cases can be read; the last: {}", split.test.size(),
         reading.skipped.empty() ? "" : reading.skipped.back().reason);
+  check(split.validation.empty() || !validation.empty(),
+        "none of the {} validation cases can be read, so nothing would choose the epoch; mend the files, or take "
+        "others; the last: {}",
+        split.validation.size(), reading.skipped.empty() ? "" : reading.skipped.back().reason);
+  check(
+      validation.empty() || std::any_of(validation.begin(), validation.end(),
+                                        [&](const auto& each) { return reading.with_foreground.count(each.name) > 0; }),
+      "none of the {} validation cases has foreground, so their Dice cannot choose the epoch; take others or more of "
+      "them (--split FILE.json, --validation-share), or none",
+      validation.size());
 
   const auto scored = how.trained_range ? range_of(*slices) : SliceRange();
   if (how.trained_range) {
@@ -306,7 +328,16 @@ Task case_task(Task about, const std::vector<CaseFiles>& cases, const Split& spl
     task.validation = std::make_shared<FileCases>(validation, prepared, how.show_channel, SliceRange(), how.full_size);
   }
   task.test = std::make_shared<FileCases>(test, prepared, how.show_channel, scored, how.full_size);
+  if (how.full_size && how.cases.resize.given()) {
+    task.caveats.emplace_back(
+        "Masks are decided at the network's size and brought to the picture's by nearest neighbour; predict brings the "
+        "probabilities there and then decides, so its masks differ from these at borders.");
+  }
   task.files = file_fingerprints(files_of(cases, split, reading.skipped));
+  task.parts = {{"train", split.train},
+                {"validation", split.validation},
+                {"test", split.test},
+                {"labels", rule_of(how.cases.labels)}};
   if (prepared.orient.empty() && reading.axes.size() == 1) prepared.axes = reading.axes.begin()->first;
   task.input = preparation_to_json(prepared);
   if (!how.modalities.empty()) task.modalities = how.modalities;

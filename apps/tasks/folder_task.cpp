@@ -138,6 +138,17 @@ Split split_folders(const std::vector<CaseFiles>& cases, Task& task) {
   return split;
 }
 
+/// The parts that `file` lists. Throws `Error` that names it.
+Split split_by_file(const std::string& file, std::int64_t fold, const std::vector<std::string>& names) {
+  try {
+    return split_by_lists(names, read_split(file, fold));
+  } catch (const Error& error) {
+    const std::string why = error.what();
+    if (why.rfind(file, 0) == 0) throw;
+    fail("--split {}: {}", file, why);
+  }
+}
+
 /// Warns of cases that are in no part of a split file.
 void warn_of_unlisted(const std::vector<CaseFiles>& cases, const Split& split, const std::string& file, Task& task) {
   const auto listed = names_in(split);
@@ -181,12 +192,11 @@ Split make_split(const FolderData& options, std::vector<CaseFiles>& cases, std::
         "{}: its folders train/, val/ and test/ define which cases train and test; leave --folds, --fold, --test-share "
         "and --validation-share out, or split all cases anew with --split cases",
         options.data);
-  if (kind != "folders" && folds_in_split(kind) > 0) {
+  auto split = kind == "folders" ? split_folders(cases, task) : split_by_file(kind, options.fold, names_of(cases));
+  if (kind != "folders" && folds_in_split(kind) > 0 && split.validation.empty()) {
     add_notes(task,
               {fmt::format("Fold {} of {} of {}: its val cases test.", options.fold, folds_in_split(kind), kind)});
   }
-  auto split =
-      kind == "folders" ? split_folders(cases, task) : split_by_lists(names_of(cases), read_split(kind, options.fold));
   if (kind != "folders") warn_of_unlisted(cases, split, kind, task);
   check(!split.train.empty() && !split.test.empty(),
         "--split {}: needs cases to train and cases to test, got {} and {}", kind, split.train.size(),
@@ -310,6 +320,7 @@ Task folder_task(const FolderData& options, std::int64_t seed, const std::filesy
   const bool one_file = std::filesystem::is_regular_file(options.images);
   const auto others = one_file ? std::string() : other_files_warning(cases);
   if (!others.empty()) add_warnings(task, {others + "."});
+  if (const auto below = folders_below_warning(cases); !one_file && !below.empty()) add_warnings(task, {below + "."});
   const bool hemispheres = split_kind(options, cases) == "hemispheres";
   const auto split = make_split(options, cases, seed, task);
   auto how = task_options(options);

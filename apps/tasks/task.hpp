@@ -82,7 +82,9 @@ struct Task {
   std::int64_t in_channels = 1;
   std::int64_t classes = 1;            ///< channels of the logits: 1 = binary, else background and the classes
   std::vector<FileFingerprint> files;  ///< all files that were read, with fingerprints
-  std::string data;                    ///< where it is from, in words
+  /// {"train": [names], "validation": …, "test": …, "labels": what is foreground}: a run is continued with the same.
+  nlohmann::json parts = nlohmann::json::object();
+  std::string data;  ///< where it is from, in words
   std::function<std::unique_ptr<DataLoader>(const LoaderRequest&)> make_loader;
   std::shared_ptr<const CaseSource> validation;  ///< may be null: then the last weights are scored, else the best
   std::shared_ptr<const CaseSource> test;        ///< never null; without cases nothing is scored

@@ -817,6 +817,72 @@ TEST_CASE("A run inside the folder of its cases is no case, and --resume takes t
   REQUIRE_THAT(end.err, Catch::Contains("skipped: ") && Catch::Contains("p3"));
 }
 
+TEST_CASE("a run is continued with its own split and label map, though the files of both may have been edited",
+          "[apps]") {
+  SKIP_WITHOUT_PROGRAM();
+  TempDir folder;
+  make_folder(folder, 4, /*pictures=*/true);
+  const auto save = [&](const char* name, const nlohmann::json& json) { std::ofstream(folder / name) << json.dump(); };
+  save("split.json", {{"train", {"case0", "case1"}}, {"test", {"case2"}}});
+  save("map.json", {{"3", 1}});
+  std::vector<std::string> arguments{"--data",         folder.path().string(),
+                                     "--label-values", (folder / "map.json").string(),
+                                     "--split",        (folder / "split.json").string(),
+                                     "--width",        "4",
+                                     "--threads",      "1",
+                                     "--epochs",       "1",
+                                     "--out",          (folder / "run").string()};
+  REQUIRE(run(arguments).code == 0);
+  arguments.emplace_back("--resume");
+  REQUIRE(run(arguments).code == 0);
+  save("split.json", {{"train", {"case0", "case2"}}, {"test", {"case1"}}});
+  auto end = run(arguments);
+  CHECK(end.code == 2);
+  CHECK_THAT(end.err, Catch::Contains("the case case1 is a train case in") && Catch::Contains("a test case now") &&
+                          Catch::Contains("parts.json") && Catch::Contains("tested on what they were trained on"));
+  save("split.json", {{"train", {"case0", "case1"}}, {"test", {"case2", "case3"}}});
+  end = run(arguments);
+  CHECK(end.code == 2);
+  CHECK_THAT(end.err, Catch::Contains("the case case3 is in no part"));
+  save("split.json", {{"train", {"case0", "case1"}}, {"test", {"case2"}}});
+  save("map.json", {{"0", 1}, {"3", 0}});
+  end = run(arguments);
+  CHECK(end.code == 2);
+  CHECK_THAT(end.err, Catch::Contains("--label-values") && Catch::Contains("parts.json"));
+  save("map.json", {{"3", 1}});
+  arguments.insert(arguments.end(), {"--allow-changes", "--lr", "0.5"});
+  end = run(arguments);
+  CHECK(end.code == 0);
+  CHECK_THAT(end.err, Catch::Contains("unet is finished and keeps its scores") && Catch::Contains("learning_rate"));
+}
+
+TEST_CASE("validation cases that cannot choose an epoch are refused, and folders below the data are named", "[apps]") {
+  SKIP_WITHOUT_PROGRAM();
+  TempDir folder;
+  make_folder(folder, 4, /*pictures=*/true);
+  std::ofstream(folder / "split.json") << nlohmann::json{
+      {"train", {"case0", "case1"}},
+      {"validation", {"case2"}},
+      {"test", {"case3"}}}.dump();
+  const std::vector<std::string> with_split{"--split", (folder / "split.json").string()};
+  write_label_image(folder / "labels" / "case2.png", torch::zeros({40, 48}, torch::kByte));
+  auto end = run(arguments_for(folder, with_split));
+  CHECK(end.code == 2);
+  CHECK_THAT(end.err,
+             Catch::Contains("none of the 1 validation cases has foreground") && Catch::Contains("--validation-share"));
+  std::filesystem::resize_file(folder / "labels" / "case2.png", 20);
+  auto skipping = with_split;
+  skipping.emplace_back("--skip-bad");
+  end = run(arguments_for(folder, skipping));
+  CHECK(end.code == 2);
+  CHECK_THAT(end.err, Catch::Contains("none of the 1 validation cases can be read"));
+  std::ofstream(folder / "split.json") << R"({"train": ["case0", "case1"], "test": ["case9"]})";
+  end = run(arguments_for(folder, with_split));
+  CHECK(end.code == 2);
+  CHECK_THAT(end.err, Catch::Contains("--split " + (folder / "split.json").string()) &&
+                          Catch::Contains("no case \"case9\"") && Catch::Contains("without extension"));
+}
+
 TEST_CASE("--modalities is asked for as it is typed, and --demo brings its own data", "[apps]") {
   SKIP_WITHOUT_PROGRAM();
   TempDir folder;

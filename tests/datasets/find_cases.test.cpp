@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <pam/data/split.hpp>
 #include <pam/datasets/find_cases.hpp>
+#include <pam/datasets/other_files.hpp>
 
 #include "support/bytes.hpp"
 #include "support/catch.hpp"
@@ -84,6 +85,33 @@ TEST_CASE("CamVid's train and trainannot folders give cases with their split", "
   REQUIRE(split.test == std::vector<std::string>{"c"});
   touch(folder, {"val/a.png", "valannot/a.png"});
   REQUIRE_THAT(why(in_root(folder.path())), Contains("both are the case \"a\""));
+}
+
+TEST_CASE("CamVid's validation folder has three names, and no pair of folders is left out", "[datasets]") {
+  for (const std::string name : {"validation", "valid"}) {
+    const TempDir folder;
+    touch(folder, {"train/a.png", "trainannot/a.png", name + "/b.png", name + "annot/b.png", "predictions/x.png"});
+    const auto split = split_by_folder(find_cases(in_root(folder.path())));
+    CHECK((split.train == std::vector<std::string>{"a"} && split.validation == std::vector<std::string>{"b"}));
+    touch(folder, {"val/c.png", "valannot/c.png"});
+    CHECK_THAT(why(in_root(folder.path())), Contains("val/") && Contains(name + "/") && Contains("the same part"));
+  }
+  const TempDir folder;
+  touch(folder, {"train/a.png", "trainannot/a.png", "night/b.png", "nightannot/b.png"});
+  CHECK_THAT(why(in_root(folder.path())), Contains("night and nightannot") && Contains("rename both"));
+  std::filesystem::remove_all(folder / "night");
+  CHECK_THAT(why(in_root(folder.path())), Contains("holds nightannot/, but no night/"));
+}
+
+TEST_CASE("folders of images below those that are read are named", "[datasets]") {
+  const TempDir folder;
+  touch(folder, {"images/a.png", "images/b.png", "labels/a.png", "labels/b.png", "images/more/c.png",
+                 "labels/more/c.png", "images/notes/x.txt"});
+  const auto cases = find_cases(in_root(folder.path()));
+  CHECK_THAT(folders_below_warning(cases), Contains("2 folders beside the cases") && Contains("images/more"));
+  std::filesystem::remove_all(folder / "images" / "more");
+  std::filesystem::remove_all(folder / "labels" / "more");
+  CHECK(folders_below_warning(cases).empty());
 }
 
 TEST_CASE("per-case folders find modalities by a word of the name, or by a pattern", "[datasets]") {

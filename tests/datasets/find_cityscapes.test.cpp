@@ -91,6 +91,9 @@ TEST_CASE("Cityscapes: archives' own folders are looked into; test and train_ext
   const auto notices = joined(found.notices, "\n");
   REQUIRE_THAT(notices, Contains("test: ignored") && Contains("train_extra: ignored"));
   REQUIRE_THAT(notices, Contains("lindau_9_gtFine_labelIds.png") && Contains("1 label files have no picture"));
+  // A city whose pictures are missing: another would be held out in its place.
+  touch(folder, {labels + "train/zwickau/zwickau_0_gtFine_labelIds.png"});
+  REQUIRE_THAT(joined(find_cityscapes(folder.path()).notices, "\n"), Contains("zwickau_0_gtFine_labelIds.png"));
 }
 
 TEST_CASE("Cityscapes: absent data, missing folders and missing labels are named, with the layout", "[datasets]") {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <pam/datasets/find_cases.hpp>
 #include "support/phantom.hpp"
+#include <pam/images/nifti.hpp>
 #include <pam/images/slice_dataset.hpp>
 
 #include "support/catch.hpp"
@@ -64,6 +65,32 @@ TEST_CASE("slices carry their case's name and number, and equal the loaded case"
   }
   REQUIRE(parse_slice_choice("brain") == SliceChoice::Brain);
   REQUIRE_THROWS_WITH(parse_slice_choice("some"), Contains("\"some\"") && Contains("foreground, brain, all"));
+}
+
+TEST_CASE("slices of the brain are those of the input, however it is normalised", "[images]") {
+  const TempDir folder;
+  // 5 slices of 12 x 10: slices 1 to 3 hold brain, slice 3 only at its edge, which a crop of 6 x 6 leaves out.
+  auto image = torch::zeros({5, 12, 10}, torch::kShort);
+  image.narrow(0, 1, 2).narrow(1, 4, 4).narrow(2, 3, 4).copy_(torch::arange(32).view({2, 4, 4}) + 100);
+  image[3][0][0] = 50;
+  const auto count = [&](const torch::Tensor& voxels, Normalise normalise, PlaneSize crop = {}) {
+    write_nifti(folder / "a.nii.gz", voxels.contiguous(), NiftiGeometry());
+    write_nifti(folder / "a_seg.nii.gz", torch::zeros({5, 12, 10}, torch::kByte), NiftiGeometry());
+    CaseOptions options;
+    options.normalise = normalise;
+    options.crop = crop;
+    options.window_low = 20, options.window_high = 140;
+    SliceOptions slices;
+    slices.slices = SliceChoice::Brain;
+    return SliceDataset({{"a", {folder / "a.nii.gz"}, folder / "a_seg.nii.gz"}}, options, slices).size();
+  };
+  for (const auto normalise :
+       {Normalise::ZScoreNonzero, Normalise::ZScoreAll, Normalise::None, Normalise::Window, Normalise::MinMax}) {
+    CAPTURE(to_string(normalise));
+    CHECK(count(image, normalise) == 3);
+    CHECK(count(image, normalise, {6, 6}) == 2);
+    CHECK(count(image - 1000, normalise) == 3);  // CT: the background is the smallest value
+  }
 }
 
 TEST_CASE("slices beyond the memory budget live in a nameless file and are the same", "[images]") {

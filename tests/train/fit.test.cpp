@@ -255,6 +255,12 @@ TEST_CASE("early stop comes after `patience` epochs without a better score", "[t
   CHECK(again.resumed);
   CHECK(loader.given == 0);
   CHECK(again.loss == result.loss);
+  options.allow_changes = true;  // for another reason, such as data that have moved: it is still over
+  CHECK(fit(net, loader, fake_loss, optimizer, options).reason == StopReason::EarlyStopped);
+  CHECK(loader.given == 0);
+  options.patience = 4;  // what ended it has changed
+  const auto longer = fit(net, loader, fake_loss, optimizer, options);
+  CHECK((longer.reason == StopReason::EarlyStopped && longer.epochs == 7));
 }
 
 TEST_CASE("early stop waits for validations: epochs without one have no score that could be better", "[train]") {

@@ -108,9 +108,11 @@ PAM_FUNC Split split_by_lists(const std::vector<std::string>& names, Split lists
   for (auto* part : {&lists.train, &lists.validation, &lists.test}) {
     std::sort(part->begin(), part->end());
     for (const auto& name : *part) {
-      check(known.count(name) > 0, "split: there is no case \"{}\"; there are {} cases, from \"{}\" to \"{}\"", name,
-            known.size(), known.empty() ? "" : *known.begin(), known.empty() ? "" : *known.rbegin());
-      check(used.insert(name).second, "split: the case \"{}\" is listed twice; a case is in one part", name);
+      check(known.count(name) > 0,
+            "split: there is no case \"{}\"; there are {} cases, from \"{}\" to \"{}\"; a case is named without "
+            "extension, and each that is listed must be there",
+            name, known.size(), known.empty() ? "" : *known.begin(), known.empty() ? "" : *known.rbegin());
+      check(used.insert(name).second, "split: the case \"{}\" is listed twice; a case is in one part, once", name);
     }
   }
   check(!used.empty(), "split: the lists are empty");

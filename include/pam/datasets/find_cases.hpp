@@ -12,6 +12,7 @@
 #include <cctype>
 #include <filesystem>
 #include <iterator>
+#include <map>
 #include <set>
 #include <string>
 #include <system_error>
@@ -162,13 +163,38 @@ inline std::vector<CaseFiles> case_folders(const std::filesystem::path& root, co
   return cases;
 }
 
-/// CamVid: SPLIT and SPLITannot side by side.
+/// CamVid: SPLIT and SPLITannot side by side. Throws where such a pair has another name, or half of it is missing: its
+/// cases would be left out.
 inline std::vector<CaseFiles> camvid_cases(const std::filesystem::path& root, bool need_labels) {
+  const std::map<std::string, std::string> splits{
+      {"train", "train"}, {"val", "val"}, {"validation", "val"}, {"valid", "val"}, {"test", "test"}};
+  const std::string annot = "annot";
+  std::string validation;
+  std::vector<std::string> folders;
+  for (const auto& entry : std::filesystem::directory_iterator(root)) {
+    auto name = entry.path().filename().string();
+    if (!entry.is_directory()) continue;
+    const bool labels = name.size() > annot.size() && name.substr(name.size() - annot.size()) == annot;
+    if (labels) name.resize(name.size() - annot.size());
+    const bool images = std::filesystem::is_directory(root / name);
+    check(!labels || images, "{}: holds {}annot/, but no {}/ with its images; add it, or move the folder away",
+          root.string(), name, name);
+    check(!labels || splits.count(name) > 0,
+          "{}: {} and {}annot look like images and their labels, but the parts are called train, val (or validation, "
+          "valid) and test; rename both, or move them away",
+          root.string(), name, name);
+    if (labels || splits.count(name) == 0) continue;
+    folders.push_back(name);
+    if (splits.at(name) != "val") continue;
+    check(validation.empty(), "{}: holds {}/ and {}/, which are the same part; keep one", root.string(), validation,
+          name);
+    validation = name;
+  }
+  std::sort(folders.begin(), folders.end());
   std::vector<CaseFiles> cases;
-  for (const std::string split : {"train", "val", "test"}) {
-    if (!std::filesystem::is_directory(root / split)) continue;
-    auto found = pair_folders(root / split, root / (split + "annot"), need_labels);
-    for (auto& item : found) item.split = split;
+  for (const auto& folder : folders) {
+    auto found = pair_folders(root / folder, root / (folder + annot), need_labels);
+    for (auto& item : found) item.split = splits.at(folder);
     cases.insert(cases.end(), found.begin(), found.end());
   }
   return cases;

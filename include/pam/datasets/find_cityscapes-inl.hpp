@@ -63,6 +63,12 @@ PAM_FUNC CityscapesScan scan_cityscapes(const std::filesystem::path& images, con
     if (!stems.empty()) scan.cities.push_back(city.string());
     for (const auto& stem : left) scan.without_image.push_back(labels / split / city / (stem + label_end));
   }
+  for (const auto& folder : folders_in(labels / split)) {
+    const auto city = folder.filename();
+    if (std::find(scan.cities.begin(), scan.cities.end(), city.string()) != scan.cities.end()) continue;
+    if (is_folder(images / split / city)) continue;  // counted above
+    for (const auto& stem : stems_with(folder, label_end)) scan.without_image.push_back(folder / (stem + label_end));
+  }
   check(!scan.cases.empty(), "{}: its city folders hold no *{} pictures. {}", (images / split).string(), image_end,
         help_text(kCityscapesHelp));
   check(scan.missing.empty(), "{}: no such label file ({} of {} pictures in {} have none). {}",

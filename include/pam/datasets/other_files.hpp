@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// `other_files_warning`: what lies in the folders of the data and is not read.
+/// `other_files_warning`, `folders_below_warning`: what lies in the folders of the data and is not read.
 #pragma once
 
 #include <pam/core/error.hpp>
@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <map>
 #include <set>
 #include <string>
 #include <system_error>
@@ -57,6 +58,32 @@ inline bool is_clutter(const std::filesystem::path& path) {
     if (!each.labels.empty()) folders.insert(each.labels.parent_path());
   }
   return other_files_warning(folders);
+}
+
+/// One sentence that counts the folders which lie beside the files of several cases and hold NIfTI files or pictures
+/// too, which are not read, and names the first; empty where there are none.
+[[nodiscard]] inline std::string folders_below_warning(const std::vector<CaseFiles>& cases) {
+  std::map<std::filesystem::path, std::size_t> folders;
+  for (const auto& each : cases) {
+    if (!each.images.empty()) ++folders[each.images.front().parent_path()];
+    if (!each.labels.empty()) ++folders[each.labels.parent_path()];
+  }
+  std::vector<std::string> found;
+  for (const auto& [folder, count] : folders) {
+    if (count < 2) continue;  // one folder per case
+    std::error_code ignored;
+    for (const auto& entry : std::filesystem::directory_iterator(folder.empty() ? "." : folder, ignored)) {
+      const bool used = folders.count(entry.path()) > 0;
+      if (!entry.is_directory(ignored) || used || detail::is_passed_over(entry.path())) continue;
+      if (!data_files(entry.path()).empty()) found.push_back(entry.path().string());
+    }
+  }
+  if (found.empty()) return {};
+  std::sort(found.begin(), found.end());
+  const bool one = found.size() == 1;
+  return fmt::format("{} beside the cases {} images or labels too, which are not read: {}{}; move its files up",
+                     one ? "1 folder" : fmt::format("{} folders", found.size()), one ? "holds" : "hold", found.front(),
+                     one ? "" : ", …");
 }
 
 }  // namespace pam

@@ -36,6 +36,10 @@ struct Case {
   Reorientation reorientation;       ///< from the input's axes to those of `image` (`CaseOptions::orient`, `axes`)
   std::vector<std::string> notices;  ///< warnings for the user: resampled files, affines that differ
   MaskSurvey masks;                  ///< what numbers the label file holds
+  /// For each slice of `image` (not of a picture): whether the input holds more there than its background, that is, in
+  /// some channel and inside the crop, a value above that channel's smallest (0 in skull-stripped MRI). Of the
+  /// intensities as stored: after a z-score over all voxels the background is not 0.
+  std::vector<bool> occupied;
 
   /// "RAS", "LPS" …: how the axes of `image` run; empty for pictures, and where the header does not say.
   [[nodiscard]] std::string axes() const {

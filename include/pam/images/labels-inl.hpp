@@ -96,8 +96,10 @@ PAM_FUNC std::int64_t LabelMap::class_of(std::int64_t value, const std::string& 
     if (value >= range.low && value <= range.high) return range.target;
   }
   if (!ranges_.empty()) {
-    check(!strict_ || value == 0, "{}: unknown label {}; the label map \"{}\" names all that may occur", where, value,
-          text_);
+    check(!strict_ || value == 0,
+          "{}: unknown label {}; the label map \"{}\" names all that may occur, being strict: name "
+          "this value too (VALUE=0 for background), or do without strict",
+          where, value, text_);
     return 0;
   }
   check(value == kIgnore || (value >= 0 && (classes_ == 0 || value < classes_)),

@@ -32,9 +32,7 @@ PAM_FUNC bool wants_slice(const Case& source, std::int64_t z, SliceChoice choice
     const auto* values = labels.data_ptr<std::int16_t>();
     return std::any_of(values, values + labels.numel(), [](std::int16_t label) { return label > 0; });
   }
-  const auto image = source.image.select(1, z).contiguous();
-  const auto* values = image.data_ptr<float>();
-  return std::any_of(values, values + image.numel(), [](float value) { return value != 0; });
+  return source.occupied[static_cast<std::size_t>(z)];
 }
 
 }  // namespace detail

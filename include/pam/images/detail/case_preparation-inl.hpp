@@ -127,8 +127,30 @@ PAM_FUNC void normalise_intensities(Case& result, const CaseOptions& options) {
   if (options.normalise == Normalise::Window) scale_window(result.image, options.window_low, options.window_high);
 }
 
+PAM_FUNC void note_occupied(Case& result, PlaneSize crop) {
+  if (!result.is_volume) return;
+  const auto slices = result.slices(), height = result.image.size(2), width = result.image.size(3);
+  const auto window = crop.given() ? crop : PlaneSize{height, width};
+  const auto top = std::max<std::int64_t>(centre_offset(height, window.height), 0),
+             left = std::max<std::int64_t>(centre_offset(width, window.width), 0);
+  const auto bottom = std::min(top + window.height, height), right = std::min(left + window.width, width);
+  result.occupied.assign(static_cast<std::size_t>(slices), false);
+  const float* channel = result.image.data_ptr<float>();
+  for (std::int64_t c = 0; c < result.image.size(0); ++c, channel += slices * height * width) {
+    const float lowest = *std::min_element(channel, channel + slices * height * width);
+    for (std::int64_t z = 0; z < slices; ++z) {
+      for (auto row = top; row < bottom && !result.occupied[static_cast<std::size_t>(z)]; ++row) {
+        const float* values = channel + (z * height + row) * width;
+        result.occupied[static_cast<std::size_t>(z)] =
+            std::any_of(values + left, values + right, [&](float value) { return value > lowest; });
+      }
+    }
+  }
+}
+
 PAM_FUNC void normalise_and_crop(Case& result, const CaseOptions& options) {
   note_constant(result);
+  note_occupied(result, options.crop);
   normalise_intensities(result, options);
   crop_case(result, options.crop, options.pad_label);
   if (options.pad_to_at_least.given()) {

@@ -40,6 +40,9 @@ std::string why_no_background(const Case& source);
 /// A warning where a channel of a volume, or all of a picture, has only one value.
 void note_constant(Case& result);
 
+/// Fills `Case::occupied` of a volume, whose intensities are still as stored; `crop` as in `CaseOptions`.
+void note_occupied(Case& result, PlaneSize crop);
+
 /// A warning where `zscore_nonzero`, made for images whose background is 0, meets one that has no such background.
 void doubt_background(Case& result);
 

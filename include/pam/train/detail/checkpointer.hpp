@@ -70,7 +70,11 @@ class Checkpointer {
     check_settings(state.settings, settings_, options_.allow_changes, where);
     check_same_everywhere(communicator_, state.progress.step, "optimizer steps in the checkpoint");
     auto reached = state.progress;
-    if (options_.allow_changes && reached.epoch < options_.epochs) reached.finished.clear();
+    // A run that has ended goes on only where what ended it has changed: allow_changes may be for other reasons.
+    const auto changed = [&](const char* key) { return state.settings.at(key) != settings_.at(key); };
+    if (options_.allow_changes && reached.epoch < options_.epochs && (changed("epochs") || changed("patience"))) {
+      reached.finished.clear();
+    }
     if (reached.finished.empty()) check_progress(reached, options_.epochs, batches, where);
     restore_generators(state.rng, trainee_.device(), communicator_.rank(), communicator_.world_size(), where);
     restore_optimizer_state(trainee_.optimizer, trainee_.parameters, state.optimizer, where);
