@@ -29,6 +29,7 @@ TEST_CASE("the preparation of images survives its JSON", "[inference]") {
   CHECK(read.resize == options.resize);
   CHECK((read.resample && read.ignore_affine && read.zero_non_finite));
   CHECK(preparation_to_json(preparation_from_json(Json::object(), "net.pt")) == preparation_to_json({}));
+  CHECK_FALSE(preparation_from_json(Json::object(), "net.pt").as_trained);
 }
 
 TEST_CASE("every way to normalise survives its JSON, and \"zscore\" stays what it was", "[inference]") {
@@ -45,7 +46,7 @@ TEST_CASE("every way to normalise survives its JSON, and \"zscore\" stays what i
     options.normalise = kind;
     const auto back = preparation_from_json(preparation_to_json(options), "net.pt");
     CHECK(back.normalise == kind);
-    CHECK(back.as_trained == (kind != Normalise::Auto));  // what the file names is not to be doubted
+    CHECK(back.as_trained);  // what the file names is not to be doubted
   }
   // Files of older versions: over the voxels that are not 0.
   CHECK(preparation_from_json(Json::parse(R"({"normalise": "zscore"})"), "net.pt").normalise ==

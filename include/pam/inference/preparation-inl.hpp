@@ -46,7 +46,7 @@ PAM_FUNC CaseOptions preparation_from_json(const nlohmann::json& json, const std
       } else {
         detail::field_from_json(value, options.normalise, field);
       }
-      options.as_trained = options.normalise != Normalise::Auto;
+      options.as_trained = true;  // "auto" too: what it means is what the training did
     } else if (key == "channels") {
       detail::field_from_json(value, options.channels, field);
     } else if (key == "crop") {

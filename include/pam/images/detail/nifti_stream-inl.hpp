@@ -39,7 +39,7 @@ PAM_FUNC DeflatedBlock deflated(const unsigned char* data, std::int64_t start, s
   deflateEnd(&stream);
   check(whole, "gzip: a block of {} bytes could not be compressed", size);
   block.length = length;
-  block.checksum = static_cast<std::uint32_t>(crc32(0, data + start, length));
+  block.checksum = static_cast<std::uint32_t>(::crc32(0, data + start, length));
   return block;
 }
 
