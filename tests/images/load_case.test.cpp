@@ -304,7 +304,7 @@ TEST_CASE("a header that says no place in space moves nothing, and is no mirror"
 TEST_CASE("a pixdim that contradicts the affine gives a warning, since distances are measured by it", "[images]") {
   const TempDir folder;
   auto geometry = grid(3);
-  write_nifti(folder / "a.nii", torch::ones({4, 6, 8}), geometry);
+  write_nifti(folder / "a.nii", torch::arange(192, torch::kFloat).view({4, 6, 8}), geometry);
   CHECK(load_case({"c", {folder / "a.nii"}, {}}).notices.empty());
   geometry.spacing = {1, 1, 1};
   write_nifti(folder / "a.nii", torch::rand({4, 6, 8}), geometry);
@@ -314,7 +314,7 @@ TEST_CASE("a pixdim that contradicts the affine gives a warning, since distances
 
 TEST_CASE("an affine that differs gives a warning; another grid is resampled only where asked", "[images]") {
   const TempDir folder;
-  write_nifti(folder / "a.nii", torch::ones({4, 6, 8}), grid());
+  write_nifti(folder / "a.nii", torch::arange(192, torch::kFloat).view({4, 6, 8}), grid());
   write_nifti(folder / "l.nii", torch::zeros({4, 6, 8}, torch::kByte), grid(1, 3));
   auto result = load_case({"c", {folder / "a.nii"}, folder / "l.nii"});
   REQUIRE(result.notices.size() == 1);
