@@ -84,8 +84,11 @@ class Predictor {
   using Progress = std::function<void(std::int64_t, std::int64_t)>;
 
   /// Takes a net (`Network`, `UNet`, or a module holder of your own whose forward maps (N, C, H, W) to logits) on to
-  /// `options.device` and into eval mode. `preparation`: how its training prepared images. Reversed labels are undone
-  /// where the net says that it learnt them (core/reversible.hpp).
+  /// `options.device` and into eval mode. `preparation`: how its training prepared images; by default volumes are
+  /// z-scored over their voxels that are not 0, and pictures of integers divided by 255 or 65535. For images that are
+  /// prepared already take `Normalise::None`, or `labels_of_planes`. With `channels_last` the net's weights, which the
+  /// caller shares, are laid out channels-last too. Reversed labels are undone where the net says that it learnt them
+  /// (core/reversible.hpp).
   /// Throws `Error` for options out of range.
   template <typename Net, std::enable_if_t<detail::points_to_module<Net>::value, int> = 0>
   explicit Predictor(const Net& net, CaseOptions preparation = {}, const PredictorOptions& options = {})
