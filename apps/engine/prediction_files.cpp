@@ -63,13 +63,20 @@ std::vector<CaseFiles> channel_cases(const std::vector<fs::path>& files, std::in
   return cases;
 }
 
-/// The folders in `folder` that hold images, sorted.
+/// Whether `path` is neither hidden nor what macOS adds to archives.
+bool is_shown(const fs::path& path) {
+  const auto name = path.filename().string();
+  return name.front() != '.' && name != "__MACOSX";
+}
+
+/// The folders in `folder` that hold images and are no results of pam, sorted.
 std::vector<fs::path> folders_with_images(const fs::path& folder) {
   std::vector<fs::path> found;
   for (const auto& entry : fs::directory_iterator(folder)) {
-    if (!entry.is_directory() || pam::detail::is_passed_over(entry.path())) continue;
+    if (!entry.is_directory() || !is_shown(entry.path()) || holds_results(entry.path())) continue;
     for (const auto& file : fs::directory_iterator(entry.path(), fs::directory_options::skip_permission_denied)) {
-      if (!file.is_regular_file() || !pam::detail::has_data_name(file)) continue;
+      if (!file.is_regular_file() || !is_shown(file.path())) continue;
+      if (!is_nifti_name(file.path()) && !is_image_name(file.path())) continue;
       found.push_back(entry.path());
       break;
     }

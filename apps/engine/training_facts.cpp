@@ -2,12 +2,12 @@
 #include "engine/training_facts.hpp"
 
 #include <pam/core/error.hpp>
-#include <pam/datasets/data_files.hpp>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
+#include <cctype>
 
 namespace pam::apps {
 namespace {
@@ -72,9 +72,10 @@ std::string spacing_warning(const Case& source, const TrainingFacts& facts) {
 
 void check_modalities(const std::vector<std::string>& given, const TrainingFacts& facts, const std::string& weights) {
   if (given.empty() || facts.modalities.empty()) return;
-  const bool same =
-      std::equal(given.begin(), given.end(), facts.modalities.begin(), facts.modalities.end(),
-                 [](const auto& a, const auto& b) { return pam::detail::lower(a) == pam::detail::lower(b); });
+  const auto alike = [](unsigned char a, unsigned char b) { return std::tolower(a) == std::tolower(b); };
+  const bool same = std::equal(
+      given.begin(), given.end(), facts.modalities.begin(), facts.modalities.end(),
+      [&](const auto& a, const auto& b) { return std::equal(a.begin(), a.end(), b.begin(), b.end(), alike); });
   check(same,
         "--modalities {}: {} was trained on {}, in this order, and each channel must be the one that it was; leave "
         "--modalities out, and where the files have other names, give those of one case after --input in this order",
