@@ -2,6 +2,7 @@
 #include "support/bytes.hpp"
 #include "support/catch.hpp"
 
+#include <pam/core/error.hpp>
 #include <pam/inference/predict_planes.hpp>
 
 namespace inference_predict_test {
