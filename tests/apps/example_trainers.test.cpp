@@ -20,7 +20,7 @@ test::ProgramEnd run_example(const std::string& name, const Trainer& trainer, co
   std::vector<std::string> all{"--data", trainer.data().string(), "--out", (folder / "example").string()};
   all.insert(all.end(), kSettings.begin(), kSettings.end());
   all.insert(all.end(), more.begin(), more.end());
-  return test::run_program_with(test::program_named("example_" + name), all);
+  return test::run_program_with(test::program_named(name), all);
 }
 
 /// Trains `net` with both, and compares. One thread each, so that sums have one order; `folds` for the program alone.

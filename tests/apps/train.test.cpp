@@ -274,7 +274,8 @@ TEST_CASE("Predictions and overlays are of the scoring that stands beside them, 
   REQUIRE(predicted("case1", {}) == std::vector<std::string>{"case1.png"});
   REQUIRE(predicted("case2", {"--overwrite"}) == std::vector<std::string>{"case2.png"});
   std::filesystem::remove(folder / "run" / "unet" / "scores.json");
-  REQUIRE(predicted("case1", {"--resume"}) == std::vector<std::string>{"case1.png"});
+  for (const char* name : {"predictions", "overlays"}) test::write_file(folder / "run" / "unet" / name / "old.png", "x");
+  REQUIRE(predicted("case2", {"--resume"}) == std::vector<std::string>{"case2.png"});
 }
 
 TEST_CASE("A resumed run names the files that are not those that it was started with", "[apps]") {
