@@ -22,7 +22,8 @@ six=(--nets unet d9unet aunet cscunet fpa rfna --hypotheses "$fixed/hypotheses.j
 for comparison; do
   case $comparison in
   hippocampus)
-    options=(--data "$data/msd_hippocampus" --set "split=$fixed/hippocampus_split.json" --epochs 4
+    # What --normalise auto meant when these runs were made; today it would be zscore, over all voxels.
+    options=(--data "$data/msd_hippocampus" --set "split=$fixed/hippocampus_split.json" normalise=zscore-nonzero --epochs 4
       "${six[@]}")
     ;;
   camvid)
