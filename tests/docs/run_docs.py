@@ -5,7 +5,7 @@
 usage: run_docs.py ROOT BIN [FOLDER]    FOLDER keeps what the commands wrote
 
 README.md's "Train on your own data" and docs/tutorial.md find scans/, masks/, new_scans/ and mydata/ as they describe them,
-docs/processes.md a folder scans/ with images/ and labels/; docs/reproducing.md goes on in the tutorial's folder, with CITYSCAPES, BRATS2018 and ISLES2018 beside
+docs/processes.md a folder scans/ with images/ and labels/, and pictures in DATA/camvid_256x128; docs/reproducing.md goes on in the tutorial's folder, with CITYSCAPES, BRATS2018 and ISLES2018 beside
 it; docs/paper.md follows a short demo, where Debian's mricron-data is installed. All data are of make_phantoms.
 The commands run as printed, with two changes: build/release/bin is BIN, and trainings are made short. A command fails the
 test where its exit code is not 0 or a file that it names after --out, --json or --csv does not come to be.
@@ -110,6 +110,7 @@ with tempfile.TemporaryDirectory(prefix="pam-docs-") as temporary:
     lay_out_tasks(base / "tutorial")
     failures += run("docs/reproducing.md", page_text("docs/reproducing.md"), base / "tutorial")
     make_phantoms(base / "processes/scans", "folder", 4, "--size", "72x72", "--slices", "3")
+    make_phantoms(base / "processes/DATA/camvid_256x128", "pictures", 8, "--size", "72x72", "--label", "8")
     failures += run("docs/processes.md", page_text("docs/processes.md"), base / "processes")
     if pathlib.Path("/usr/share/mricron/templates/aal.nii.gz").exists():
         (base / "paper").mkdir()
