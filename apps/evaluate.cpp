@@ -64,8 +64,7 @@ std::string never_predicted(const std::set<std::int64_t>& truths, const std::set
   if (never.empty()) return {};
   return fmt::format(
       "{} {} of the true masks {} in no prediction: was the network trained without {}, or do the predictions hold "
-      "other "
-      "values (--pred-label-values)?",
+      "other values (--pred-label-values)?",
       never.size() == 1 ? "class" : "classes", joined(never, ", "), never.size() == 1 ? "occurs" : "occur",
       never.size() == 1 ? "it" : "them");
 }

@@ -14,6 +14,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <iterator>
 #include <map>
 #include <set>
 #include <string>
@@ -79,6 +80,19 @@ inline std::vector<const ComparedCell*> cells_of(const Comparison& comparison, c
   std::sort(cells.begin(), cells.end(),
             [](const auto* a, const auto* b) { return std::pair(a->fold, a->repeat) < std::pair(b->fold, b->repeat); });
   return cells;
+}
+
+/// Those of `cells` for which `others` has a cell of the same fold and repeat: where a training failed, its partner is
+/// left out, so that two networks are judged on the same seeds.
+inline std::vector<const ComparedCell*> with_partner(const std::vector<const ComparedCell*>& cells,
+                                                     const std::vector<const ComparedCell*>& others) {
+  std::set<std::pair<std::int64_t, std::int64_t>> there;
+  for (const auto* cell : others) there.emplace(cell->fold, cell->repeat);
+  std::vector<const ComparedCell*> kept;
+  std::copy_if(cells.begin(), cells.end(), std::back_inserter(kept), [&](const auto* cell) {
+    return there.count({cell->fold, cell->repeat}) > 0;
+  });
+  return kept;
 }
 
 /// All cases of one repeat, or none where a fold is missing. Throws where a case is tested twice.
@@ -157,11 +171,11 @@ inline MetricSummary finite_mean(const std::vector<const ComparedCell*>& cells, 
 
 }  // namespace detail
 
-/// The summary of one network; empty where none of its cells finished.
-[[nodiscard]] inline NetSummary summarise_net(const Comparison& comparison, const std::string& net) {
+/// The summary of the network `net` as `cells` scored it; empty where there are none.
+[[nodiscard]] inline NetSummary summarise_cells(const Comparison& comparison, const std::string& net,
+                                                const std::vector<const ComparedCell*>& cells) {
   NetSummary summary;
   summary.net = net;
-  const auto cells = detail::cells_of(comparison, net);
   if (!cells.empty()) summary.parameters = cells.front()->result.parameters;
   for (std::int64_t repeat = 0; repeat < comparison.repeats; ++repeat) {
     const auto cases = detail::repeat_cases(comparison, cells, repeat);
@@ -176,23 +190,9 @@ inline MetricSummary finite_mean(const std::vector<const ComparedCell*>& cells, 
   return summary;
 }
 
-/// The cells of two networks in the folds and repeats that both have: where a training failed, its partner is left out,
-/// so that both are judged on the same seeds.
-[[nodiscard]] inline Comparison shared_cells(const Comparison& comparison, const std::string& a, const std::string& b) {
-  const auto has = [&](const std::string& net, const ComparedCell& cell) {
-    return std::any_of(comparison.cells.begin(), comparison.cells.end(), [&](const auto& other) {
-      return other.net == net && other.fold == cell.fold && other.repeat == cell.repeat;
-    });
-  };
-  Comparison shared;
-  shared.nets = {a, b};
-  shared.folds = comparison.folds;
-  shared.repeats = comparison.repeats;
-  shared.unit = comparison.unit;
-  for (const auto& cell : comparison.cells) {
-    if ((cell.net == a && has(b, cell)) || (cell.net == b && has(a, cell))) shared.cells.push_back(cell);
-  }
-  return shared;
+/// The same of all cells of `net` that finished.
+[[nodiscard]] inline NetSummary summarise_net(const Comparison& comparison, const std::string& net) {
+  return summarise_cells(comparison, net, detail::cells_of(comparison, net));
 }
 
 /// One summary per network, in the order of `comparison.nets`.

@@ -27,11 +27,13 @@ inline const std::vector<std::string>& tested_metrics() {
   const auto& nets = comparison.nets;
   check(std::find(nets.begin(), nets.end(), baseline) != nets.end(), "baseline {}: is not among the networks compared",
         baseline);
+  const auto theirs = detail::cells_of(comparison, baseline);
   std::vector<PairedTest> tests;
   for (const auto& net : nets) {
     if (net == baseline) continue;
-    const auto shared = shared_cells(comparison, net, baseline);
-    tests.push_back(paired_test(net, summarise_net(shared, net).cases, summarise_net(shared, baseline).cases, metric));
+    const auto mine = detail::cells_of(comparison, net);
+    tests.push_back(paired_test(net, detail::case_means(detail::with_partner(mine, theirs)),
+                                detail::case_means(detail::with_partner(theirs, mine)), metric));
   }
   correct_holm(tests);
   return tests;

@@ -58,14 +58,6 @@ std::optional<double> high_of(const std::optional<BootstrapInterval>& interval) 
 
 double mean_of(const std::vector<double>& values) { return *mean_and_std(values).mean; }
 
-/// `comparison` with `cells` in place of the cells of their network.
-Comparison with_cells(Comparison comparison, const std::string& net, const std::vector<MovedCell>& cells) {
-  auto& all = comparison.cells;
-  all.erase(std::remove_if(all.begin(), all.end(), [&](const auto& cell) { return cell.net == net; }), all.end());
-  for (const auto& each : cells) all.push_back(each.cell);
-  return comparison;
-}
-
 MetricSummary over_seeds(const std::vector<SeedScore>& scores) {
   std::vector<double> means;
   for (const auto& score : scores) means.push_back(score.mean);
@@ -102,11 +94,10 @@ std::vector<double> values_of(const std::vector<CaseScores>& cases, const std::s
 }
 
 /// The mean over the cases `names` in each repeat with every fold; `missing` counts the values that there are not.
-std::vector<SeedScore> seed_scores(const Comparison& comparison, const std::string& net,
+std::vector<SeedScore> seed_scores(const Comparison& comparison, const std::vector<const ComparedCell*>& cells,
                                    const std::set<std::string>& names, const std::string& metric,
                                    std::int64_t& missing) {
   std::vector<SeedScore> scores;
-  const auto cells = detail::cells_of(comparison, net);
   for (std::int64_t repeat = 0; repeat < comparison.repeats; ++repeat) {
     const auto cases = detail::repeat_cases(comparison, cells, repeat);
     if (cases.empty()) continue;
@@ -122,21 +113,23 @@ std::int64_t count_false_alarms(const std::vector<CaseScores>& cases, const std:
                        [&](const CaseScores& scores) { return scores.false_alarm && paired.count(scores.name) == 0; });
 }
 
-/// `shared` holds the cells of the two networks that both have.
-HypothesisResult tested(const Hypothesis& hypothesis, const Comparison& shared, const BootstrapOptions& how) {
+/// `mine` and `theirs`: the cells of the two networks in the folds and repeats that both have.
+HypothesisResult tested(const Hypothesis& hypothesis, const Comparison& comparison,
+                        const std::vector<const ComparedCell*>& mine, const std::vector<const ComparedCell*>& theirs,
+                        const BootstrapOptions& how) {
   const auto metric = hypothesis.metric == kFnAtEqualFp ? std::string("fn_percent") : hypothesis.metric;
-  const auto net = summarise_net(shared, hypothesis.net), against = summarise_net(shared, hypothesis.against);
+  const auto net = detail::case_means(mine), against = detail::case_means(theirs);
   HypothesisResult result;
   result.hypothesis = hypothesis;
-  result.test = paired_test(hypothesis.net, net.cases, against.cases, metric);
+  result.test = paired_test(hypothesis.net, net, against, metric);
   result.test.metric = hypothesis.metric;
-  const auto names = paired_names(net.cases, against.cases, metric);
+  const auto names = paired_names(net, against, metric);
   std::int64_t missing = 0, missing_against = 0;
-  result.net = seed_scores(shared, hypothesis.net, names, metric, missing);
-  result.against = seed_scores(shared, hypothesis.against, names, metric, missing_against);
-  for (const auto& mine : result.net) {
-    for (const auto& theirs : result.against) {
-      if (mine.repeat == theirs.repeat) result.seed_differences.push_back({mine.repeat, mine.mean - theirs.mean});
+  result.net = seed_scores(comparison, mine, names, metric, missing);
+  result.against = seed_scores(comparison, theirs, names, metric, missing_against);
+  for (const auto& first : result.net) {
+    for (const auto& second : result.against) {
+      if (first.repeat == second.repeat) result.seed_differences.push_back({first.repeat, first.mean - second.mean});
     }
   }
   if (const auto seeds = over_seeds(result.seed_differences); seeds.std) {
@@ -148,7 +141,7 @@ HypothesisResult tested(const Hypothesis& hypothesis, const Comparison& shared, 
     result.notes.push_back(fmt::format(
         "{} cases are left out, in which one network or both have no value. Among them are false alarms, masks where "
         "there is nothing: {} of {}, {} of {}.",
-        left_out, count_false_alarms(net.cases, names), hypothesis.net, count_false_alarms(against.cases, names),
+        left_out, count_false_alarms(net, names), hypothesis.net, count_false_alarms(against, names),
         hypothesis.against));
   }
   if (missing + missing_against > 0) {
@@ -159,8 +152,8 @@ HypothesisResult tested(const Hypothesis& hypothesis, const Comparison& shared, 
   }
   const auto& differences = result.test.differences;
   if (differences.empty()) return result;
-  result.net_interval = bootstrap_interval(values_of(net.cases, names, metric), mean_of, how);
-  result.against_interval = bootstrap_interval(values_of(against.cases, names, metric), mean_of, how);
+  result.net_interval = bootstrap_interval(values_of(net, names, metric), mean_of, how);
+  result.against_interval = bootstrap_interval(values_of(against, names, metric), mean_of, how);
   result.difference = bootstrap_interval(differences, mean_of, how);
   result.rank_biserial = rank_biserial(differences);
   result.rank_biserial_interval = bootstrap_interval(differences, rank_biserial, how);
@@ -238,13 +231,22 @@ void decide(HypothesisReport& report) {
   }
 }
 
-EqualFpResult at_equal_fp(const Comparison& shared, const std::string& net, const std::string& against,
+std::vector<const ComparedCell*> cells_of(const std::vector<MovedCell>& moved) {
+  std::vector<const ComparedCell*> cells;
+  for (const auto& each : moved) cells.push_back(&each.cell);
+  return cells;
+}
+
+/// `mine` and `theirs` as in `tested`; `cells`: those of `mine` with histograms, at the threshold of equal FP.
+EqualFpResult at_equal_fp(const Hypothesis& hypothesis, const Comparison& comparison,
+                          const std::vector<const ComparedCell*>& mine, const std::vector<const ComparedCell*>& theirs,
                           std::vector<MovedCell> cells, const BootstrapOptions& how) {
   EqualFpResult result;
-  result.net = net;
-  result.against = against;
-  const auto half = summarise_net(shared, net), other = summarise_net(shared, against),
-             moved = summarise_net(with_cells(shared, net, cells), net);
+  result.net = hypothesis.net;
+  result.against = hypothesis.against;
+  const auto half = summarise_cells(comparison, result.net, mine),
+             other = summarise_cells(comparison, result.against, theirs),
+             moved = summarise_cells(comparison, result.net, cells_of(cells));
   result.cells = std::move(cells);
   result.fn_half = half.of("fn_percent");
   result.fp_half = half.of("fp_percent");
@@ -252,7 +254,7 @@ EqualFpResult at_equal_fp(const Comparison& shared, const std::string& net, cons
   result.fp_moved = moved.of("fp_percent");
   result.fn_against = other.of("fn_percent");
   result.fp_against = other.of("fp_percent");
-  const auto test = paired_test(net, moved.cases, other.cases, "fn_percent");
+  const auto test = paired_test(result.net, moved.cases, other.cases, "fn_percent");
   result.difference = test.difference;
   if (!test.differences.empty()) result.interval = bootstrap_interval(test.differences, mean_of, how);
   return result;
@@ -452,23 +454,26 @@ HypothesisReport judge(const Hypotheses& hypotheses, const Comparison& compariso
   std::set<std::pair<std::string, std::string>> compared;
   for (const auto& hypothesis : hypotheses.list) {
     const auto &net = hypothesis.net, &against = hypothesis.against;
-    const auto shared = shared_cells(comparison, net, against);
+    const auto all = detail::cells_of(comparison, net), all_against = detail::cells_of(comparison, against);
+    const auto mine = detail::with_partner(all, all_against), theirs = detail::with_partner(all_against, all);
     const bool moved = hypothesis.metric == kFnAtEqualFp;
     std::vector<MovedCell> cells;
-    if (moved || hypothesis.metric == "fn_percent") cells = cells_at_equal_fp(shared, net, against);
-    report.results.push_back(tested(
-        hypothesis, moved ? shared_cells(with_cells(shared, net, cells), net, against) : shared, hypotheses.bootstrap));
+    if (moved || hypothesis.metric == "fn_percent") cells = cells_at_equal_fp(comparison, net, against);
+    const auto tested_cells = moved ? cells_of(cells) : mine;
+    report.results.push_back(
+        tested(hypothesis, comparison, tested_cells, detail::with_partner(theirs, tested_cells), hypotheses.bootstrap));
     auto& result = report.results.back();
-    const auto all = comparison.folds.size() * static_cast<std::size_t>(comparison.repeats);
-    if (const auto count = detail::cells_of(shared, net).size(); count < all) {
+    const auto planned = comparison.folds.size() * static_cast<std::size_t>(comparison.repeats);
+    if (mine.size() < planned) {
       result.notes.push_back(
           fmt::format("{} of {} trainings of each network are compared; of the others, one or both "
                       "failed or are missing.",
-                      count, all));
+                      mine.size(), planned));
     }
     if (moved) note_fp_gap(result, cells);
     if (!cells.empty() && compared.emplace(net, against).second) {
-      report.equal_fp.push_back(at_equal_fp(shared, net, against, std::move(cells), hypotheses.bootstrap));
+      report.equal_fp.push_back(
+          at_equal_fp(hypothesis, comparison, mine, theirs, std::move(cells), hypotheses.bootstrap));
     }
   }
   decide(report);

@@ -76,7 +76,7 @@ struct HypothesisReport {
   double alpha = 0.05, each_alpha = 0.05;  ///< over all, and what the power statement grants each (Bonferroni's)
 };
 
-/// Both networks of a hypothesis are judged on `shared_cells`.
+/// Both networks of a hypothesis are judged on the folds and repeats that both have.
 [[nodiscard]] HypothesisReport judge(const Hypotheses& hypotheses, const Comparison& comparison);
 
 /// Verdicts with effect sizes; seeds and power; FN at equal FP (last, where there is any).

@@ -63,28 +63,6 @@ std::vector<CaseFiles> channel_cases(const std::vector<fs::path>& files, std::in
   return cases;
 }
 
-/// Whether `path` is neither hidden nor what macOS adds to archives.
-bool is_shown(const fs::path& path) {
-  const auto name = path.filename().string();
-  return name.front() != '.' && name != "__MACOSX";
-}
-
-/// The folders in `folder` that hold images and are no results of pam, sorted.
-std::vector<fs::path> folders_with_images(const fs::path& folder) {
-  std::vector<fs::path> found;
-  for (const auto& entry : fs::directory_iterator(folder)) {
-    if (!entry.is_directory() || !is_shown(entry.path()) || holds_results(entry.path())) continue;
-    for (const auto& file : fs::directory_iterator(entry.path(), fs::directory_options::skip_permission_denied)) {
-      if (!file.is_regular_file() || !is_shown(file.path())) continue;
-      if (!is_nifti_name(file.path()) && !is_image_name(file.path())) continue;
-      found.push_back(entry.path());
-      break;
-    }
-  }
-  std::sort(found.begin(), found.end());
-  return found;
-}
-
 /// A warning where one folder holds volumes and pictures.
 void warn_of_two_kinds(const fs::path& folder, const std::vector<fs::path>& files, std::vector<std::string>& warnings) {
   const auto volumes = std::count_if(files.begin(), files.end(), [](const auto& file) { return is_nifti_name(file); });
@@ -110,7 +88,7 @@ struct FolderReader {
         if (fs::is_directory(folder / images)) return read(folder / images);
       }
     }
-    const auto folders = folders_with_images(folder);
+    const auto folders = folders_with_data(folder);
     if (files.empty() || !modalities.empty()) return read_folders(folder, folders, files);
     if (!folders.empty()) {
       const auto first = folders.front().filename().string();

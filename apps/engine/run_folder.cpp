@@ -107,6 +107,20 @@ std::vector<std::pair<std::string, std::string>> named_fingerprints(const std::v
   return named;
 }
 
+/// What the run in `folder` keeps in its file `name` since it began. Where it keeps nothing, writes `now`, and returns
+/// that: a run that begins, or one of a pam that kept none. Both as they come back from a file.
+std::pair<nlohmann::json, nlohmann::json> kept_and_now(const std::filesystem::path& folder, const char* name,
+                                                       const nlohmann::json& content, bool resume) {
+  const auto text = content.dump(1, ' ', false, nlohmann::json::error_handler_t::replace);
+  const auto now = nlohmann::json::parse(text);
+  nlohmann::json kept;
+  if (resume) kept = nlohmann::json::parse(std::ifstream(folder / name), nullptr, /*allow_exceptions=*/false);
+  if (kept.type() == now.type()) return {kept, now};
+  std::filesystem::create_directories(folder);
+  write_atomically(folder / name, text + "\n");
+  return {now, now};
+}
+
 }  // namespace
 
 void check_writable(const std::string& option, const std::filesystem::path& folder) {
@@ -178,15 +192,7 @@ void forget_run(const std::filesystem::path& out) {
 
 void keep_parts(const std::filesystem::path& folder, const nlohmann::json& parts, bool resume) {
   const auto path = folder / "parts.json";
-  const auto text = parts.dump(1, ' ', false, nlohmann::json::error_handler_t::replace);
-  auto before = nlohmann::json(nullptr);
-  if (resume) before = nlohmann::json::parse(std::ifstream(path), nullptr, /*allow_exceptions=*/false);
-  if (!before.is_object()) {  // a run that begins, or one of a pam that kept none
-    std::filesystem::create_directories(folder);
-    write_atomically(path, text + "\n");
-    return;
-  }
-  const auto now = nlohmann::json::parse(text);
+  const auto [before, now] = kept_and_now(folder, "parts.json", parts, resume);
   if (before == now) return;
   const char* remedy = "a run continues with its own; restore it, or start again with --overwrite or another --out";
   const auto part_of = [](const nlohmann::json& all) {
@@ -217,16 +223,7 @@ void keep_parts(const std::filesystem::path& folder, const nlohmann::json& parts
 
 std::string keep_data(const std::filesystem::path& folder, const std::vector<FileFingerprint>& files, bool resume) {
   const auto path = folder / "data.json";
-  const auto text =
-      nlohmann::json(named_fingerprints(files)).dump(1, ' ', false, nlohmann::json::error_handler_t::replace);
-  const auto now = nlohmann::json::parse(text);  // with the names as they come back from the file
-  auto before = nlohmann::json(nullptr);
-  if (resume) before = nlohmann::json::parse(std::ifstream(path), nullptr, /*allow_exceptions=*/false);
-  if (!before.is_array()) {  // a run that begins, or one of a pam that kept none
-    std::filesystem::create_directories(folder);
-    write_atomically(path, text + "\n");
-    return {};
-  }
+  const auto [before, now] = kept_and_now(folder, "data.json", named_fingerprints(files), resume);
   std::set<std::string> differ;
   const auto compare = [&](const nlohmann::json& some, const nlohmann::json& others) {
     const std::set<nlohmann::json> known(others.begin(), others.end());

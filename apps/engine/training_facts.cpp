@@ -65,8 +65,7 @@ std::string spacing_warning(const Case& source, const TrainingFacts& facts) {
   if (seen) return {};
   return fmt::format(
       "{}: voxels of {} mm, those of the training were {} mm (x, y, z): the network saw other sizes, so its mask may "
-      "be "
-      "wrong; resample the image first",
+      "be wrong; resample the image first",
       source.files.images.front().string(), range_text(own), range_text(facts.spacing));
 }
 

@@ -12,6 +12,7 @@
 #include <pam/weights/weights.hpp>
 
 #include "apps/program_runs.hpp"
+#include "apps/small_net.hpp"
 #include "support/open_counter.hpp"
 
 #include <algorithm>
@@ -19,6 +20,7 @@
 namespace apps_predict_test {
 using namespace pam;
 using Catch::Contains;
+using test::small_net;
 using test::TempDir;
 
 #define SKIP_WITHOUT_PREDICT()                                      \
@@ -29,16 +31,6 @@ using test::TempDir;
 
 test::ProgramEnd predict(const std::vector<std::string>& arguments) {
   return test::run_program_with(test::program_named("predict"), arguments);
-}
-
-template <typename Block>
-Network small_net(const std::string& name, std::int64_t channels, std::int64_t classes = 1) {
-  torch::manual_seed(5);
-  UNetOptions<Block> options(channels, classes);
-  options.width(4);
-  Network net(name, UNet<Block>(options));
-  net->eval();
-  return net;
 }
 
 /// Saves weights as `fit` does.

@@ -10,23 +10,15 @@
 #include <pam/weights/weights.hpp>
 
 #include "apps/program_runs.hpp"
+#include "apps/small_net.hpp"
 
 #include <fmt/format.h>
 
 namespace apps_predict_doubts_test {
 using namespace pam;
 using Catch::Contains;
+using test::small_net;
 using test::TempDir;
-
-template <typename Block = ConvBlock>
-Network small_net(const std::string& name, std::int64_t channels) {
-  torch::manual_seed(5);
-  UNetOptions<Block> options(channels, 1);
-  options.width(4);
-  Network net(name, UNet<Block>(options));
-  net->eval();
-  return net;
-}
 
 std::string saved(const Network& net, const std::filesystem::path& path, Metadata more = {}) {
   more["pam.net"] = net.options().dump();

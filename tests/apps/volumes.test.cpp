@@ -100,6 +100,21 @@ test::ProgramEnd train(const std::filesystem::path& data, const std::filesystem:
   return test::run_program_with(test::program_named("train"), all);
 }
 
+/// Predicts one scan that is stored as LPS, RAS and PIR into `folder`/out.
+test::ProgramEnd predict_in_three_orders(const TempDir& folder, const std::filesystem::path& weights) {
+  std::vector<std::string> arguments{"--weights", weights.string(),          "--threads", "1",
+                                     "--out",     (folder / "out").string(), "--input"};
+  for (const char* code : {"LPS", "RAS", "PIR"}) {
+    const auto path = folder / "new" / (std::string(code) + ".nii.gz");
+    write_world(path, scan(9), code);
+    arguments.push_back(path.string());
+  }
+  auto done = test::run_program_with(test::program_named("predict"), arguments);
+  INFO(done.err);
+  REQUIRE(done.code == 0);
+  return done;
+}
+
 TEST_CASE("a net trained with --orient gives equal masks for copies of a volume stored in three orientations",
           "[apps]") {
   PAM_SKIP_WITHOUT("train");
@@ -119,16 +134,7 @@ TEST_CASE("a net trained with --orient gives equal masks for copies of a volume 
   REQUIRE(trained.code == 0);
   const auto weights = folder / "run" / "unet" / "last.safetensors";
   CHECK(nlohmann::json::parse(read_safetensors(weights).metadata.at("pam.input")).at("orient") == "RAS");
-  std::vector<std::string> arguments{"--weights", weights.string(),          "--threads", "1",
-                                     "--out",     (folder / "out").string(), "--input"};
-  for (const char* code : {"LPS", "RAS", "PIR"}) {
-    const auto path = folder / "new" / (std::string(code) + ".nii.gz");
-    write_world(path, scan(9), code);
-    arguments.push_back(path.string());
-  }
-  const auto done = test::run_program_with(test::program_named("predict"), arguments);
-  INFO(done.err);
-  REQUIRE(done.code == 0);
+  static_cast<void>(predict_in_three_orders(folder, weights));
   const auto expected = world_of(folder / "out" / "RAS.nii.gz", "RAS");
   // A mask that says something, so that equality does too: part of the volume, and not its own mirror image.
   const auto found = expected.sum().item<std::int64_t>();
@@ -154,18 +160,7 @@ TEST_CASE("a net trained without --orient on LPS turns copies in other orientati
   INFO(trained.err);
   REQUIRE(trained.code == 0);
   CHECK(trained.err.find("turned to") == std::string::npos);
-  std::vector<std::string> arguments{"--weights", (folder / "run" / "unet" / "last.safetensors").string(),
-                                     "--threads", "1",
-                                     "--out",     (folder / "out").string(),
-                                     "--input"};
-  for (const char* code : {"LPS", "RAS", "PIR"}) {
-    const auto path = folder / "new" / (std::string(code) + ".nii.gz");
-    write_world(path, scan(9), code);
-    arguments.push_back(path.string());
-  }
-  const auto done = test::run_program_with(test::program_named("predict"), arguments);
-  INFO(done.err);
-  REQUIRE(done.code == 0);
+  const auto done = predict_in_three_orders(folder, folder / "run" / "unet" / "last.safetensors");
   CHECK(done.err.find("run LPS; turned") == std::string::npos);
   const auto expected = world_of(folder / "out" / "LPS.nii.gz", "LPS");
   const auto found = expected.sum().item<std::int64_t>();

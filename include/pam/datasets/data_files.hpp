@@ -113,6 +113,24 @@ template <typename Suffixes>
   return files;
 }
 
+/// The folders in `folder` that hold NIfTI files or pictures, sorted; hidden ones and results of pam's programs are
+/// passed over, and so is what cannot be read.
+[[nodiscard]] inline std::vector<std::filesystem::path> folders_with_data(const std::filesystem::path& folder) {
+  namespace fs = std::filesystem;
+  std::error_code ignored;
+  std::vector<fs::path> found;
+  for (const auto& entry : fs::directory_iterator(folder.empty() ? fs::path(".") : folder, ignored)) {
+    if (!entry.is_directory(ignored) || detail::is_passed_over(entry.path())) continue;
+    const fs::directory_iterator inside(entry.path(), ignored);
+    const bool holds = std::any_of(begin(inside), end(inside), [&](const auto& file) {
+      return file.is_regular_file(ignored) && detail::has_data_name(file);
+    });
+    if (holds) found.push_back(entry.path());
+  }
+  std::sort(found.begin(), found.end());
+  return found;
+}
+
 /// nnU-Net's channels: NAME_0000, NAME_0001, … beside the label NAME. Empty where the folder does not follow that.
 [[nodiscard]] inline std::map<std::string, std::vector<std::filesystem::path>> channel_groups(
     const std::vector<std::filesystem::path>& images) {

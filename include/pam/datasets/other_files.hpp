@@ -71,11 +71,8 @@ inline bool is_clutter(const std::filesystem::path& path) {
   std::vector<std::string> found;
   for (const auto& [folder, count] : folders) {
     if (count < 2) continue;  // one folder per case
-    std::error_code ignored;
-    for (const auto& entry : std::filesystem::directory_iterator(folder.empty() ? "." : folder, ignored)) {
-      const bool used = folders.count(entry.path()) > 0;
-      if (!entry.is_directory(ignored) || used || detail::is_passed_over(entry.path())) continue;
-      if (!data_files(entry.path()).empty()) found.push_back(entry.path().string());
+    for (const auto& below : folders_with_data(folder)) {
+      if (folders.count(below) == 0) found.push_back(below.string());
     }
   }
   if (found.empty()) return {};
